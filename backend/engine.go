@@ -137,7 +137,8 @@ type Observed struct {
 	OutOfMemory bool
 	// Reason is the engine's own words about a start that failed; empty otherwise.
 	Reason string
-	// Started and Ended are zero until they happened, in the engine host's clock.
+	// Started and Ended are the last start and end, zero until they happened, in the engine host's clock. An exited
+	// container's end is never before its start; a running one keeps its earlier end.
 	Started, Ended time.Time
 	Simulated      bool
 }

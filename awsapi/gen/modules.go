@@ -2,7 +2,6 @@
 
 // The SDK modules whose source the generator reads. The build tag is never set: this file only keeps the
 // pins of services that no Go file imports yet in go.mod, so that `go mod tidy` leaves them alone.
-
 package main
 
 import (

@@ -167,6 +167,10 @@ func (e *Engine) Inspect(ctx context.Context, id string) (backend.Observed, erro
 	if observed.State == backend.StateRunning {
 		observed.PID = found.State.Pid
 	}
+	// The engine notes the end of a very short process before it notes its start.
+	if observed.State == backend.StateExited && observed.Ended.Before(observed.Started) {
+		observed.Ended = observed.Started
+	}
 	return observed, nil
 }
 
@@ -205,7 +209,7 @@ func (e *Engine) List(ctx context.Context) ([]backend.Observed, error) {
 	for _, summary := range found {
 		id := summary.Labels[backend.LabelID]
 		if !slices.Contains(summary.Names, "/"+e.name(id)) {
-			continue // labelled as ours, but not by us: an image of ours that somebody ran by hand
+			continue // labeled as ours, but not by us: an image of ours that somebody ran by hand
 		}
 		observed, err := e.Inspect(ctx, id)
 		if backend.KindOf(err) == backend.KindNotFound {

@@ -1,0 +1,51 @@
+# Mini AWS. `make` alone prints this list.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+LINT := bin/golangci-lint
+FUZZTIME ?= 20s
+# Tests of a whole package that talks to an engine, or that kills processes, take longer than Go's own 10 minutes allow
+# on a busy machine; every single wait in them is bounded by itself.
+TEST := $(GO) test -timeout 20m
+
+.PHONY: help
+help: ## Print the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.PHONY: run
+run: build ## Set everything up and serve (real instances where a Docker engine answers or can be installed).
+	@scripts/ensure-engine && scripts/build-images || echo "instances will be simulated: see above" >&2
+	@exec bin/mini-aws serve
+
+.PHONY: build
+build: ## Build bin/mini-aws.
+	$(GO) build -trimpath -ldflags='-s -w' -o bin/mini-aws .
+
+.PHONY: test
+test: build ## Set everything up and run all tests, those on a real engine too.
+	scripts/ensure-engine
+	scripts/build-images
+	MINI_AWS_TEST_ENGINE=docker $(TEST) ./...
+
+.PHONY: test-fast
+test-fast: ## Run the tests that need no engine.
+	$(TEST) ./...
+
+.PHONY: lint
+lint: $(LINT) ## Check the code against the house rules.
+	$(LINT) run ./...
+	@$(GO) mod tidy -diff || { echo "go.mod is not tidy: run go mod tidy" >&2; exit 1; }
+
+$(LINT): tools/go.mod tools/go.sum
+	$(GO) -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (20s).
+	FUZZTIME=$(FUZZTIME) scripts/each-fuzz-target
+
+.PHONY: clean
+clean: ## Remove what was built here.
+	rm -rf bin

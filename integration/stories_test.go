@@ -1,0 +1,117 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// binary is the mini-aws under test, built once for the run.
+var binary string
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "mini-aws-integration-*")
+	if err == nil {
+		binary = filepath.Join(folder, "mini-aws")
+		err = build(binary)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the binary under test:", err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = max(status, 1)
+	}
+	os.Exit(status)
+}
+
+func build(target string) error {
+	command := exec.CommandContext(context.Background(), "go", "build", "-o", target, "miniaws")
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("MINI_AWS_LISTEN", port)
+			env.Setenv("MINI_AWS_DATA", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("MINI_AWS_ENGINE", "sim")
+			env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
+			return nil
+		},
+		Condition: func(condition string) (bool, error) {
+			if condition == "engine" {
+				return os.Getenv("MINI_AWS_TEST_ENGINE") == "docker", nil
+			}
+			return false, fmt.Errorf("unknown condition %q", condition)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready": ready,
+			"get":   get,
+		},
+	})
+}
+
+// freePort answers a loopback address that nothing listens on now. Another process may take it first; then the story
+// fails at "ready" with what the server said.
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// ready waits until the server that the story started answers: "ready".
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: ready")
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		response, err := http.Get("http://" + ts.Getenv("MINI_AWS_LISTEN") + "/_mini/health")
+		if err == nil {
+			ts.Check(response.Body.Close())
+			return
+		}
+	}
+	ts.Fatalf("the server did not answer in 30 s")
+}
+
+// get asks the server and keeps the answer in the file "answer": "get PATH STATUS".
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: get PATH STATUS")
+	}
+	response, err := http.Get("http://" + ts.Getenv("MINI_AWS_LISTEN") + args[0])
+	ts.Check(err)
+	body, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	ts.Check(response.Body.Close())
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), body, 0o600))
+	if got := fmt.Sprint(response.StatusCode); got != args[1] {
+		ts.Fatalf("GET %s answered %s: %s", args[0], got, strings.TrimSpace(string(body)))
+	}
+}

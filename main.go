@@ -1,0 +1,61 @@
+// Command mini-aws is a whole cloud on one machine: one endpoint that speaks AWS's wire protocols and turns every call
+// into something real. See README.md for its use and docs/ for how it works.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line. Every flag has an environment twin, MINI_AWS_<FLAG>.
+type commands struct {
+	Serve   serveCommand   `cmd:"" help:"Serve the cloud until interrupted. What runs in it goes on running."`
+	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	var cli commands
+	parsed := kong.Parse(&cli,
+		kong.Name("mini-aws"),
+		kong.Description("A whole cloud on one machine, for unmodified AWS clients."),
+		kong.DefaultEnvars("MINI_AWS"),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	parsed.FatalIfErrorf(parsed.Run())
+}
+
+type versionCommand struct{}
+
+// Run prints the version on standard output.
+func (versionCommand) Run() error {
+	_, err := fmt.Printf("mini-aws %s\n", version())
+	return err
+}
+
+// version is the module's version where the build knows one, else the commit, else "devel".
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
+			return "devel-" + setting.Value[:12]
+		}
+	}
+	return "devel"
+}

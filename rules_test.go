@@ -1,0 +1,166 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The rules of the house that a compiler does not know. docs/decisions/ has the reasons.
+
+// source is one Go file of the project.
+type source struct {
+	// path is from the project's root, with slashes; folder is its package's.
+	path, folder string
+	syntax       *ast.File
+	files        *token.FileSet
+}
+
+func (s source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
+
+func (s source) at(node ast.Node) string {
+	return s.path + ":" + s.files.Position(node.Pos()).String()[len(s.path)+1:]
+}
+
+func (s source) imports() []string {
+	var all []string
+	for _, spec := range s.syntax.Imports {
+		all = append(all, strings.Trim(spec.Path.Value, `"`))
+	}
+	return all
+}
+
+func readSources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			if file != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "node_modules" || name == "bin" || name == "tools") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		s := source{path: filepath.ToSlash(file), files: token.NewFileSet()}
+		s.folder = path.Dir(s.path)
+		s.syntax, err = parser.ParseFile(s.files, s.path, nil, parser.ParseComments)
+		all = append(all, s)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d Go files found: the walk is wrong", len(all))
+	}
+	return all
+}
+
+// foundations are the top folders that are not services; every other top folder is one.
+var foundations = []string{".", "awsapi", "backend", "integration"}
+
+func topFolder(folder string) string {
+	top, _, _ := strings.Cut(folder, "/")
+	return top
+}
+
+// onlyIn says which folder alone may import a package, or anything below it.
+var onlyIn = map[string]string{
+	"github.com/dgraph-io/badger":  "backend/store",
+	"github.com/docker/docker":     "backend/docker",
+	"github.com/vishvananda":       "backend/node",
+	"github.com/google/nftables":   "backend/node",
+	"github.com/minio/sha256-simd": "backend/sha",
+}
+
+func within(name, folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
+
+func TestImportTable(t *testing.T) {
+	for _, s := range readSources(t) {
+		top := topFolder(s.folder)
+		for _, name := range s.imports() {
+			for restricted, home := range onlyIn {
+				if strings.HasPrefix(name, restricted) && !within(s.folder, home) {
+					t.Errorf("%s imports %s: only %s may", s.path, name, home)
+				}
+			}
+			ours, isOurs := strings.CutPrefix(name, "miniaws/")
+			if !isOurs || s.isTest() {
+				continue
+			}
+			switch target := topFolder(ours); {
+			case target == top || top == "." || top == "integration":
+			case top == "backend" || top == "awsapi" && target != "backend":
+				t.Errorf("%s imports %s: %s stands below it", s.path, name, top)
+			case !slices.Contains(foundations, target):
+				t.Errorf("%s imports %s: services do not import each other; declare an interface and let main pass it in", s.path, name)
+			}
+		}
+	}
+}
+
+func TestEveryPackageHasItsComment(t *testing.T) {
+	documented := map[string]bool{}
+	for _, s := range readSources(t) {
+		if s.isTest() {
+			continue
+		}
+		documented[s.folder] = documented[s.folder] || s.syntax.Doc != nil && strings.TrimSpace(s.syntax.Doc.Text()) != ""
+	}
+	for folder, ok := range documented {
+		if !ok {
+			t.Errorf("%s has no package comment: say what it is for, and what it does not do", folder)
+		}
+	}
+}
+
+// bannedNames are file names that say nothing, or name the chore that made the file.
+var bannedNames = regexp.MustCompile(`^(utils?|helpers?|common|misc|ext|extra|fixes|base|manager|impl)(_test)?\.go$|_(ext|extra|fixes|utils?|helpers?)(_test)?\.go$`)
+
+func TestFileNames(t *testing.T) {
+	for _, s := range readSources(t) {
+		if bannedNames.MatchString(path.Base(s.path)) {
+			t.Errorf("%s: name the noun that the file is about", s.path)
+		}
+	}
+}
+
+// TestServicesStartNoGoroutines: a handler that answers before the work is done leaves that work to the reconcile loop.
+func TestServicesStartNoGoroutines(t *testing.T) {
+	for _, s := range readSources(t) {
+		if s.isTest() || slices.Contains(foundations, topFolder(s.folder)) {
+			continue
+		}
+		ast.Inspect(s.syntax, func(node ast.Node) bool {
+			if statement, ok := node.(*ast.GoStmt); ok {
+				t.Errorf("%s: no go statement in a service", s.at(statement))
+			}
+			return true
+		})
+	}
+}
+
+// TestNobodyExecsIntoContainers: an exec enters an instance beside the guards that its PID 1 set up.
+func TestNobodyExecsIntoContainers(t *testing.T) {
+	for _, s := range readSources(t) {
+		ast.Inspect(s.syntax, func(node ast.Node) bool {
+			if selector, ok := node.(*ast.SelectorExpr); ok && strings.HasPrefix(selector.Sel.Name, "ContainerExec") {
+				t.Errorf("%s: %s", s.at(selector), selector.Sel.Name)
+			}
+			return true
+		})
+	}
+}
