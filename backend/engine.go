@@ -3,6 +3,8 @@ package backend
 import (
 	"context"
 	"io"
+	"io/fs"
+	"net/netip"
 	"time"
 )
 
@@ -25,7 +27,8 @@ const (
 type Compute interface {
 	// Ensure makes the container exist, without starting it, and answers what is there. One that exists already is
 	// answered as it is, whatever its state: a changed spec takes Remove and Ensure.
-	// Kinds: KindImageNotFound, KindUnavailable, KindPermanent (the engine refuses the spec).
+	// Kinds: KindImageNotFound, KindNotFound (its network or files are not there), KindUnavailable, KindPermanent (the
+	// engine refuses the spec).
 	Ensure(ctx context.Context, spec Spec) (Observed, error)
 	// Start runs the container and answers once its first process runs. Starting a running one is no error.
 	// Kinds: KindNotFound, KindUnavailable, KindPermanent (its command cannot be executed).
@@ -64,10 +67,35 @@ type Images interface {
 	RemoveImage(ctx context.Context, ref string) error
 }
 
+// Networks makes the plain networks on which containers sit that nobody wires from outside.
+type Networks interface {
+	// EnsureNetwork makes the network exist and answers it; one that exists already is answered as it is.
+	// Kinds: KindInUse (the wanted range overlaps another network's, or none is free), KindUnavailable.
+	EnsureNetwork(ctx context.Context, spec NetworkSpec) (Network, error)
+	// RemoveNetwork removes it. Absent is no error. Kinds: KindInUse (a container is on it), KindUnavailable.
+	RemoveNetwork(ctx context.Context, id string) error
+	// ListNetworks answers every network of the installation, in the order of their ids. Kinds: KindUnavailable.
+	ListNetworks(ctx context.Context) ([]Network, error)
+}
+
+// Files brings files to the engine's side, where containers see them and cannot change them.
+type Files interface {
+	// EnsureFiles makes a volume that holds exactly these files. The id says what they are, for example by a digest:
+	// a volume whose content differs is filled again, and can then not be in use.
+	// Kinds: KindInUse, KindUnavailable.
+	EnsureFiles(ctx context.Context, id string, files fs.FS) error
+	// RemoveFiles removes the volume. Absent is no error. Kinds: KindInUse (a container has it), KindUnavailable.
+	RemoveFiles(ctx context.Context, id string) error
+	// ListFiles answers the ids of the installation's volumes of files, sorted. Kinds: KindUnavailable.
+	ListFiles(ctx context.Context) ([]string, error)
+}
+
 // Engine is one place where things run.
 type Engine interface {
 	Compute
 	Images
+	Networks
+	Files
 	// Info answers what the engine is, as health and doctor show it. Kinds: KindUnavailable.
 	Info(ctx context.Context) (Info, error)
 	// Close lets go of the connection. What runs goes on running.
@@ -108,6 +136,38 @@ type Spec struct {
 	// CPUs is the share of cores, 0 for no limit; MemoryBytes likewise.
 	CPUs        float64
 	MemoryBytes int64
+	// Network is the id of a network of ours; empty leaves the container with its loopback interface alone.
+	Network string
+	// Address is the wanted one in the network's range; the zero Addr leaves it to the engine.
+	Address netip.Addr
+	// Files maps an absolute path inside to the id of files that are seen there, read-only.
+	Files map[string]string
+}
+
+// NetworkSpec is a wanted network.
+type NetworkSpec struct {
+	ID, Account, Region string
+	// Range is the wanted IPv4 range; the zero Prefix takes a free /16.
+	Range netip.Prefix
+}
+
+// Network is a network that exists.
+type Network struct {
+	ID, Account, Region string
+	EngineID            string
+	Range               netip.Prefix
+	// Gateway is the engine host's own address in it, the zero Addr where nothing real is behind it.
+	Gateway netip.Addr
+}
+
+// FreeRanges are the /16 ranges to try, in this order, for a network that wants any. The first is the one that AWS gives
+// to default VPCs.
+func FreeRanges() []netip.Prefix {
+	ranges := []netip.Prefix{netip.MustParsePrefix("172.31.0.0/16")}
+	for second := byte(255); second >= 192; second-- {
+		ranges = append(ranges, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, second, 0, 0}), 16))
+	}
+	return ranges
 }
 
 // State is where a container is in its life.
@@ -129,6 +189,9 @@ type Observed struct {
 	// EngineID is the engine's own name for it, for people who look behind it.
 	EngineID string
 	State    State
+	// Address is the container's on its network: fixed from its start on where the spec names it, else set while it
+	// runs. The zero Addr where it has none.
+	Address netip.Addr
 	// PID is its first process as the engine's host counts, 0 unless running.
 	PID int
 	// ExitCode is the first process's, meaningful when exited; 137 is a kill.

@@ -18,11 +18,37 @@ import (
 // name is the container's name on the engine.
 func (e *Engine) name(id string) string { return "mini-aws-" + e.owner[:12] + "-" + id }
 
+// labels are what every object of ours carries.
+func (e *Engine) labels(id, account, region string) map[string]string {
+	return map[string]string{
+		backend.LabelOwner:   e.owner,
+		backend.LabelAccount: account,
+		backend.LabelRegion:  region,
+		backend.LabelID:      id,
+	}
+}
+
+// ours is the filter for everything of the installation.
+func (e *Engine) ours() filters.KeyValuePair {
+	return filters.Arg("label", backend.LabelOwner+"="+e.owner)
+}
+
 // Ensure makes the container unless it exists.
 func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observed, error) {
 	observed, err := e.Inspect(ctx, spec.ID)
 	if backend.KindOf(err) != backend.KindNotFound {
 		return observed, err
+	}
+	// The engine itself would take a missing network until the start, and make a missing volume.
+	if spec.Network != "" {
+		if _, err := e.inspectNetwork(ctx, spec.Network); err != nil {
+			return backend.Observed{}, err
+		}
+	}
+	for _, id := range spec.Files {
+		if _, err := e.client.VolumeInspect(ctx, e.name(id)); err != nil {
+			return backend.Observed{}, e.failure("ensure", id, err)
+		}
 	}
 	config := &container.Config{
 		Image:       spec.Image,
@@ -31,15 +57,12 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 		Cmd:         spec.Command,
 		Env:         spec.Env,
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
-		Labels: map[string]string{
-			backend.LabelOwner:   e.owner,
-			backend.LabelAccount: spec.Account,
-			backend.LabelRegion:  spec.Region,
-			backend.LabelID:      spec.ID,
-		},
+		Labels:      e.labels(spec.ID, spec.Account, spec.Region),
 	}
+	networkMode, networking := e.networkOf(spec)
 	host := &container.HostConfig{
-		NetworkMode:   "none",
+		NetworkMode:   networkMode,
+		Mounts:        e.mountsOf(spec),
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "4m", "max-file": "2"}},
 		Resources: container.Resources{
@@ -49,7 +72,7 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 			MemorySwap: spec.MemoryBytes,
 		},
 	}
-	_, err = e.client.ContainerCreate(ctx, config, host, nil, nil, e.name(spec.ID))
+	_, err = e.client.ContainerCreate(ctx, config, host, networking, nil, e.name(spec.ID))
 	switch {
 	case err == nil:
 		return e.Inspect(ctx, spec.ID)
@@ -167,6 +190,7 @@ func (e *Engine) Inspect(ctx context.Context, id string) (backend.Observed, erro
 	if observed.State == backend.StateRunning {
 		observed.PID = found.State.Pid
 	}
+	observed.Address = addressOf(found)
 	// The engine notes the end of a very short process before it notes its start.
 	if observed.State == backend.StateExited && observed.Ended.Before(observed.Started) {
 		observed.Ended = observed.Started
@@ -200,7 +224,7 @@ func timeOf(stamp string) time.Time {
 func (e *Engine) List(ctx context.Context) ([]backend.Observed, error) {
 	found, err := e.client.ContainerList(ctx, container.ListOptions{
 		All:     true,
-		Filters: filters.NewArgs(filters.Arg("label", backend.LabelOwner+"="+e.owner)),
+		Filters: filters.NewArgs(e.ours()),
 	})
 	if err != nil {
 		return nil, e.failure("list", "containers", err)

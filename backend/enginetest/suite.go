@@ -48,6 +48,9 @@ func Run(t *testing.T, setup Setup) {
 		{"list is sorted and ours only", false, listing},
 		{"images", false, images},
 		{"info", false, info},
+		{"networks", false, networks},
+		{"addresses", false, addresses},
+		{"files", false, files},
 		{"process ends by itself", true, endsByItself},
 		{"stop is polite first", true, politeStop},
 		{"layer survives stop and start", true, layerSurvives},
@@ -58,6 +61,9 @@ func Run(t *testing.T, setup Setup) {
 		{"committed image boots", true, committedImage},
 		{"no network of its own making", true, noNetwork},
 		{"removed by hand", true, removedByHand},
+		{"address answers", true, reachable},
+		{"files cannot be changed", true, filesCannotBeChanged},
+		{"files are mended", true, filesAreMended},
 	}
 	for _, c := range cases {
 		if c.real && !setup.Real {
@@ -74,26 +80,46 @@ func open(t *testing.T, setup Setup) *bench {
 	b := &bench{T: t, ctx: ctx, engine: setup.Open(t, newOwner()), setup: setup}
 	t.Cleanup(func() {
 		defer cancel()
-		// The test's own context has ended by now.
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		left, err := b.engine.List(ctx)
-		if err != nil {
-			t.Errorf("list at the end: %v", err)
-		}
-		for _, o := range left {
-			if err := b.engine.Remove(ctx, o.ID); err != nil {
-				t.Errorf("remove at the end: %v", err)
-			}
-		}
-		if left, err = b.engine.List(ctx); err != nil || len(left) != 0 {
-			t.Errorf("left behind: %v, %v", left, err)
-		}
-		if err := b.engine.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
+		b.sweep()
 	})
 	return b
+}
+
+// sweep removes everything of the bench's installation and fails if something stays.
+func (b *bench) sweep() {
+	// The test's own context has ended by now.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	attempt := func(err error) {
+		if err != nil {
+			b.Errorf("sweep: %v", err)
+		}
+	}
+	containers, err := b.engine.List(ctx)
+	attempt(err)
+	for _, o := range containers {
+		attempt(b.engine.Remove(ctx, o.ID))
+	}
+	networks, err := b.engine.ListNetworks(ctx)
+	attempt(err)
+	for _, n := range networks {
+		attempt(b.engine.RemoveNetwork(ctx, n.ID))
+	}
+	volumes, err := b.engine.ListFiles(ctx)
+	attempt(err)
+	for _, id := range volumes {
+		attempt(b.engine.RemoveFiles(ctx, id))
+	}
+	containers, err = b.engine.List(ctx)
+	attempt(err)
+	networks, err = b.engine.ListNetworks(ctx)
+	attempt(err)
+	volumes, err = b.engine.ListFiles(ctx)
+	attempt(err)
+	if len(containers)+len(networks)+len(volumes) > 0 {
+		b.Errorf("left behind: %v, %v, %v", containers, networks, volumes)
+	}
+	attempt(b.engine.Close())
 }
 
 func newOwner() string {

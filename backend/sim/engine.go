@@ -26,14 +26,25 @@ type Engine struct {
 	mu         sync.Mutex
 	containers map[string]backend.Observed
 	// images maps a reference to whether Commit made it.
-	images map[string]bool
+	images   map[string]bool
+	networks map[string]backend.Network
+	// files holds the ids of files, and on maps a container to what it uses.
+	files map[string]bool
+	on    map[string]backend.Spec
 }
 
 var _ backend.Engine = (*Engine)(nil)
 
 // Open makes an engine that knows the named images; any other is KindImageNotFound. now is its clock.
 func Open(now func() time.Time, images ...string) *Engine {
-	e := &Engine{now: now, containers: map[string]backend.Observed{}, images: map[string]bool{}}
+	e := &Engine{
+		now:        now,
+		containers: map[string]backend.Observed{},
+		images:     map[string]bool{},
+		networks:   map[string]backend.Network{},
+		files:      map[string]bool{},
+		on:         map[string]backend.Spec{},
+	}
 	for _, ref := range images {
 		e.images[ref] = false
 	}
@@ -61,11 +72,23 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 	if _, ok := e.images[spec.Image]; !ok {
 		return backend.Observed{}, &backend.Error{Kind: backend.KindImageNotFound, Op: "ensure", Object: spec.ID, Err: fmt.Errorf("the simulated engine has no image %s", spec.Image)}
 	}
+	for _, id := range spec.Files {
+		if !e.files[id] {
+			return backend.Observed{}, &backend.Error{Kind: backend.KindNotFound, Op: "ensure", Object: id}
+		}
+	}
 	observed := backend.Observed{
 		ID: spec.ID, Account: spec.Account, Region: spec.Region,
 		EngineID: "simulated-" + spec.ID, State: backend.StateCreated, Simulated: true,
 	}
-	e.containers[spec.ID] = observed
+	if spec.Network != "" {
+		address, err := e.address(spec)
+		if err != nil {
+			return backend.Observed{}, err
+		}
+		observed.Address = address
+	}
+	e.containers[spec.ID], e.on[spec.ID] = observed, spec
 	return observed, nil
 }
 
@@ -113,6 +136,7 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	}
 	defer e.mu.Unlock()
 	delete(e.containers, id)
+	delete(e.on, id)
 	return nil
 }
 
