@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -83,34 +82,6 @@ func checkEngine(ctx context.Context) finding {
 		return warning(advice, "%v", err)
 	}
 	return passed("Docker %s, API %s, storage %s, cgroup v%s, %d CPUs, %.1f GiB", info.Version, info.API, info.StorageDriver, info.CgroupVersion, info.CPUs, float64(info.MemoryBytes)/(1<<30))
-}
-
-// checkKernel looks at the host's kernel, which is the engine's where both share one.
-func checkKernel(context.Context) finding {
-	if runtime.GOOS != "linux" {
-		return passed("%s: the engine's own Linux kernel counts", runtime.GOOS)
-	}
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return warning("", "uname: %v", err)
-	}
-	release := unix.ByteSliceToString(name.Release[:])
-	var missing []string
-	if socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER); err != nil {
-		missing = append(missing, "netfilter (security groups)")
-	} else {
-		_ = unix.Close(socket)
-	}
-	if _, err := os.Stat("/proc/self/ns/net"); err != nil {
-		missing = append(missing, "network namespaces (VPCs)")
-	}
-	if _, err := os.Stat("/dev/loop-control"); err != nil {
-		missing = append(missing, "loop devices (EBS volumes)")
-	}
-	if len(missing) > 0 {
-		return warning("load the modules, or use a kernel that has them", "Linux %s lacks %s", release, strings.Join(missing, ", "))
-	}
-	return passed("Linux %s with netfilter, network namespaces and loop devices", release)
 }
 
 func (c *doctorCommand) checkEndpoint(context.Context) finding {
