@@ -1,0 +1,141 @@
+package store
+
+import (
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/tidwall/btree"
+)
+
+// OpenMemory returns a store that keeps nothing: for tests and throw-away clouds.
+func OpenMemory(o Options) DB {
+	m := &memory{}
+	m.start(o, newMemoryIndex(), &memoryJournal{limit: 16 << 20})
+	return m
+}
+
+type memory struct{ engine }
+
+func (m *memory) Stats() Stats { return m.stats() }
+
+func (m *memory) Close() error {
+	if !m.stop() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// memoryIndex is an ordered tree whose copies share what did not change.
+type memoryIndex struct {
+	mu       sync.Mutex
+	tree     *btree.Map[Key, []byte] // only the applier changes it
+	shown    *btree.Map[Key, []byte] // a copy that nobody changes
+	revision uint64
+}
+
+func newMemoryIndex() *memoryIndex {
+	m := &memoryIndex{tree: &btree.Map[Key, []byte]{}}
+	m.show(0)
+	return m
+}
+
+// show makes the tree visible as revision.
+func (m *memoryIndex) show(revision uint64) {
+	shown := m.tree.Copy()
+	m.mu.Lock()
+	m.shown, m.revision = shown, revision
+	m.mu.Unlock()
+}
+
+func (m *memoryIndex) apply(g group) error {
+	for _, ws := range g.transactions {
+		for _, w := range ws {
+			if w.deleted {
+				m.tree.Delete(w.key)
+			} else {
+				m.tree.Set(w.key, w.value)
+			}
+		}
+	}
+	m.show(g.last())
+	return nil
+}
+
+func (m *memoryIndex) snapshot() (snapshot, uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return memorySnapshot{m.shown}, m.revision
+}
+
+func (m *memoryIndex) rows() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(m.shown.Len())
+}
+
+type memorySnapshot struct{ tree *btree.Map[Key, []byte] }
+
+func (s memorySnapshot) get(k Key) ([]byte, bool, error) {
+	v, ok := s.tree.Get(k)
+	return slices.Clone(v), ok, nil
+}
+
+func (s memorySnapshot) scan(r Range, yield func(Row) bool) error {
+	s.tree.Ascend(r.Start, func(k Key, v []byte) bool {
+		if k >= r.End {
+			return false
+		}
+		row := Row{Key: k}
+		if !r.KeysOnly {
+			row.Value = slices.Clone(v)
+		}
+		return yield(row)
+	})
+	return nil
+}
+
+func (s memorySnapshot) release() {}
+
+// memoryJournal keeps the last groups for watchers.
+type memoryJournal struct {
+	mu     sync.Mutex
+	groups []group
+	size   int
+	limit  int
+}
+
+func (j *memoryJournal) reserve() error { return nil }
+
+func (j *memoryJournal) append(g group) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.groups = append(j.groups, g)
+	for j.size += groupSize(g); j.size > j.limit && len(j.groups) > 1; j.groups = j.groups[1:] {
+		j.size -= groupSize(j.groups[0])
+	}
+	return nil
+}
+
+func groupSize(g group) int {
+	n := 0
+	for _, ws := range g.transactions {
+		for _, w := range ws {
+			n += len(w.key) + len(w.value) + writeOverhead
+		}
+	}
+	return n
+}
+
+func (j *memoryJournal) feed() feed { return j }
+func (j *memoryJournal) close()     {}
+
+func (j *memoryJournal) read(revision uint64) (group, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	i := sort.Search(len(j.groups), func(i int) bool { return j.groups[i].last() >= revision })
+	if i == len(j.groups) || revision < j.groups[i].first {
+		return group{}, ErrCompacted
+	}
+	return j.groups[i], nil
+}
