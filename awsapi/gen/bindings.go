@@ -83,8 +83,7 @@ func (d *documents) requestHandler(op *wire.Op, fd *ast.FuncDecl) {
 				d.attribute(m.Target, r.attr)
 			}
 		}
-		sh := &d.requests.shapes[op.In]
-		sh.Members = append(sh.Members, m)
+		d.requests.shapes[op.In].Members = []wire.Member{m}
 	}
 }
 
@@ -113,7 +112,8 @@ func (d *documents) payload(op *wire.Op, field string, target int32) {
 		name = d.responses.names[target]
 	}
 	sh := &d.responses.shapes[op.Out]
-	sh.Members = append(sh.Members, wire.Member{Field: field, Name: name, Location: wire.Payload, Target: target})
+	// A document function may exist that nothing calls: the payload is the only member of the body.
+	sh.Members = []wire.Member{{Field: field, Name: name, Location: wire.Payload, Target: target}}
 }
 
 // rawPayload tells functions of the form func(v *XOutput, body io.ReadCloser) error from documents.

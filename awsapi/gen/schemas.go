@@ -166,6 +166,9 @@ func (s *schemas) member(owner string, c *ast.CallExpr) {
 		}
 		inherited = s.decls[id.Name].traits
 	}
+	if inherited["Streaming"] != nil && target >= 0 {
+		return // an event stream is no field of the output
+	}
 	traits := traitsOf(c.Args[2:])
 	sh := &s.table.shapes[s.table.ref(owner)]
 	switch kind {

@@ -83,7 +83,9 @@ func (r *reading) selector(x *ast.SelectorExpr, receiver string) {
 	case "ParseEpochSeconds", "FormatEpochSeconds":
 		r.flags |= wire.Epoch
 	case "StatusCode":
-		r.loc = wire.StatusCode
+		if id, ok := x.X.(*ast.Ident); ok && id.Name == "response" {
+			r.loc = wire.StatusCode
+		}
 	}
 }
 

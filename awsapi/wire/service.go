@@ -92,6 +92,16 @@ type Service struct {
 	Errors    []Error // sorted by Type
 }
 
+// OpenErrors says that the source does not tell which operation has which errors.
+func (s *Service) OpenErrors() bool {
+	for i := range s.Ops {
+		if len(s.Ops[i].Errors) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Op finds an operation by its name.
 func (s *Service) Op(name string) (*Op, bool) {
 	lo, hi := 0, len(s.Ops)
