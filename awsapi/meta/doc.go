@@ -1,0 +1,11 @@
+// Package meta says which services exist and how each one is addressed: version, signing name, target prefix,
+// XML namespace, protocols, operations. The wire names and the constraints are in one blob each (X.wire,
+// X.rules), embedded as strings and unpacked when the service gets its first request, so that a server that is
+// never asked for EC2 never touches EC2's tables.
+//
+// Everything but this file and service.go is generated: go run ./awsapi/gen. HTTP statuses and codes of
+// errors are in the blobs too (wire.Error).
+//
+// The package imports the types packages of those services that have unions, because reflection cannot list
+// an interface's implementations. It imports no client.
+package meta

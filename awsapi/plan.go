@@ -1,0 +1,304 @@
+package awsapi
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"time"
+
+	"miniaws/awsapi/wire"
+)
+
+// valueKind is what a plan reads or writes.
+type valueKind uint8
+
+const (
+	kindBad valueKind = iota // no way to write it: skipped
+	kindString
+	kindBool
+	kindInt
+	kindFloat
+	kindTime
+	kindBlob
+	kindStream
+	kindStruct
+	kindList
+	kindMap
+	kindUnion
+)
+
+// plan says how one Go type is written as one shape. Immutable once published.
+type plan struct {
+	kind       valueKind
+	pointer    bool         // the Go type is a pointer to typ
+	bits       int          // of numbers
+	typ        reflect.Type // without the pointer
+	stamp      wire.Flags   // timestamp format, 0 for the protocol's own
+	name       string       // of list elements or map entries
+	key, value string       // names inside a map entry
+	elem       *plan        // of list elements or map values
+	fields     []planField
+	index      map[string]int // by wire name; body members only
+	openElem   string         // XML tags of elements and entries, made once
+	closeElem  string
+	openKey    string // <key>
+	openValue  string // <value>
+	closeValue string // </value>
+}
+
+// planField is one member of a structure or one variant of a union.
+type planField struct {
+	field    int // index of the Go field
+	name     string
+	open     string // XML start and end tag
+	close    string
+	jsonKey  string // "name":
+	flat     bool
+	attr     bool
+	required bool
+	location wire.Location
+	plan     *plan
+	variant  reflect.Type // union only
+	shape    int32        // where the rules are found
+	member   int32
+}
+
+type planKey struct {
+	t       reflect.Type
+	shape   int32
+	request bool
+	dialect dialect
+	stamp   wire.Flags
+}
+
+var (
+	timeType   = reflect.TypeFor[time.Time]()
+	readerType = reflect.TypeFor[io.Reader]()
+)
+
+func (c *Codec) warn(format string, args ...any) { c.warns[fmt.Sprintf(format, args...)] = true }
+
+// compile runs under c.mu. A recursive type finds itself in c.plans; nobody outside sees the map until the
+// outermost call has returned.
+func (c *Codec) compile(k planKey) *plan {
+	if p := c.plans[k]; p != nil {
+		return p
+	}
+	p := &plan{typ: k.t, stamp: k.stamp}
+	c.plans[k] = p
+	if k.t.Kind() == reflect.Pointer {
+		p.pointer = true
+		p.typ = k.t.Elem()
+	}
+	c.describe(p, k)
+	return p
+}
+
+func (c *Codec) describe(p *plan, k planKey) {
+	t := p.typ
+	var shape *wire.Shape
+	if k.shape >= 0 {
+		if k.request {
+			shape = &c.wire.Requests[k.shape]
+		} else {
+			shape = &c.wire.Responses[k.shape]
+		}
+	}
+	switch {
+	case t == timeType:
+		p.kind = kindTime
+		return
+	case t.Kind() == reflect.Interface && t.Implements(readerType):
+		p.kind = kindStream
+		return
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		p.kind = kindBlob
+		return
+	}
+	switch t.Kind() {
+	case reflect.String:
+		p.kind = kindString
+	case reflect.Bool:
+		p.kind = kindBool
+	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		p.kind, p.bits = kindInt, t.Bits()
+	case reflect.Float32, reflect.Float64:
+		p.kind, p.bits = kindFloat, t.Bits()
+	case reflect.Slice:
+		c.describeList(p, k, shape)
+	case reflect.Map:
+		c.describeMap(p, k, shape)
+	case reflect.Interface:
+		c.describeUnion(p, k, shape)
+	case reflect.Struct:
+		c.describeStruct(p, k, shape)
+	default:
+		c.warn("%v: no way to write it", t)
+	}
+}
+
+func (c *Codec) child(k planKey, t reflect.Type, shape int32, stamp wire.Flags) *plan {
+	return c.compile(planKey{t: t, shape: shape, request: k.request, dialect: k.dialect, stamp: stamp})
+}
+
+func (c *Codec) describeList(p *plan, k planKey, shape *wire.Shape) {
+	p.kind, p.name = kindList, "member"
+	target := int32(-1)
+	if shape != nil && shape.Kind == wire.List {
+		p.name, target = shape.Elem, shape.Target
+	}
+	p.openElem, p.closeElem = "<"+p.name+">", "</"+p.name+">"
+	p.elem = c.child(k, p.typ.Elem(), target, k.stamp)
+}
+
+func (c *Codec) describeMap(p *plan, k planKey, shape *wire.Shape) {
+	p.kind, p.name, p.key, p.value = kindMap, "entry", "key", "value"
+	target := int32(-1)
+	if shape != nil && shape.Kind == wire.Map {
+		p.name, p.key, p.value, target = shape.Elem, shape.Key, shape.Value, shape.Target
+	}
+	p.openKey, p.openValue, p.closeValue = "<"+p.key+">", "<"+p.value+">", "</"+p.value+">"
+	p.openElem, p.closeElem = "<"+p.name+">", "</"+p.name+">"
+	p.elem = c.child(k, p.typ.Elem(), target, k.stamp)
+}
+
+func (c *Codec) describeUnion(p *plan, k planKey, shape *wire.Shape) {
+	variants := c.unions[p.typ]
+	if variants == nil || shape == nil {
+		c.warn("%v: interface without variants", p.typ)
+		return
+	}
+	p.kind, p.index = kindUnion, make(map[string]int, len(shape.Members))
+	for i, m := range shape.Members {
+		var variant reflect.Type
+		for _, v := range variants {
+			if v.Name() == m.Field {
+				variant = v
+			}
+		}
+		if variant == nil {
+			continue // an event stream's exception, for example
+		}
+		c.add(p, k, m, int32(i), 0, variant.Field(0).Type, variant)
+	}
+}
+
+func (c *Codec) describeStruct(p *plan, k planKey, shape *wire.Shape) {
+	p.kind, p.index = kindStruct, map[string]int{}
+	named := map[string]bool{}
+	if shape != nil {
+		for i, m := range shape.Members {
+			f, ok := p.typ.FieldByName(m.Field)
+			if !ok || named[m.Field] {
+				if !ok {
+					c.warn("%v has no field %s", p.typ, m.Field)
+				}
+				continue
+			}
+			named[m.Field] = true
+			c.add(p, k, m, int32(i), f.Index[0], f.Type, nil)
+		}
+	}
+	for i := range p.typ.NumField() {
+		f := p.typ.Field(i)
+		if f.IsExported() && !named[f.Name] && f.Name != "ResultMetadata" && f.Name != "ErrorCodeOverride" {
+			c.warn("%v.%s has no name on the wire", p.typ, f.Name)
+		}
+	}
+}
+
+func (c *Codec) add(p *plan, k planKey, m wire.Member, member int32, field int, t, variant reflect.Type) {
+	name := m.Name
+	if k.dialect == query && m.Alt != "" {
+		name = m.Alt
+	}
+	f := planField{
+		field: field, name: name, open: "<" + name + ">", close: "</" + name + ">", jsonKey: string(appendJSONString(nil, name)) + ":",
+		flat: m.Flags&wire.Flat != 0, attr: m.Flags&wire.Attribute != 0, required: m.Flags&wire.Required != 0,
+		location: m.Location, variant: variant, shape: k.shape, member: member,
+		plan: c.child(k, t, m.Target, m.Flags&wire.Timestamp),
+	}
+	if m.Location == wire.Body && !f.attr {
+		if _, taken := p.index[name]; !taken {
+			p.index[name] = len(p.fields)
+		}
+	}
+	p.fields = append(p.fields, f)
+}
+
+// lookup finds a body member by its wire name.
+func (p *plan) lookup(name string) (*planField, bool) {
+	i, ok := p.index[name]
+	if !ok {
+		return nil, false
+	}
+	return &p.fields[i], true
+}
+
+// target makes sure that v can be written through: pointers are allocated.
+func (p *plan) target(v reflect.Value) reflect.Value {
+	if !p.pointer {
+		return v
+	}
+	if v.IsNil() {
+		v.Set(reflect.New(p.typ))
+	}
+	return v.Elem()
+}
+
+// unset tells members that are left out: nil pointers, slices, maps and unions, and empty enumerations.
+// A plain number or boolean is always written.
+func (p *plan) unset(v reflect.Value) bool {
+	if p.pointer {
+		return v.IsNil()
+	}
+	switch p.kind {
+	case kindList, kindMap, kindBlob, kindUnion, kindStream:
+		return v.IsNil()
+	case kindString:
+		return v.Len() == 0
+	case kindBad:
+		return true
+	}
+	return false
+}
+
+// variantOf finds the variant that a union value holds.
+func (p *plan) variantOf(v reflect.Value) (*planField, reflect.Value, error) {
+	u := v.Elem()
+	if u.Kind() == reflect.Pointer {
+		u = u.Elem()
+	}
+	if u.IsValid() {
+		for i := range p.fields {
+			if p.fields[i].variant == u.Type() {
+				return &p.fields[i], u.Field(0), nil
+			}
+		}
+	}
+	return nil, v, fmt.Errorf("awsapi: %v has no variant for %v", p.typ, v.Elem().Type())
+}
+
+func setTime(v reflect.Value, t time.Time) {
+	if v.CanAddr() {
+		*(v.Addr().Interface().(*time.Time)) = t
+		return
+	}
+	v.Set(reflect.ValueOf(t))
+}
+
+func timeOf(v reflect.Value) time.Time {
+	if v.CanAddr() {
+		return *(v.Addr().Interface().(*time.Time))
+	}
+	return v.Interface().(time.Time)
+}
+
+// appendElement grows a slice by one element within the budget and returns the slice and the new element.
+func appendElement(p *plan, s reflect.Value, b *budget) (reflect.Value, reflect.Value, error) {
+	if err := b.take(); err != nil {
+		return s, s, err
+	}
+	s = reflect.Append(s, reflect.Zero(p.typ.Elem()))
+	return s, s.Index(s.Len() - 1), nil
+}

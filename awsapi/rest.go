@@ -1,0 +1,361 @@
+package awsapi
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"reflect"
+	"strings"
+
+	"miniaws/awsapi/meta"
+	"miniaws/awsapi/wire"
+)
+
+// decodeREST reads path labels, query, headers and body.
+func decodeREST(proto meta.Protocol, p *plan, m *Message, v reflect.Value) error {
+	body := false
+	for i := range p.fields {
+		f := &p.fields[i]
+		fv := v.Field(f.field)
+		var err error
+		switch f.location {
+		case wire.Body:
+			body = true
+		case wire.Path:
+			if s, ok := m.Labels[f.name]; ok {
+				err = parseScalar(f.plan, s, f.plan.target(fv))
+			}
+		case wire.Query:
+			err = bindQuery(f.plan, m.Query[f.name], fv)
+		case wire.Header:
+			err = bindHeader(f.plan, m.Header.Values(f.name), fv)
+		case wire.PrefixHeaders:
+			bindPrefix(f.plan, f.name, m.Header, fv)
+		case wire.Payload:
+			err = bindPayload(proto, f.plan, m, fv)
+		}
+		if err != nil {
+			return at(f.name, err)
+		}
+	}
+	if !body {
+		return nil
+	}
+	if proto == meta.RESTXML {
+		return decodeXML(p, m.Body, v)
+	}
+	return decodeJSON(p, m.Body, v)
+}
+
+// bindList fills a list from separate texts.
+func bindList(p *plan, values []string, v reflect.Value) error {
+	b := newBudget()
+	s := reflect.MakeSlice(p.typ, 0, min(len(values), maxElements))
+	for _, text := range values {
+		var elem reflect.Value
+		var err error
+		if s, elem, err = appendElement(p, s, b); err != nil {
+			return err
+		}
+		if err := parseScalar(p.elem, text, p.elem.target(elem)); err != nil {
+			return err
+		}
+	}
+	v.Set(s)
+	return nil
+}
+
+func bindQuery(p *plan, values []string, v reflect.Value) error {
+	if len(values) == 0 {
+		return nil
+	}
+	if p.kind == kindList {
+		return bindList(p, values, v)
+	}
+	return parseScalar(p, values[0], p.target(v))
+}
+
+func bindHeader(p *plan, values []string, v reflect.Value) error {
+	if len(values) == 0 {
+		return nil
+	}
+	if p.kind != kindList {
+		return parseScalar(p, strings.TrimSpace(values[0]), p.target(v))
+	}
+	if p.elem.kind == kindTime {
+		return bindList(p, values, v)
+	}
+	var all []string
+	for _, line := range values {
+		all = append(all, splitHeader(line)...)
+	}
+	return bindList(p, all, v)
+}
+
+// splitHeader splits a header's list at commas outside of quotes.
+func splitHeader(line string) []string {
+	var parts []string
+	for line = strings.TrimLeft(line, " \t"); line != ""; line = strings.TrimLeft(line, " \t") {
+		if line[0] != '"' {
+			var part string
+			part, line, _ = strings.Cut(line, ",")
+			parts = append(parts, strings.TrimSpace(part))
+			continue
+		}
+		var b strings.Builder
+		i := 1
+		for ; i < len(line) && line[i] != '"'; i++ {
+			if line[i] == '\\' && i+1 < len(line) {
+				i++
+			}
+			b.WriteByte(line[i])
+		}
+		parts = append(parts, b.String())
+		_, line, _ = strings.Cut(line[min(i+1, len(line)):], ",")
+	}
+	return parts
+}
+
+// bindPrefix collects headers such as x-amz-meta-*; names become lower case, as S3 stores them.
+func bindPrefix(p *plan, prefix string, h http.Header, v reflect.Value) {
+	prefix = textproto.CanonicalMIMEHeaderKey(prefix)
+	var m reflect.Value
+	for name, values := range h {
+		if len(name) <= len(prefix) || !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		if !m.IsValid() {
+			m = reflect.MakeMap(p.typ)
+		}
+		m.SetMapIndex(reflect.ValueOf(strings.ToLower(name[len(prefix):])), reflect.ValueOf(strings.Join(values, ",")))
+	}
+	if m.IsValid() {
+		v.Set(m)
+	}
+}
+
+func bindPayload(proto meta.Protocol, p *plan, m *Message, v reflect.Value) error {
+	switch p.kind {
+	case kindStream:
+		r := m.Stream
+		if r == nil {
+			r = io.NopCloser(bytes.NewReader(m.Body))
+		}
+		rv := reflect.ValueOf(r)
+		if rv.Type().AssignableTo(v.Type()) {
+			v.Set(rv)
+		}
+		return nil
+	case kindBlob:
+		if m.Body != nil {
+			v.SetBytes(m.Body)
+		}
+		return nil
+	case kindString:
+		if len(m.Body) > 0 {
+			p.target(v).SetString(string(m.Body))
+		}
+		return nil
+	}
+	if len(bytes.TrimSpace(m.Body)) == 0 {
+		return nil
+	}
+	if proto == meta.RESTXML {
+		return decodeXML(p, m.Body, v)
+	}
+	return decodeJSON(p, m.Body, v)
+}
+
+// encodeREST writes headers, status and body.
+func encodeREST(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Service, p *plan, v reflect.Value) error {
+	if op.Status != 0 {
+		r.Status = int(op.Status)
+	}
+	contentType := "application/json"
+	if proto == meta.RESTXML {
+		contentType = "text/xml"
+		if s3Family(s) {
+			contentType = "application/xml"
+		}
+	}
+	body := p == nil && proto == meta.RESTJSON
+	for i := 0; p != nil && i < len(p.fields); i++ {
+		f := &p.fields[i]
+		if f.location == wire.Body {
+			body = true
+			continue
+		}
+		fv := v.Field(f.field)
+		if f.plan.unset(fv) {
+			continue
+		}
+		if f.location == wire.Payload {
+			if err := writePayload(r, b, proto, op, s, f, fv, contentType); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := writeBinding(r, f, fv); err != nil {
+			return err
+		}
+	}
+	if !body {
+		return nil
+	}
+	r.Header["Content-Type"] = []string{contentType}
+	var err error
+	switch {
+	case proto == meta.RESTJSON:
+		r.Body, err = encodeJSON(b, p, v)
+	case only(p, op.Wrapper) != nil:
+		// S3's GetBucketLocation: the only member is the root.
+		f := only(p, op.Wrapper)
+		r.Body = append(append(b, xmlDeclaration...), rootTag(op.Wrapper, s.Namespace)...)
+		if fv := v.Field(f.field); !f.plan.unset(fv) {
+			r.Body = appendXMLText(r.Body, fv.String())
+		}
+		r.Body = append(append(append(r.Body, "</"...), op.Wrapper...), '>')
+	default:
+		r.Body = append(append(b, xmlDeclaration...), rootTag(op.Wrapper, s.Namespace)...)
+		if r.Body, err = xmlMembers(r.Body, p, v); err == nil {
+			r.Body = append(append(append(r.Body, "</"...), op.Wrapper...), '>')
+		}
+	}
+	return err
+}
+
+// only finds the single body member that has the root's own name.
+func only(p *plan, root string) *planField {
+	var found *planField
+	for i := range p.fields {
+		if f := &p.fields[i]; f.location == wire.Body {
+			if found != nil || f.name != root || f.plan.kind != kindString {
+				return nil
+			}
+			found = f
+		}
+	}
+	return found
+}
+
+func rootTag(name, namespace string) string {
+	if namespace == "" {
+		return "<" + name + ">"
+	}
+	return "<" + name + ` xmlns="` + namespace + `">`
+}
+
+func writePayload(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Service, f *planField, v reflect.Value, contentType string) error {
+	switch f.plan.kind {
+	case kindStream:
+		stream, ok := v.Interface().(io.ReadCloser)
+		if !ok {
+			stream = io.NopCloser(v.Interface().(io.Reader))
+		}
+		r.Stream = stream
+		return nil
+	case kindBlob:
+		r.Body = v.Bytes()
+		return nil
+	case kindString:
+		r.Body = append(b, reflect.Indirect(v).String()...)
+		return nil
+	}
+	r.Header["Content-Type"] = []string{contentType}
+	var err error
+	if proto == meta.RESTJSON {
+		r.Body, err = jsonValue(b, f.plan, v)
+		return err
+	}
+	r.Body, err = xmlElement(append(b, xmlDeclaration...), f.plan, rootTag(op.Wrapper, s.Namespace), "</"+op.Wrapper+">", false, v)
+	return err
+}
+
+func writeBinding(r *Reply, f *planField, v reflect.Value) error {
+	p := f.plan
+	if p.pointer {
+		v = v.Elem()
+	}
+	switch {
+	case f.location == wire.StatusCode:
+		r.Status = int(v.Int())
+	case f.location == wire.PrefixHeaders:
+		for _, k := range sortedMapKeys(v) {
+			r.Header.Set(f.name+k.String(), headerValue(v.MapIndex(k).String()))
+		}
+	case f.location == wire.Header && p.kind == kindList:
+		parts := make([]string, 0, v.Len())
+		for i := range v.Len() {
+			text, ok := appendScalar(nil, p.elem, v.Index(i), wire.HTTPDate)
+			if !ok {
+				return fmt.Errorf("awsapi: no header for %v", p.typ)
+			}
+			s := string(text)
+			if strings.ContainsAny(s, `",`) && p.elem.kind != kindTime {
+				s = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+			}
+			parts = append(parts, s)
+		}
+		r.Header.Set(f.name, headerValue(strings.Join(parts, ", ")))
+	case f.location == wire.Header:
+		text, ok := appendScalar(nil, p, v, wire.HTTPDate)
+		if !ok {
+			return fmt.Errorf("awsapi: no header for %v", p.typ)
+		}
+		r.Header.Set(f.name, headerValue(string(text)))
+	}
+	return nil
+}
+
+// headerValue keeps a value from ending its header: metadata comes from users.
+func headerValue(s string) string {
+	for i := range len(s) {
+		if c := s[i]; (c < 0x20 && c != '\t') || c == 0x7f {
+			return "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?="
+		}
+	}
+	return s
+}
+
+// MatchURI matches an escaped path with an operation's URI template and returns the labels, unescaped. The
+// template's constant query is not looked at. {Key+} takes the rest of the path, slashes included, as it is:
+// neither empty nor dot segments are cleaned.
+func MatchURI(template, path string) (map[string]string, bool) {
+	template, _, _ = strings.Cut(template, "?")
+	labels := map[string]string{}
+	for {
+		template, path = strings.TrimPrefix(template, "/"), strings.TrimPrefix(path, "/")
+		var segment string
+		segment, template, _ = strings.Cut(template, "/")
+		if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "+}") {
+			rest, ok := path, true
+			if template != "" {
+				rest, ok = strings.CutSuffix(path, "/"+template)
+			}
+			value, err := url.PathUnescape(rest)
+			if !ok || err != nil || value == "" {
+				return nil, false
+			}
+			labels[segment[1:len(segment)-2]] = value
+			return labels, true
+		}
+		var part string
+		part, path, _ = strings.Cut(path, "/")
+		if strings.HasPrefix(segment, "{") {
+			value, err := url.PathUnescape(part)
+			if err != nil || value == "" {
+				return nil, false
+			}
+			labels[strings.Trim(segment, "{}")] = value
+		} else if segment != part {
+			return nil, false
+		}
+		if template == "" {
+			return labels, path == ""
+		}
+	}
+}
