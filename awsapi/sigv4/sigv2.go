@@ -56,8 +56,17 @@ func (s *Signature) verifyV2(r *http.Request, secret string, opts Options) error
 		// Nothing binds the body; refusing here keeps V2 to S3's streamed object bodies.
 		return s.fail(UnsupportedAlgorithm, "AWS", "")
 	}
-	text := s.stringToSignV2(r, opts.VirtualBucket)
-	if !s.matchV2(secret, text) {
+	path := rawPath(r)
+	if opts.VirtualBucket != "" {
+		path = "/" + opts.VirtualBucket + path
+	}
+	text := s.stringToSignV2(r, path)
+	match := s.matchV2(secret, text)
+	if !match && strings.LastIndexByte(path, '/') == 0 && path != "/" {
+		// AWS: for "/bucket" in the path, botocore signs "/bucket/" as it does for a bucket in the host name.
+		match = s.matchV2(secret, s.stringToSignV2(r, path+"/"))
+	}
+	if !match {
 		err := s.fail(SignatureMismatch, "", "")
 		err.StringToSign, err.SignatureProvided = text, s.signature
 		return err
@@ -76,7 +85,7 @@ func (s *Signature) matchV2(secret, text string) bool {
 
 // stringToSignV2 is method, Content-MD5, Content-Type, Expires, x-amz-* headers and resource.
 // Headers that botocore moved into the query count as headers.
-func (s *Signature) stringToSignV2(r *http.Request, bucket string) string {
+func (s *Signature) stringToSignV2(r *http.Request, path string) string {
 	moved := map[string]string{}
 	var resource []pair
 	queryPairs(r.URL.RawQuery, func(name, value string) bool {
@@ -120,10 +129,7 @@ func (s *Signature) stringToSignV2(r *http.Request, bucket string) string {
 		b.WriteString(name + ":" + moved[name] + "\n")
 	}
 
-	if bucket != "" {
-		b.WriteString("/" + bucket)
-	}
-	b.WriteString(rawPath(r))
+	b.WriteString(path)
 	slices.SortStableFunc(resource, func(x, y pair) int { return strings.Compare(x.name, y.name) })
 	separator := "?"
 	for _, p := range resource {
