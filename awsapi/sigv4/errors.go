@@ -76,7 +76,8 @@ const (
 type Field struct{ Name, Value string }
 
 // Error is every refusal of this package. It never holds a secret or a key
-// derived from one, so it may be logged and shown.
+// derived from one, so all of it may be shown to the client; only Error's text
+// belongs into logs, because the canonical request can hold a session token.
 type Error struct {
 	Kind    Kind
 	Carrier Carrier
@@ -128,7 +129,7 @@ type Answer struct {
 
 // Answer words e for a family. Every kind has an answer in every family.
 func (e *Error) Answer(f Family) Answer {
-	row := find(f, e)
+	row := rowFor(f, e)
 	message := strings.NewReplacer("{got}", clip(e.Got), "{want}", e.Want, "{detail}", clip(e.Detail)).Replace(row.message)
 	answer := Answer{Code: row.code, Status: row.status, Message: message}
 	if f == S3 {
@@ -137,8 +138,8 @@ func (e *Error) Answer(f Family) Answer {
 	return answer
 }
 
-// find picks the row of the table that words e for f.
-func find(f Family, e *Error) row {
+// rowFor picks the row of the table that words e for f.
+func rowFor(f Family, e *Error) row {
 	if f == S3 && e.Carrier != InHeader {
 		if row, ok := s3QueryAnswers[e.Kind]; ok {
 			return row

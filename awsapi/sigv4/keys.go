@@ -61,7 +61,7 @@ type KeyCache struct {
 	now, old map[keyID]*signingKey
 }
 
-func (c *KeyCache) find(id keyID) *signingKey {
+func (c *KeyCache) lookup(id keyID) *signingKey {
 	if c == nil {
 		return nil
 	}

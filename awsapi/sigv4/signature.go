@@ -180,7 +180,7 @@ func (s *Signature) Verify(r *http.Request, secret string, opts Options) error {
 // match signs the string that follows room for HMAC's pad, and compares.
 func (s *Signature) match(secret string, keys *KeyCache, b []byte) *Error {
 	id := keyID{secret, s.Date, s.Region, s.Service}
-	key := keys.find(id)
+	key := keys.lookup(id)
 	fresh := key == nil
 	if fresh {
 		key = derive(secret, s.Date, s.Region, s.Service)

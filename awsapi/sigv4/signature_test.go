@@ -214,6 +214,65 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// A URL of botocore's generate_presigned_url with signature_version "s3v4".
+func TestBotocorePresigned(t *testing.T) {
+	r := httptest.NewRequest("GET", "/bucket/dir/a%20b%2Bc%3Dd%26%C3%A9%2A.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20260314%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260314T120000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature=93217f00a8e9228728df32b42d22f73f0f0e472f3b6ce66b978ccb43c0d95fca", nil)
+	r.Host = "s3.mini-aws.internal:4566"
+	if _, err := verify(r, creds.SecretAccessKey, Options{Service: "s3", Region: "us-east-1", Streamed: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Over a real connection: net/http moves Host, Content-Length and
+// Transfer-Encoding out of the header map, and a known or unknown length differ.
+func TestOverTheWire(t *testing.T) {
+	var got error
+	var read string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s, err := verify(r, creds.SecretAccessKey, Options{Service: "s3", Streamed: true})
+		if got = err; err != nil {
+			return
+		}
+		body, err := s.Body(r)
+		if got = err; err != nil {
+			return
+		}
+		var b []byte
+		b, got = io.ReadAll(body)
+		read = string(b)
+		body.Close()
+	}))
+	defer server.Close()
+	for _, known := range []bool{true, false} {
+		for _, sent := range []string{"some bytes", "Some bytes", ""} {
+			r, err := http.NewRequest("PUT", server.URL+"/b/a%2Fb//c?x=1&partNumber=2", strings.NewReader(sent))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !known {
+				r.ContentLength = -1
+			}
+			sum := sha.Sum256([]byte("some bytes"))
+			r.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
+			signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+			if err := signer.SignHTTP(context.Background(), creds, r, hex.EncodeToString(sum[:]), "s3", "us-east-1", noon); err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if sent == "some bytes" && (got != nil || read != sent) {
+				t.Errorf("known %v: %q, %v", known, read, got)
+			}
+			if sent != "some bytes" {
+				wantKind(t, got, PayloadMismatch)
+			}
+		}
+	}
+}
+
 // A request without X-Amz-Date is dated by Date, as botocore does; the string
 // to sign has the ISO form.
 func TestDateHeader(t *testing.T) {
@@ -542,7 +601,7 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	var c KeyCache
 	for i := range 5 * keyGeneration {
 		c.keep(keyID{secret: strconv.Itoa(i)}, new(signingKey))
-		if c.find(keyID{secret: "0"}) == nil {
+		if c.lookup(keyID{secret: "0"}) == nil {
 			t.Fatal("a key in use was dropped")
 		}
 	}
@@ -550,12 +609,12 @@ func TestKeyCacheIsBounded(t *testing.T) {
 		t.Errorf("%d keys", n)
 	}
 	c.Forget()
-	if c.find(keyID{secret: "0"}) != nil {
+	if c.lookup(keyID{secret: "0"}) != nil {
 		t.Error("not forgotten")
 	}
 	var none *KeyCache
 	none.keep(keyID{}, nil)
-	if none.find(keyID{}) != nil {
+	if none.lookup(keyID{}) != nil {
 		t.Error("nil cache")
 	}
 }

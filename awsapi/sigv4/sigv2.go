@@ -45,8 +45,8 @@ func parseV2(r *http.Request) (*Signature, error) {
 		return nil, s.detail(MalformedV2, "Invalid date (should be seconds since epoch): "+s.expires)
 	}
 	s.Expires = time.Unix(seconds, 0).UTC()
-	if token := r.Header.Get("X-Amz-Security-Token"); s.SessionToken == "" {
-		s.SessionToken = token
+	if s.SessionToken == "" {
+		s.SessionToken = r.Header.Get("X-Amz-Security-Token")
 	}
 	return s, nil
 }
@@ -86,7 +86,13 @@ func (s *Signature) matchV2(secret, text string) bool {
 // stringToSignV2 is method, Content-MD5, Content-Type, Expires, x-amz-* headers and resource.
 // Headers that botocore moved into the query count as headers.
 func (s *Signature) stringToSignV2(r *http.Request, path string) string {
-	moved := map[string]string{}
+	headers := map[string]string{}
+	add := func(name, value string) { // what comes twice is signed with all its values, so that none is left out
+		if was, twice := headers[name]; twice {
+			value = was + "," + value
+		}
+		headers[name] = value
+	}
 	var resource []pair
 	queryPairs(r.URL.RawQuery, func(name, value string) bool {
 		name, value = decode(name), decode(value)
@@ -94,39 +100,31 @@ func (s *Signature) stringToSignV2(r *http.Request, path string) string {
 		switch {
 		case name == "AWSAccessKeyId", name == "Signature", name == "Expires", listingParameters[name]:
 		case strings.HasPrefix(lowered, "x-amz-"), lowered == "content-md5", lowered == "content-type":
-			moved[lowered] = value
+			add(lowered, value)
 		default:
 			resource = append(resource, pair{name, value})
 		}
 		return true
 	})
-	header := func(key string) string {
-		if values := r.Header[key]; len(values) > 0 {
-			return strings.TrimSpace(values[0])
+	for key, values := range r.Header {
+		if strings.HasPrefix(key, "X-Amz-") || key == "Content-Md5" || key == "Content-Type" {
+			for _, value := range values {
+				add(strings.ToLower(key), strings.TrimSpace(value))
+			}
 		}
-		return moved[strings.ToLower(key)]
 	}
 	var b strings.Builder
-	b.WriteString(r.Method + "\n" + header("Content-Md5") + "\n" + header("Content-Type") + "\n" + s.expires + "\n")
+	b.WriteString(r.Method + "\n" + headers["content-md5"] + "\n" + headers["content-type"] + "\n" + s.expires + "\n")
 
-	for key, values := range r.Header {
-		if strings.HasPrefix(key, "X-Amz-") {
-			trimmed := make([]string, len(values))
-			for i, value := range values {
-				trimmed[i] = strings.TrimSpace(value)
-			}
-			moved[strings.ToLower(key)] = strings.Join(trimmed, ",")
-		}
-	}
-	names := make([]string, 0, len(moved))
-	for name := range moved {
+	names := make([]string, 0, len(headers))
+	for name := range headers {
 		if strings.HasPrefix(name, "x-amz-") {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		b.WriteString(name + ":" + moved[name] + "\n")
+		b.WriteString(name + ":" + headers[name] + "\n")
 	}
 
 	b.WriteString(path)

@@ -103,12 +103,16 @@ func TestSigV2Tampering(t *testing.T) {
 		edit func(*http.Request)
 		kind Kind
 	}{
-		"method":               {func(r *http.Request) { r.Method = "DELETE" }, SignatureMismatch},
-		"path":                 {func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "/k", "/j", 1) }, SignatureMismatch},
-		"version":              {func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "v1", "v2", 1) }, SignatureMismatch},
-		"sub-resource":         {query("&acl"), SignatureMismatch},
-		"newer sub-resource":   {query("&encryption"), SignatureMismatch},
-		"header in the query":  {query("&x-amz-acl=public-read"), SignatureMismatch},
+		"method":              {func(r *http.Request) { r.Method = "DELETE" }, SignatureMismatch},
+		"path":                {func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "/k", "/j", 1) }, SignatureMismatch},
+		"version":             {func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "v1", "v2", 1) }, SignatureMismatch},
+		"sub-resource":        {query("&acl"), SignatureMismatch},
+		"newer sub-resource":  {query("&encryption"), SignatureMismatch},
+		"header in the query": {query("&x-amz-acl=public-read"), SignatureMismatch},
+		"header and query": {func(r *http.Request) {
+			r.URL.RawQuery += "&x-amz-acl=private"
+			r.Header.Set("X-Amz-Acl", "public-read")
+		}, SignatureMismatch},
 		"header":               {func(r *http.Request) { r.Header.Set("X-Amz-Copy-Source", "/b/k") }, SignatureMismatch},
 		"content type":         {func(r *http.Request) { r.Header.Set("Content-Type", "text/html") }, SignatureMismatch},
 		"content md5":          {func(r *http.Request) { r.Header.Set("Content-Md5", "x") }, SignatureMismatch},
