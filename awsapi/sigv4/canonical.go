@@ -113,6 +113,9 @@ func queryPairs(query string, f func(name, value string) bool) {
 
 // appendQuery writes the canonical query: every name and value decoded and
 // encoded again, sorted by name, then value. without is left out ("" for none).
+//
+// AWS: the encoded forms are compared, not the decoded ones (aws-sdk-go issue 3987: tag keys
+// "foo/name" and "foo-x/name" in one request).
 func appendQuery(b []byte, query, without string) []byte {
 	if query == "" {
 		return b

@@ -648,6 +648,41 @@ func TestRecodeIsStable(t *testing.T) {
 	}
 }
 
+// Whatever the SDK signs verifies: random paths, parameters (several values a name) and headers.
+func TestRandomRequests(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	const letters = "abzAZ019-_.~ !\"#$%&'()*+,/:;<=>?@[]^`{|}é日"
+	text := func(n int) string {
+		var b strings.Builder
+		runes := []rune(letters)
+		for range random.IntN(n) {
+			b.WriteRune(runes[random.IntN(len(runes))])
+		}
+		return b.String()
+	}
+	for i := range 1000 {
+		service := []string{"s3", "lambda"}[i%2]
+		path := "/" + pathEscape(text(12))
+		if service == "lambda" {
+			path = "/x" + strings.ReplaceAll(pathEscape(text(12)), "/", "y") // the SDK does not clean paths
+		}
+		q := url.Values{}
+		for range random.IntN(6) {
+			name := text(4)
+			for range 1 + random.IntN(3) {
+				q.Add("p"+name, text(6))
+			}
+		}
+		target := "http://host.example.com:4566" + path + "?" + q.Encode()
+		r := signed(t, session, "PUT", target, "body", service, func(r *http.Request) {
+			r.Header["X-Amz-Meta-Words"] = []string{" a  b\tc ", "d   e"}
+		})
+		if _, err := verify(r, session.SecretAccessKey, Options{Body: []byte("body")}); err != nil {
+			t.Fatalf("%s: %v\n%s", target, err, err.(*Error).CanonicalRequest)
+		}
+	}
+}
+
 func BenchmarkVerifyHeader(b *testing.B) {
 	r := signed(b, creds, "POST", "http://localhost:4566/", listBody, "ec2", nil)
 	opts := Options{Now: noon, Service: "ec2", Body: []byte(listBody), Keys: new(KeyCache)}
