@@ -232,7 +232,7 @@ var s3Answers = map[Kind]row{
 	MissingDecodedLength: {"MissingContentLength", 411, "You must provide the Content-Length HTTP header."},
 	IncompleteBody:       {"IncompleteBody", 400, "The request body terminated unexpectedly"},
 	MalformedChunk:       {"IncompleteBody", 400, "The request body terminated unexpectedly"},
-	ChunkTooSmall:        {"InvalidChunkSizeError", 403, "Only the last chunk is allowed to have a size less than 8192 bytes"},
+	ChunkTooSmall:        {"InvalidChunkSizeError", 400, "Only the last chunk is allowed to have a size less than 8192 bytes"},
 	ChunkTooLarge:        {"EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"},
 	MalformedTrailer:     {"MalformedTrailerError", 400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
 

@@ -17,7 +17,10 @@ import (
 func vectorFolder(t *testing.T) string {
 	root := os.Getenv("MINI_AWS_VECTORS")
 	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared", "data", "vectors")
+		root = filepath.Join("..", "shared", "data", "vectors")
+	}
+	if !filepath.IsAbs(root) { // seen from the project's root
+		root = filepath.Join("..", "..", root)
 	}
 	folder := filepath.Join(root, "aws-signing-test-suite", "v4")
 	if _, err := os.Stat(folder); err != nil {
