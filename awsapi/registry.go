@@ -1,0 +1,123 @@
+package awsapi
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"miniaws/awsapi/meta"
+)
+
+// Operation is one registered operation of a service. Make it with [Op].
+type Operation struct {
+	name     string
+	in, out  reflect.Type
+	newInput func() any
+	call     func(ctx context.Context, in any) (any, error)
+	access   func(r *Request, in any) []Access
+	// unsigned operations take requests without a signature; one that is there is still verified.
+	unsigned bool
+}
+
+// Access is one thing that a call needs to be allowed: an IAM action on resources, with the condition keys that the
+// service knows. All of a call's accesses must be allowed.
+type Access struct {
+	// Action is the full name, such as "ec2:RunInstances".
+	Action string
+	// Resources are ARNs; none means "*": the action does not take resources.
+	Resources []string
+	// Conditions are the service's own context keys; the pipeline adds the global ones.
+	Conditions map[string][]string
+}
+
+// OpOption refines an operation.
+type OpOption func(*Operation)
+
+// Unsigned lets requests without a signature through, as an anonymous principal.
+func Unsigned() OpOption { return func(o *Operation) { o.unsigned = true } }
+
+// Op registers a handler: a function on the SDK's own types. The operation's name is that of the input type without
+// "Input". The access function says what must be allowed; it sees the decoded and not yet validated input, so it takes
+// absent members for what they are, and must not change it.
+func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access func(*Request, *In) []Access, options ...OpOption) Operation {
+	in := reflect.TypeFor[In]()
+	o := Operation{
+		name:     strings.TrimSuffix(in.Name(), "Input"),
+		in:       in,
+		out:      reflect.TypeFor[Out](),
+		newInput: func() any { return new(In) },
+		call: func(ctx context.Context, input any) (any, error) {
+			out, err := handler(ctx, input.(*In))
+			if err != nil {
+				return nil, err // not out: a nil *Out in an interface is not nil
+			}
+			return out, nil
+		},
+		access: func(r *Request, input any) []Access { return access(r, input.(*In)) },
+	}
+	for _, option := range options {
+		option(&o)
+	}
+	return o
+}
+
+// Action is the usual access function: one action on no particular resource.
+func Action[In any](action string) func(*Request, *In) []Access {
+	return func(*Request, *In) []Access { return []Access{{Action: action}} }
+}
+
+// service is a registered service.
+type service struct {
+	meta       *meta.Service
+	codec      *Codec
+	operations map[string]*Operation
+	checks     Checks
+	rest       restRouter
+}
+
+// Register adds operations of a service, before the first request. An operation that the metadata does not know, or
+// that is registered twice, is a mistake of the program and panics.
+func (s *Server) Register(m *meta.Service, operations ...Operation) {
+	target := s.services[m]
+	if target == nil {
+		panic("awsapi: unknown service " + m.Name)
+	}
+	for i := range operations {
+		o := &operations[i]
+		if !m.HasOperation(o.name) || target.operations[o.name] != nil {
+			panic(fmt.Sprintf("awsapi: %s has no operation %s, or it is registered twice", m.Name, o.name))
+		}
+		target.operations[o.name] = o
+	}
+}
+
+// Coverage says of every operation of every service whether it is implemented.
+type Coverage struct {
+	Service     string   `json:"service"`
+	Implemented []string `json:"implemented"`
+	NotYet      []string `json:"notImplemented"`
+	Total       int      `json:"total"`
+	Protocols   []string `json:"protocols"`
+	SigningName string   `json:"signingName"`
+}
+
+// Coverage lists the services in the order of their names; it follows from what is registered and nothing else.
+func (s *Server) Coverage() []Coverage {
+	all := make([]Coverage, 0, len(meta.All))
+	for _, m := range meta.All {
+		c := Coverage{Service: m.Name, Implemented: []string{}, NotYet: []string{}, Total: len(m.Operations), SigningName: m.SigningName}
+		for _, p := range m.Protocols {
+			c.Protocols = append(c.Protocols, p.String())
+		}
+		for _, name := range m.Operations {
+			if s.services[m].operations[name] != nil {
+				c.Implemented = append(c.Implemented, name)
+			} else {
+				c.NotYet = append(c.NotYet, name)
+			}
+		}
+		all = append(all, c)
+	}
+	return all
+}

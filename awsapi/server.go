@@ -1,0 +1,395 @@
+package awsapi
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/smithy-go"
+
+	"miniaws/awsapi/meta"
+	"miniaws/awsapi/sigv4"
+)
+
+// MaxBody bounds a request's body that is held in memory, as sent and inflated. The largest that AWS takes on these
+// protocols is a little over 1 MiB (CloudWatch Logs' PutLogEvents).
+const MaxBody = 4 << 20
+
+// Options of a server.
+type Options struct {
+	Identities Identities
+	Authorizer Authorizer
+	// Region is where unsigned requests go.
+	Region string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Log is where internal failures go; nil is slog.Default.
+	Log *slog.Logger
+}
+
+// Server is the endpoint: an http.Handler that takes a request's way through the pipeline. Register services first.
+type Server struct {
+	options  Options
+	services map[*meta.Service]*service
+	restOnce map[*meta.Service]*sync.Once
+	keys     sigv4.KeyCache
+}
+
+// NewServer makes a server that knows every service and implements none.
+func NewServer(o Options) *Server {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	s := &Server{options: o, services: map[*meta.Service]*service{}, restOnce: map[*meta.Service]*sync.Once{}}
+	for _, m := range meta.All {
+		s.services[m] = &service{meta: m, codec: NewCodec(m), operations: map[string]*Operation{}, checks: CheckDefault}
+		s.restOnce[m] = new(sync.Once)
+	}
+	return s
+}
+
+// call is one request on its way.
+type call struct {
+	server    *Server
+	http      *http.Request
+	request   *Request
+	body      []byte // as sent: what the signature covers
+	plain     []byte // inflated
+	streamed  bool   // the body is left to the handler
+	signature *sigv4.Signature
+	unsigned  error // why there is no signature: the client's error unless the operation takes unsigned requests
+	route     route
+	operation *Operation
+	input     any
+	output    any
+}
+
+// pipeline is a request's way, in order. The first step that fails ends it; the answer is encoded after it.
+var pipeline = []func(*call, context.Context) error{
+	(*call).read,
+	(*call).findRoute,
+	(*call).authenticate,
+	(*call).decode,
+	(*call).authorize,
+	(*call).validate,
+	(*call).handle,
+}
+
+// ServeHTTP takes one request through the pipeline.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Expect") != "" && r.ContentLength == 0 {
+		// net/http does not say it for an empty body, and botocore waits a minute for it before its next request.
+		w.WriteHeader(http.StatusContinue)
+	}
+	c := &call{server: s, http: r, request: &Request{
+		ID:        newRequestID(),
+		Time:      s.options.Now(),
+		Region:    s.options.Region,
+		SourceIP:  sourceIP(r),
+		Secure:    r.TLS != nil,
+		UserAgent: r.UserAgent(),
+		HTTP:      r,
+	}}
+	// Until the route is known errors are worded as S3 does, which takes all that nobody else takes.
+	c.route = route{service: s.services[meta.S3], protocol: meta.RESTXML}
+	err := c.run(r.Context())
+	reply := c.encode(err)
+	write(w, reply)
+}
+
+// run takes the steps. A panic in one of them is an internal failure of this call, not of the server.
+func (c *call) run(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	for _, step := range pipeline {
+		if err := step(c, ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read takes what the request claims about its signer, and the whole body, within bounds, unless it may be an object's.
+func (c *call) read(context.Context) error {
+	// An unreadable signature is worded by the service's family, so its error waits until the route is known.
+	c.signature, c.unsigned = sigv4.Parse(c.http)
+	if c.streamed = c.forS3(); c.streamed {
+		return nil
+	}
+	var err error
+	if c.body, err = readAll(c.http.Body); err != nil {
+		return err
+	}
+	c.plain = c.body
+	if strings.EqualFold(c.http.Header.Get("Content-Encoding"), "gzip") {
+		inflated, err := gzip.NewReader(bytes.NewReader(c.body))
+		if err != nil {
+			return malformed("the body is not gzip: %v", err)
+		}
+		if c.plain, err = readAll(inflated); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forS3 tells whether the request can be S3's alone: signed for it, or unsigned and of no other protocol's form.
+func (c *call) forS3() bool {
+	if c.signature != nil {
+		return c.signature.Service == "s3"
+	}
+	return c.http.Method != http.MethodPost || mediaType(c.http) == "multipart/form-data"
+}
+
+func readAll(from io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, MaxBody+1))
+	if err != nil {
+		return nil, malformed("the body ended early: %v", err)
+	}
+	if len(body) > MaxBody {
+		// AWS: "Error responses" of the S3 API reference. The other services' front ends answer 413 without a code that
+		// their documentation would name.
+		return nil, &Error{Code: "MaxMessageLengthExceeded", Message: "Your request was too large.", Status: http.StatusRequestEntityTooLarge}
+	}
+	return body, nil
+}
+
+// findRoute finds service and operation.
+func (c *call) findRoute(context.Context) error {
+	signingName := ""
+	if c.signature != nil {
+		signingName = c.signature.Service
+		if c.signature.Region != "" {
+			c.request.Region = c.signature.Region
+		}
+	}
+	c.route = c.server.route(c.http, c.plain, signingName)
+	if c.route.service == nil {
+		// Worded by the protocol: any service that speaks it will do.
+		c.route.service = c.server.speaker(c.route.protocol)
+		return unknownOperation(c.route)
+	}
+	c.request.Service, c.request.Operation, c.request.Protocol = c.route.service.meta, c.route.operation, c.route.protocol
+	c.operation = c.route.service.operations[c.route.operation]
+	return nil
+}
+
+func (s *Server) speaker(p meta.Protocol) *service {
+	for _, m := range meta.All {
+		if m.Speaks(p) {
+			return s.services[m]
+		}
+	}
+	return s.services[meta.S3]
+}
+
+// authenticate verifies the signature and finds whose it is. An operation that does not exist or is not implemented
+// says so only to those who are known.
+func (c *call) authenticate(ctx context.Context) error {
+	if c.unsigned != nil {
+		if sigv4.KindOf(c.unsigned) == sigv4.MissingAuth && c.operation != nil && c.operation.unsigned {
+			return nil
+		}
+		return c.refusal(c.unsigned)
+	}
+	secret, owner, err := c.server.options.Identities.Find(ctx, c.signature.AccessKeyID, c.signature.SessionToken)
+	switch {
+	case errors.Is(err, ErrUnknownAccessKey):
+		return c.refusal(c.signature.NewError(sigv4.UnknownAccessKey))
+	case errors.Is(err, ErrInvalidToken):
+		return c.refusal(c.signature.NewError(sigv4.InvalidToken))
+	case errors.Is(err, ErrExpiredToken):
+		return c.refusal(c.signature.NewError(sigv4.ExpiredToken))
+	case err != nil:
+		return err
+	}
+	err = c.signature.Verify(c.http, secret, sigv4.Options{
+		Now:      c.request.Time,
+		Service:  c.route.service.meta.SigningName,
+		Streamed: c.streamed,
+		Body:     c.body,
+		Keys:     &c.server.keys,
+	})
+	if err != nil {
+		return c.refusal(err)
+	}
+	c.request.Principal = owner
+	return nil
+}
+
+// refusal words an error of the signature as the service's family does.
+func (c *call) refusal(err error) error {
+	var refused *sigv4.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	answer := refused.Answer(c.route.family())
+	e := &Error{Code: answer.Code, Message: answer.Message, Status: answer.Status, cause: err}
+	for _, field := range answer.Fields {
+		if e.Fields == nil {
+			e.Fields = map[string]string{}
+		}
+		e.Fields[field.Name] = field.Value
+	}
+	return e
+}
+
+// decode reads the input, if there is somebody to take it.
+func (c *call) decode(context.Context) error {
+	switch {
+	case c.route.operation == "":
+		return unknownOperation(c.route)
+	case c.operation == nil:
+		return notImplemented(c.route)
+	}
+	message := &Message{Labels: c.route.labels, Query: c.http.URL.Query(), Header: c.http.Header, Body: c.plain}
+	if c.http.Method == http.MethodGet && (c.route.protocol == meta.AWSQuery || c.route.protocol == meta.EC2Query) {
+		message.Body = []byte(c.http.URL.RawQuery)
+	}
+	c.input = c.operation.newInput()
+	unknown, err := c.route.service.codec.Decode(c.route.protocol, c.operation.name, message, c.input)
+	if err != nil {
+		return err
+	}
+	return c.checkUnknown(unknown)
+}
+
+// checkUnknown refuses parameters that EC2 does not know; the other services ignore them.
+// AWS: "Error codes for the Amazon EC2 API", UnknownParameter.
+func (c *call) checkUnknown(unknown []string) error {
+	if c.route.protocol != meta.EC2Query {
+		return nil
+	}
+	for _, name := range unknown {
+		// What the query protocol itself and its signatures bring along.
+		switch {
+		case name == "Action", name == "Version", strings.HasPrefix(name, "X-Amz-"):
+		default:
+			return Errorf("UnknownParameter", "The parameter %s is not recognized", name)
+		}
+	}
+	return nil
+}
+
+// authorize asks whether the caller may do everything that the call needs.
+func (c *call) authorize(ctx context.Context) error {
+	err := c.server.options.Authorizer.Authorize(ctx, c.request, c.operation.access(c.request, c.input))
+	var denied *Denied
+	if errors.As(err, &denied) {
+		return c.denial(denied)
+	}
+	return err
+}
+
+// denial gives a refusal the code of the service's family.
+// AWS: "Common Errors" of the API references: AccessDenied 403 (query), AccessDeniedException 400 (JSON);
+// "Error codes for the Amazon EC2 API": UnauthorizedOperation 403; "Error responses" of S3: AccessDenied 403.
+func (c *call) denial(d *Denied) error {
+	e := &Error{Code: "AccessDenied", Message: d.Message, Status: http.StatusForbidden, cause: d}
+	switch c.route.family() {
+	case sigv4.EC2:
+		e.Code = "UnauthorizedOperation"
+	case sigv4.JSON:
+		e.Code, e.Status = "AccessDeniedException", http.StatusBadRequest
+	case sigv4.RESTJSON:
+		e.Code = "AccessDeniedException"
+	}
+	return e
+}
+
+func (c *call) validate(context.Context) error {
+	return c.route.service.codec.Validate(c.route.protocol, c.operation.name, c.input, c.route.service.checks)
+}
+
+func (c *call) handle(ctx context.Context) (err error) {
+	c.output, err = c.operation.call(context.WithValue(ctx, requestKey{}, c.request), c.input)
+	return err
+}
+
+// encode makes the answer. It is complete before its first byte is sent, so an output that cannot be encoded becomes
+// an internal failure too.
+func (c *call) encode(err error) *Reply {
+	codec, protocol := c.route.service.codec, c.route.protocol
+	if err == nil {
+		var reply *Reply
+		if reply, err = codec.Encode(protocol, c.operation.name, c.request.ID, c.output, nil); err == nil {
+			return reply
+		}
+	}
+	if known := (smithy.APIError)(nil); !errors.As(err, &known) || known.ErrorFault() == smithy.FaultServer {
+		c.server.options.Log.Error("internal failure", "request", c.request.ID, "service", c.route.service.meta.Name,
+			"operation", c.route.operation, "error", err)
+	}
+	return codec.EncodeError(protocol, c.request.ID, err)
+}
+
+func write(w http.ResponseWriter, reply *Reply) {
+	header := w.Header()
+	for name, values := range reply.Header {
+		header[name] = values
+	}
+	header.Set("Content-Length", strconv.Itoa(len(reply.Body)))
+	w.WriteHeader(reply.Status)
+	_, _ = w.Write(reply.Body) // the client may be gone
+}
+
+// unknownOperation is the answer to an operation that AWS does not have either.
+func unknownOperation(rt route) error {
+	switch rt.protocol {
+	case meta.AWSQuery, meta.EC2Query:
+		// AWS: "Common Errors", InvalidAction.
+		return Errorf("InvalidAction", "The action or operation requested is invalid. Verify that the action is typed correctly.")
+	case meta.RESTXML:
+		// AWS: "Error responses" of the S3 API reference.
+		return &Error{Code: "MethodNotAllowed", Message: "The specified method is not allowed against this resource.", Status: http.StatusMethodNotAllowed}
+	case meta.RPCv2CBOR:
+		return &Error{Code: "UnknownOperationException", Message: "The requested operation is not recognized by the service.", Status: http.StatusNotFound}
+	default:
+		return &Error{Code: "UnknownOperationException", Message: "The requested operation is not recognized by the service.", Status: http.StatusBadRequest}
+	}
+}
+
+// notImplemented is our own answer, loud and not retried by any SDK.
+func notImplemented(rt route) error {
+	return &Error{
+		Code:    "NotImplemented",
+		Message: fmt.Sprintf("%s:%s is not implemented by Mini AWS; GET /_mini/coverage lists what is.", rt.service.meta.Name, rt.operation),
+		Status:  http.StatusNotImplemented,
+	}
+}
+
+func sourceIP(r *http.Request) netip.Addr {
+	address, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Addr().Unmap()
+}
+
+// newRequestID answers a random UUID (version 4), as most services show.
+func newRequestID() string {
+	var raw [16]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
+	text := hex.EncodeToString(raw[:])
+	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
+}
