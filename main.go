@@ -16,6 +16,7 @@ import (
 // commands is the command line. Every flag has an environment twin, MINI_AWS_<FLAG>.
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the cloud until interrupted. What runs in it goes on running."`
+	Env     envCommand     `cmd:"" help:"Print what a shell or an AWS profile needs in order to use the endpoint."`
 	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

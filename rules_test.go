@@ -5,12 +5,15 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"miniaws/iam"
 )
 
 // The rules of the house that a compiler does not know. docs/decisions/ has the reasons.
@@ -124,6 +127,40 @@ func TestEveryPackageHasItsComment(t *testing.T) {
 		if !ok {
 			t.Errorf("%s has no package comment: say what it is for, and what it does not do", folder)
 		}
+	}
+}
+
+// TestEveryOperationHasAStory: what is registered is driven by a story that says so in a line "# covers:".
+func TestEveryOperationHasAStory(t *testing.T) {
+	covered := map[string]bool{}
+	stories, err := filepath.Glob("integration/testdata/*.txtar")
+	if err != nil || len(stories) == 0 {
+		t.Fatalf("stories: %v, %v", stories, err)
+	}
+	for _, story := range stories {
+		content, err := os.ReadFile(story)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(content)) {
+			if list, ok := strings.CutPrefix(line, "# covers:"); ok {
+				for _, operation := range strings.Fields(list) {
+					covered[operation] = true
+				}
+			}
+		}
+	}
+	command := serveCommand{AccountID: "000000000000", Region: "us-east-1"}
+	for _, service := range command.newAPI(iam.NewRootKey()).Coverage() {
+		for _, name := range service.Implemented {
+			if operation := service.Service + ":" + name; !covered[operation] {
+				t.Errorf("%s is implemented and no story covers it", operation)
+			}
+			delete(covered, service.Service+":"+name)
+		}
+	}
+	for operation := range covered {
+		t.Errorf("a story covers %s, which is not implemented", operation)
 	}
 }
 

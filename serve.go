@@ -9,12 +9,16 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 
+	"miniaws/awsapi"
 	"miniaws/backend"
 	"miniaws/backend/docker"
 	"miniaws/backend/sim"
+	"miniaws/iam"
 )
 
 type serveCommand struct {
@@ -22,12 +26,16 @@ type serveCommand struct {
 	Data     string `default:"~/.mini-aws" type:"path" help:"Folder that holds everything durable."`
 	Engine   string `default:"auto" enum:"auto,docker,sim" help:"What runs instances: ${enum}. auto is docker where one answers, else sim (records only)."`
 	Insecure bool   `help:"Allow an address other than loopback without TLS."`
+
+	AccountID string `name:"account-id" default:"000000000000" help:"Account number of this installation: twelve digits."`
+	Region    string `default:"us-east-1" help:"Region of requests that name none."`
+	rootKeyFlags
 }
 
 // Run serves until the context ends. The one line on standard output says that the endpoint answers.
 func (c *serveCommand) Run(ctx context.Context) (err error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	if err := c.checkListen(); err != nil {
+	if err := errors.Join(c.checkListen(), c.checkAccount()); err != nil {
 		return err
 	}
 	folder, err := openDataFolder(c.Data)
@@ -35,6 +43,11 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, folder.close()) }()
+	key, err := c.rootKey(folder.path, makeRootKey)
+	if err != nil {
+		return err
+	}
+	api := c.newAPI(key)
 	engine, err := c.openEngine(ctx, folder.installation)
 	if err != nil {
 		return err
@@ -46,7 +59,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("the endpoint cannot listen: %w; stop what holds the port, or choose another with --listen", err)
 	}
 	server := &http.Server{
-		Handler: newEndpoint(engine),
+		Handler: newEndpoint(api, engine),
 		// A client that is slow with its headers or that leaves a connection idle must not hold it forever.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
@@ -81,6 +94,15 @@ func (c *serveCommand) checkListen() error {
 	return fmt.Errorf("--listen %s is not a loopback address, and without TLS everybody on that network could read the traffic; add --insecure if that is what you want", c.Listen)
 }
 
+var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+
+func (c *serveCommand) checkAccount() error {
+	if accountPattern.MatchString(c.AccountID) {
+		return nil
+	}
+	return fmt.Errorf("--account-id %s is not an account number: it takes twelve digits", c.AccountID)
+}
+
 func (c *serveCommand) openEngine(ctx context.Context, installation string) (backend.Engine, error) {
 	if c.Engine == "sim" {
 		return openSimulated(), nil
@@ -101,14 +123,34 @@ func (c *serveCommand) openEngine(ctx context.Context, installation string) (bac
 
 func openSimulated() backend.Engine { return sim.Open(time.Now) }
 
-// newEndpoint answers the paths that are open on loopback and refuses everything else by name.
-func newEndpoint(engine backend.Engine) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /_mini/health", &health{engine: engine})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "NotImplemented: this build of mini-aws serves no AWS service yet", http.StatusNotImplemented)
+// newAPI is the AWS side of the endpoint: every service, with what is implemented of it.
+func (c *serveCommand) newAPI(root iam.RootKey) *awsapi.Server {
+	identities := iam.New(iam.Config{Account: c.AccountID, Root: root})
+	api := awsapi.NewServer(awsapi.Options{Identities: identities, Authorizer: identities, Region: c.Region})
+	identities.Register(api)
+	return api
+}
+
+// newEndpoint puts what is open on loopback beside the AWS side. The path is taken as it was sent: cleaning it, as
+// http.ServeMux does, would break S3's keys and every signature over them.
+func newEndpoint(api *awsapi.Server, engine backend.Engine) http.Handler {
+	open := http.NewServeMux()
+	open.Handle("GET /_mini/health", &health{engine: engine})
+	open.HandleFunc("GET /_mini/coverage", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, api.Coverage()) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_mini/") {
+			open.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
 	})
-	return mux
+}
+
+func writeJSON(w http.ResponseWriter, answer any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	// The answer is on its way: a client that is gone is all that can fail now.
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 // healthLifetime is how long one look at the engine is good for: health is open to everybody on the machine, and must
@@ -133,10 +175,7 @@ type healthReport struct {
 }
 
 func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	// The answer is on its way: a client that is gone is all that can fail now.
-	_ = json.NewEncoder(w).Encode(h.look(r.Context()))
+	writeJSON(w, h.look(r.Context()))
 }
 
 func (h *health) look(ctx context.Context) healthReport {

@@ -66,13 +66,31 @@ func TestStories(t *testing.T) {
 			if condition == "engine" {
 				return os.Getenv("MINI_AWS_TEST_ENGINE") == "docker", nil
 			}
+			if client, ok := strings.CutPrefix(condition, "client:"); ok {
+				return hasClient(client)
+			}
 			return false, fmt.Errorf("unknown condition %q", condition)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready,
-			"get":   get,
+			"ready":       ready,
+			"get":         get,
+			"credentials": credentials,
 		},
 	})
+}
+
+// hasClient tells whether a client is installed. CI has them all: there a missing one is an error, not a skip.
+func hasClient(name string) (bool, error) {
+	var err error
+	if name == "boto3" {
+		err = exec.CommandContext(context.Background(), "python3", "-c", "import boto3").Run()
+	} else {
+		_, err = exec.LookPath(name)
+	}
+	if err != nil && os.Getenv("CI") == "true" {
+		return false, fmt.Errorf("the client %s is not installed: %w", name, err)
+	}
+	return err == nil, nil
 }
 
 // freePort answers a loopback address that nothing listens on now. Another process may take it first; then the story
@@ -98,6 +116,20 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("the server did not answer in 30 s")
+}
+
+// credentials sets what "mini-aws env" prints: "credentials".
+func credentials(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: credentials")
+	}
+	ts.Check(ts.Exec("mini-aws", "env"))
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if setting, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
+			name, value, _ := strings.Cut(setting, "=")
+			ts.Setenv(name, value)
+		}
+	}
 }
 
 // get asks the server and keeps the answer in the file "answer": "get PATH STATUS".

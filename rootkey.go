@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"miniaws/iam"
+)
+
+// rootKeyFlags is the root user's key as settings; both or none.
+type rootKeyFlags struct {
+	RootAccessKeyID     string `help:"Access key id of the root user, instead of the one made at first start."`
+	RootSecretAccessKey string `help:"Secret access key of the root user."`
+}
+
+// rootKeyFile is where the key that was made is kept, readable by its owner alone.
+const rootKeyFile = "root-key.json"
+
+// rootKey answers the key from the settings, else the one in the data folder; made is called where there is none.
+func (f rootKeyFlags) rootKey(data string, made func(path string) (iam.RootKey, error)) (iam.RootKey, error) {
+	if f.RootAccessKeyID != "" || f.RootSecretAccessKey != "" {
+		key := iam.RootKey{AccessKeyID: f.RootAccessKeyID, SecretAccessKey: f.RootSecretAccessKey}
+		return key, key.Check()
+	}
+	path := filepath.Join(data, rootKeyFile)
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return made(path)
+	}
+	if err != nil {
+		return iam.RootKey{}, err
+	}
+	var key iam.RootKey
+	err = json.Unmarshal(content, &key)
+	if err == nil {
+		err = key.Check()
+	}
+	if err != nil {
+		return key, fmt.Errorf("%s is damaged (%w); remove it for a new key", path, err)
+	}
+	return key, nil
+}
+
+// makeRootKey makes a key and keeps it.
+func makeRootKey(path string) (iam.RootKey, error) {
+	key := iam.NewRootKey()
+	content, err := json.MarshalIndent(key, "", "  ")
+	if err != nil {
+		return key, err
+	}
+	return key, writeDurably(path, append(content, '\n'))
+}
+
+type envCommand struct {
+	Listen  string `default:"127.0.0.1:4566" help:"Address and port of the endpoint."`
+	Data    string `default:"~/.mini-aws" type:"path" help:"Data folder of the installation."`
+	Region  string `default:"us-east-1" help:"Region to use."`
+	Profile string `help:"Print a profile of this name for ~/.aws/config instead."`
+	rootKeyFlags
+}
+
+// Run prints what a shell, or the AWS configuration file, needs in order to use the endpoint.
+func (c *envCommand) Run() error {
+	key, err := c.rootKey(c.Data, func(path string) (iam.RootKey, error) {
+		return iam.RootKey{}, fmt.Errorf("%s does not exist yet: start the server first (mini-aws serve), or name its --data", path)
+	})
+	if err != nil {
+		return err
+	}
+	endpoint := "http://" + c.Listen
+	if c.Profile != "" {
+		_, err = fmt.Printf("[profile %s]\naws_access_key_id = %s\naws_secret_access_key = %s\nregion = %s\nendpoint_url = %s\n",
+			c.Profile, key.AccessKeyID, key.SecretAccessKey, c.Region, endpoint)
+		return err
+	}
+	_, err = fmt.Printf("export AWS_ENDPOINT_URL=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%[4]s\nunset AWS_SESSION_TOKEN AWS_PROFILE\n",
+		endpoint, key.AccessKeyID, key.SecretAccessKey, c.Region)
+	return err
+}
