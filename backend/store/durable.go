@@ -336,7 +336,7 @@ func (d *durable) closeIndex() error {
 		os.Remove(d.path("index.trust"))
 		return err
 	}
-	if d.failure() != nil || d.doubted.Load() {
+	if d.failure() != nil || d.doubted.Load() || d.refusing != nil {
 		return nil // the next open decides
 	}
 	if err := syncTree(d.path("index")); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -18,8 +19,9 @@ func (d *durable) room() error {
 	return d.refusing
 }
 
-// look needs d.mu.
+// look needs d.mu. While the disk is full the index is not to be trusted: Badger may die in the middle of anything.
 func (d *durable) look() {
+	before := d.refusing
 	d.looked = time.Now()
 	free, err := freeSpace(d.dir)
 	switch {
@@ -29,6 +31,14 @@ func (d *durable) look() {
 		d.refusing = fmt.Errorf("%w: %d MiB are free, %d are kept in reserve", ErrFull, free>>20, d.o.Reserve>>20)
 	default:
 		d.refusing = nil
+	}
+	if before == nil && d.refusing != nil {
+		os.Remove(d.path("index.trust"))
+	}
+	if before != nil && d.refusing == nil && !d.doubted.Load() {
+		if err := writeTrust(d.path("index.trust"), trust{Boot: bootID()}); err != nil {
+			d.refusing = fmt.Errorf("%w: %w", ErrFull, err)
+		}
 	}
 }
 

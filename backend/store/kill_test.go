@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -48,6 +49,10 @@ func child(dir string) {
 					}
 					return tx.Put(counter, c[:])
 				})
+				if errors.Is(err, store.ErrFull) {
+					time.Sleep(5 * time.Millisecond)
+					continue
+				}
 				if err != nil {
 					fmt.Println("error", err)
 					os.Exit(1)
@@ -110,6 +115,7 @@ func killed(t *testing.T, dir string, run int, acked map[string]bool) bool {
 		}
 		if strings.HasPrefix(line, "error") {
 			t.Error(line)
+			continue
 		}
 		acked[strings.TrimSpace(line)] = true
 	}
