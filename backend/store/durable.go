@@ -82,6 +82,9 @@ func Open(ctx context.Context, dir string, o DiskOptions) (DB, error) {
 	}
 	d.lock = lock
 	if err := d.open(ctx); err != nil {
+		if d.log != nil {
+			d.log.close()
+		}
 		lock.Close()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -127,9 +130,11 @@ func (d *durable) open(ctx context.Context) error {
 			return err
 		}
 	} else {
-		if ix, err = d.openIndex(); err != nil {
+		x, err := d.openIndex()
+		if err != nil {
 			return err
 		}
+		ix, d.badger = x, x
 		if !made {
 			if err := writeFile(d.path("FORMAT"), []byte(format)); err != nil {
 				return errors.Join(err, d.closeIndex())
@@ -174,11 +179,13 @@ func (d *durable) openEmergency() (index, error) {
 }
 
 // openIndex opens Badger, builds it anew if it is in doubt, and applies what is missing from the log.
-func (d *durable) openIndex() (index, error) {
+func (d *durable) openIndex() (*badgerIndex, error) {
 	x, why := d.openTrusted()
 	if x == nil {
 		if d.log.oldest() > 1 || d.dumped > 0 || d.log.hasRecords() {
+			d.mu.Lock()
 			d.stat.Rebuilt = why
+			d.mu.Unlock()
 		}
 		var err error
 		if x, err = d.rebuild(); err != nil {
@@ -188,9 +195,6 @@ func (d *durable) openIndex() (index, error) {
 	if err := d.catchUp(x); err != nil {
 		return nil, errors.Join(err, x.close())
 	}
-	d.mu.Lock()
-	d.badger = x
-	d.mu.Unlock()
 	return x, nil
 }
 
@@ -203,10 +207,14 @@ func complete(last, acknowledged uint64) error {
 }
 
 func (d *durable) catchUp(x *badgerIndex) error {
+	var groups uint64
 	last, err := d.log.replay(x.applied, func(g group) error {
-		d.stat.Replayed++
+		groups++
 		return x.apply(g)
 	})
+	d.mu.Lock()
+	d.stat.Replayed = groups
+	d.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -301,7 +309,7 @@ func (d *durable) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Rebuilt, s.Replayed = d.stat.Rebuilt, d.stat.Replayed
-	s.Checkpoints, s.Checkpoint = d.stat.Checkpoints, d.dumped
+	s.Checkpoints, s.Checkpoint, s.CheckpointError = d.stat.Checkpoints, d.dumped, d.stat.CheckpointError
 	if d.refusing != nil {
 		s.Refusing = d.refusing.Error()
 	}

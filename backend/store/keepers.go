@@ -79,13 +79,14 @@ func (d *durable) recoverFromFull() error {
 	if err != nil || free < 2*d.o.Reserve {
 		return nil
 	}
-	ix, err := d.openIndex()
+	x, err := d.openIndex()
 	if err != nil {
 		return err
 	}
+	var ix index = x
+	d.mu.Lock() // writers come in when all of it is there
 	d.index.Store(&ix)
-	d.mu.Lock()
-	d.refusing = nil
+	d.badger, d.refusing = x, nil
 	d.mu.Unlock()
 	d.migrate.Store(true)
 	return nil
@@ -119,11 +120,19 @@ func (d *durable) keepDumps() {
 		if err == nil {
 			since = written
 		}
+		d.mu.Lock()
+		if d.stat.CheckpointError = ""; err != nil {
+			d.stat.CheckpointError = err.Error()
+		}
+		d.mu.Unlock()
+		doubt := errors.Is(err, errDoubt)
+		if doubt {
+			d.doubt(err)
+		}
 		if asked != nil {
 			asked <- err
 		}
-		if errors.Is(err, errDoubt) {
-			d.doubt(err)
+		if doubt {
 			return
 		}
 	}

@@ -125,20 +125,27 @@ func (r *segmentReader) read() (group, error) {
 // checkTail is asked where read found no record in the newest segment: a write that was cut off leaves nothing
 // valid behind it. A valid record further on means that an acknowledged one was damaged.
 func (r *segmentReader) checkTail() error {
-	rest := make([]byte, r.size-r.offset)
-	if _, err := r.file.ReadAt(rest, r.offset); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
 	magic := binary.LittleEndian.AppendUint32(nil, recordMagic)
-	for at := 0; ; at++ {
-		i := bytes.Index(rest[at:], magic)
+	chunk := make([]byte, 256<<10)
+	for at := r.offset; at < r.size; {
+		n, err := r.file.ReadAt(chunk, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		i := bytes.Index(chunk[:n], magic)
 		if i < 0 {
-			return nil
+			if err != nil {
+				return nil
+			}
+			at += int64(n - len(magic) + 1)
+			continue
 		}
-		at += i
-		if g, _, err := decodeRecord(rest[at:], r.salt, uint64(r.offset)+uint64(at)); err == nil {
-			return fmt.Errorf("%w: log segment %s is broken at byte %d (revision %d), but revision %d follows intact; "+
-				"restore the file from a copy", ErrDamaged, r.path, r.offset, r.next, g.first)
+		later := segmentReader{segment: r.segment, file: r.file, size: r.size, offset: at + int64(i)}
+		if _, err := later.read(); !errors.Is(err, errNoGroup) { // valid, only not the revision that it was asked for
+			return fmt.Errorf("%w: log segment %s is broken at byte %d (revision %d), but an intact record follows at byte %d; "+
+				"restore the file from a copy", ErrDamaged, r.path, r.offset, r.next, at+int64(i))
 		}
+		at += int64(i) + 1
 	}
+	return nil
 }
