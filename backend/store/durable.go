@@ -59,6 +59,7 @@ type durable struct {
 	stat     Stats
 	dumped   uint64 // revision of the newest dump
 	dumpSize int64
+	logDebt  int64 // bytes of log that earlier processes left behind the newest dump
 	doubted  atomic.Bool
 	started  atomic.Bool
 	migrate  atomic.Bool // an emergency is over, the schemas have to be looked at
@@ -106,6 +107,9 @@ func (d *durable) open(ctx context.Context) error {
 	}
 	if d.dumped, err = newestDump(d.path("checkpoint")); err != nil {
 		return err
+	}
+	if fi, err := os.Stat(dumpPath(d.path("checkpoint"), d.dumped)); err == nil {
+		d.dumpSize = fi.Size()
 	}
 	switch found := len(d.log.segments) > 0; {
 	case made && !found:
@@ -212,15 +216,15 @@ func (d *durable) catchUp(x *badgerIndex) error {
 		groups++
 		return x.apply(g)
 	})
-	d.mu.Lock()
-	d.stat.Replayed = groups
-	d.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	if err := complete(last, max(x.applied, d.dumped)); err != nil {
 		return err
 	}
+	d.mu.Lock()
+	d.stat.Replayed, d.logDebt = groups, d.log.behind(d.dumped)
+	d.mu.Unlock()
 	if err := d.log.openTail(last + 1); err != nil {
 		return err
 	}

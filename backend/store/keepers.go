@@ -113,7 +113,11 @@ func (d *durable) keepDumps() {
 			}
 		}
 		written := d.Stats().LogBytes
-		if asked == nil && int64(written-since) < max(d.o.DumpEvery, d.dumpSize) {
+		d.mu.Lock()
+		debt := int64(written-since) + d.logDebt
+		due := debt >= max(d.o.DumpEvery, d.dumpSize)
+		d.mu.Unlock()
+		if asked == nil && !due {
 			continue
 		}
 		err := d.dump()
@@ -123,6 +127,8 @@ func (d *durable) keepDumps() {
 		d.mu.Lock()
 		if d.stat.CheckpointError = ""; err != nil {
 			d.stat.CheckpointError = err.Error()
+		} else {
+			d.logDebt = 0
 		}
 		d.mu.Unlock()
 		doubt := errors.Is(err, errDoubt)

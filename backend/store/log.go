@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 const maxSpares = 4
@@ -198,7 +196,7 @@ func (l *commitLog) append(g group) error {
 	if _, err := l.file.WriteAt(l.buf, l.offset); err != nil {
 		return fmt.Errorf("write to the log: %w", err)
 	}
-	if err := unix.Fdatasync(int(l.file.Fd())); err != nil {
+	if err := syncData(l.file); err != nil {
 		return fmt.Errorf("sync the log: %w", err)
 	}
 	l.offset += int64(len(l.buf))
@@ -316,6 +314,20 @@ func (l *commitLog) retire(dumped uint64, keep int) error {
 		l.segments = slices.Clone(l.segments[1:])
 	}
 	return nil
+}
+
+// behind is about how many bytes of log a rebuild would read after a dump of this revision. Before start only.
+func (l *commitLog) behind(dumped uint64) int64 {
+	var n int64
+	for i := range l.segments {
+		switch {
+		case i == len(l.segments)-1:
+			n += l.offset - segmentHeader
+		case l.segments[i+1].base > dumped+1:
+			n += l.size
+		}
+	}
+	return n
 }
 
 // interrupt ends waiting in reserve.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -93,6 +94,22 @@ func TestSegmentsAreReused(t *testing.T) {
 			t.Errorf("%+v %v", c, err)
 		}
 		break
+	}
+}
+
+// TestShortLivesAreDumpedToo: what several processes wrote adds up.
+func TestShortLivesAreDumpedToo(t *testing.T) {
+	dir := t.TempDir()
+	o := store.DiskOptions{DumpEvery: 3 << 20}
+	for run := range 4 {
+		db := open(t, dir, o)
+		for i := range 20 {
+			put(t, db, fmt.Sprintf("/m/%d/%d", run, i), strings.Repeat("v", 50_000))
+		}
+		for run == 3 && db.Stats().Checkpoints == 0 && t.Context().Err() == nil {
+			runtime.Gosched()
+		}
+		db.Close()
 	}
 }
 
