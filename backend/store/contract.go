@@ -24,7 +24,7 @@ type DB interface {
 
 	// Update runs fn on a snapshot and commits what it wrote, unless something it read (a key, found or not, or a
 	// scanned range) was changed meanwhile: then fn runs again on a newer snapshot. So fn has no side effects.
-	// An error of fn is returned as it is and nothing is written. After nil the writes are durable and visible.
+	// fn must not call Update itself. An error of fn is returned as it is and nothing is written. After nil the writes are durable and visible.
 	Update(ctx context.Context, fn func(Tx) error) error
 
 	// Watch yields the transactions with a revision of at least from, in order, and waits for more. It ends with
@@ -104,4 +104,6 @@ type Stats struct {
 	Replayed    uint64 // groups applied from the log at open
 	Rebuilt     string // why the index was rebuilt at open; empty if it was not
 	Refusing    string // why writes are refused at this moment; empty if they are not
+
+	CheckpointError string // why the last attempt to write a dump failed; empty if it did not
 }

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// format is the version of the folder's layout.
+const format = "mini-aws store 1\n"
+
+// lockFolder holds the folder for this process until the file is closed; the kernel lets go when it dies.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+		}
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// checkFormat answers whether the folder was made before.
+func checkFormat(dir string) (made bool, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, "FORMAT"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && string(b) != format {
+		err = fmt.Errorf("%w: %s has the format %q, this program knows %q", ErrNewer, dir, strings.TrimSpace(string(b)), strings.TrimSpace(format))
+	}
+	return true, err
+}
+
+// writeFile replaces a small file durably.
+func writeFile(path string, b []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		os.Remove(path + ".new")
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// trust says until when the unsynced index may be believed.
+type trust struct {
+	Boot  string // it was open in this boot: the page cache has survived whatever killed the process
+	Clean bool   // it was closed and synced
+}
+
+func readTrust(path string) (t trust, why string) {
+	b, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(b, &t) != nil {
+		return t, "it is not known to be good"
+	}
+	if !t.Clean && (t.Boot == "" || t.Boot != bootID()) {
+		return t, "the machine was started again while it was open"
+	}
+	return t, ""
+}
+
+func writeTrust(path string, t trust) error {
+	b, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, b)
+}
+
+// bootID is empty where the system has none; then only a clean close is believed.
+func bootID() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b))
+}
+
+// syncTree syncs every file of a folder.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(p)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	})
+}
+
+// freeSpace in bytes, for users without privileges.
+func freeSpace(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Trim gives memory back to the system when nothing is going on: pages of Badger's file mappings, which the kernel
+// reads again when they are wanted, and what the committer remembers of old commits. It costs milliseconds.
+func Trim(db DB) error {
+	d, ok := db.(*durable)
+	if !ok {
+		return nil
+	}
+	d.forget.Store(true)
+	debug.FreeOSMemory()
+	f, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	inside := d.path("index") + "/"
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		at := strings.Index(lines.Text(), inside)
+		var from, to uintptr
+		if at < 0 {
+			continue
+		}
+		if _, err := fmt.Sscanf(lines.Text(), "%x-%x", &from, &to); err != nil {
+			return err
+		}
+		// A shared mapping of a file loses only page table entries. EINVAL, ENOMEM: it was unmapped meanwhile.
+		err := madvise(from, to-from)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOMEM) {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func madvise(from, length uintptr) error {
+	_, _, errno := unix.Syscall(unix.SYS_MADVISE, from, length, unix.MADV_DONTNEED)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package store
+
+// Trim does nothing on this system.
+func Trim(DB) error { return nil }
