@@ -322,13 +322,13 @@ func headerValue(s string) string {
 }
 
 // MatchURI matches an escaped path with an operation's URI template and returns the labels, unescaped. The
-// template's constant query is not looked at. {Key+} takes the rest of the path, slashes included, as it is:
-// neither empty nor dot segments are cleaned.
+// template's constant query is not looked at. {Key+} takes as much of the path as it can, slashes included: neither
+// empty nor dot segments are cleaned.
 func MatchURI(template, path string) (map[string]string, bool) {
 	template, _, _ = strings.Cut(template, "?")
+	template, path = strings.TrimPrefix(template, "/"), strings.TrimPrefix(path, "/")
 	labels := map[string]string{}
 	for {
-		template, path = strings.TrimPrefix(template, "/"), strings.TrimPrefix(path, "/")
 		var segment string
 		segment, template, _ = strings.Cut(template, "/")
 		if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "+}") {
