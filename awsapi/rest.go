@@ -86,14 +86,24 @@ func bindHeader(p *plan, values []string, v reflect.Value) error {
 	if p.kind != kindList {
 		return parseScalar(p, strings.TrimSpace(values[0]), p.target(v))
 	}
-	if p.elem.kind == kindTime {
-		return bindList(p, values, v)
-	}
 	var all []string
 	for _, line := range values {
-		all = append(all, splitHeader(line)...)
+		parts := splitHeader(line)
+		if p.elem.kind == kindTime && p.stamp&(wire.DateTime|wire.Epoch) == 0 {
+			parts = joinDates(parts)
+		}
+		all = append(all, parts...)
 	}
 	return bindList(p, all, v)
+}
+
+// joinDates puts HTTP dates together again, which have a comma of their own.
+func joinDates(parts []string) []string {
+	var dates []string
+	for i := 0; i+1 < len(parts); i += 2 {
+		dates = append(dates, parts[i]+", "+parts[i+1])
+	}
+	return dates
 }
 
 // splitHeader splits a header's list at commas outside of quotes.
@@ -151,7 +161,7 @@ func bindPayload(proto meta.Protocol, p *plan, m *Message, v reflect.Value) erro
 		}
 		return nil
 	case kindBlob:
-		if m.Body != nil {
+		if len(m.Body) > 0 {
 			v.SetBytes(m.Body)
 		}
 		return nil
@@ -220,7 +230,7 @@ func encodeREST(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Se
 		}
 		r.Body = append(append(append(r.Body, "</"...), op.Wrapper...), '>')
 	default:
-		r.Body = append(append(b, xmlDeclaration...), rootTag(op.Wrapper, s.Namespace)...)
+		r.Body = xmlStart(append(b, xmlDeclaration...), p, rootTag(op.Wrapper, s.Namespace), v)
 		if r.Body, err = xmlMembers(r.Body, p, v); err == nil {
 			r.Body = append(append(append(r.Body, "</"...), op.Wrapper...), '>')
 		}

@@ -157,7 +157,7 @@ func (r *xmlReader) structure(p *plan, start xml.StartElement, v reflect.Value) 
 		if !f.attr {
 			continue
 		}
-		_, local, _ := strings.Cut(f.name, ":")
+		local := f.name[strings.IndexByte(f.name, ':')+1:]
 		for _, a := range start.Attr {
 			if a.Name.Local == local && a.Name.Space != "xmlns" {
 				if err := parseScalar(f.plan, a.Value, f.plan.target(v.Field(f.field))); err != nil {
