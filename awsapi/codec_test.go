@@ -290,3 +290,19 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestUnknownOperations(t *testing.T) {
+	for p, want := range map[meta.Protocol]string{
+		meta.AWSQuery: "400 InvalidAction", meta.EC2Query: "400 InvalidAction", meta.AWSJSON11: "400 UnknownOperationException",
+		meta.RPCv2CBOR: "404 UnknownOperationException", meta.RESTXML: "405 MethodNotAllowed",
+	} {
+		e := UnknownOperation(p, "X")
+		if got := fmt.Sprint(e.Status, " ", e.Code); got != want {
+			t.Errorf("%v: %s, want %s", p, got, want)
+		}
+	}
+	r := NewCodec(meta.SSM).EncodeError(meta.AWSJSON11, "rid", NotImplemented(meta.SSM, "PutInventory"))
+	if r.Status != 501 || !strings.Contains(string(r.Body), `"ssm:PutInventory is not implemented`) {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+}
