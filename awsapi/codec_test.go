@@ -306,3 +306,29 @@ func TestUnknownOperations(t *testing.T) {
 		t.Errorf("%d %s", r.Status, r.Body)
 	}
 }
+
+func TestStatuses(t *testing.T) {
+	for _, c := range []struct {
+		s    *meta.Service
+		p    meta.Protocol
+		code string
+		want int
+	}{
+		{meta.EC2, meta.EC2Query, "InvalidInstanceID.NotFound", 400},
+		{meta.EC2, meta.EC2Query, "UnauthorizedOperation", 403},
+		{meta.EC2, meta.EC2Query, "RequestLimitExceeded", 503},
+		{meta.IAM, meta.AWSQuery, "NoSuchEntity", 404},
+		{meta.IAM, meta.AWSQuery, "EntityAlreadyExists", 409},
+		{meta.IAM, meta.AWSQuery, "AccessDenied", 403},
+		{meta.RDS, meta.AWSQuery, "DBInstanceNotFound", 404},
+		{meta.S3, meta.RESTXML, "NoSuchBucket", 404},
+		{meta.S3, meta.RESTXML, "PreconditionFailed", 412},
+		{meta.SSM, meta.AWSJSON11, "ParameterNotFound", 400},
+		{meta.SQS, meta.AWSJSON10, "QueueDoesNotExist", 400},
+	} {
+		r := NewCodec(c.s).EncodeError(c.p, "rid", &Error{Code: c.code})
+		if r.Status != c.want {
+			t.Errorf("%s %s: %d, want %d", c.s.Name, c.code, r.Status, c.want)
+		}
+	}
+}

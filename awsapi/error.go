@@ -60,6 +60,9 @@ func serialization(err error) error {
 
 // at names the member in which an error was found.
 func at(member string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var e *Error
 	if !errors.As(err, &e) || e.Code != "MalformedInput" {
 		return err
@@ -110,6 +113,10 @@ func (c *Codec) describeError(err error, dialect dialect) *described {
 	c.modelled(d, api, typeName, dialect)
 	if d.queryCode == "" {
 		d.queryCode = d.code
+	}
+	if d.status == 0 {
+		d.status = c.Service.Status(d.code)
+		d.server = d.server || d.status >= http.StatusInternalServerError
 	}
 	if d.status == 0 {
 		d.status = http.StatusBadRequest

@@ -54,18 +54,16 @@ func decodeREST(proto meta.Protocol, p *plan, m *Message, v reflect.Value) error
 // bindList fills a list from separate texts.
 func bindList(p *plan, values []string, v reflect.Value) error {
 	b := newBudget()
-	s := reflect.MakeSlice(p.typ, 0, min(len(values), maxElements))
+	emptyList(p, v, min(len(values), maxElements))
 	for _, text := range values {
-		var elem reflect.Value
-		var err error
-		if s, elem, err = appendElement(p, s, b); err != nil {
+		elem, err := appendElement(v, b)
+		if err != nil {
 			return err
 		}
 		if err := parseScalar(p.elem, text, p.elem.target(elem)); err != nil {
 			return err
 		}
 	}
-	v.Set(s)
 	return nil
 }
 
