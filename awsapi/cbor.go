@@ -67,18 +67,16 @@ func (r *cborReader) value(p *plan, in any, v reflect.Value) error {
 		if !ok {
 			return wrongType(p, in)
 		}
-		s := reflect.MakeSlice(p.typ, 0, 0)
+		emptyList(p, v, min(len(l), maxElements))
 		for _, e := range l {
-			var elem reflect.Value
-			var err error
-			if s, elem, err = appendElement(p, s, r.budget); err != nil {
+			elem, err := appendElement(v, r.budget)
+			if err != nil {
 				return err
 			}
 			if err := r.value(p.elem, e, elem); err != nil {
 				return err
 			}
 		}
-		v.Set(s)
 		return nil
 	case kindBad, kindStream:
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"miniaws/awsapi/meta"
 	"miniaws/awsapi/wire"
 )
 
@@ -59,6 +60,9 @@ func serialization(err error) error {
 
 // at names the member in which an error was found.
 func at(member string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var e *Error
 	if !errors.As(err, &e) || e.Code != "MalformedInput" {
 		return err
@@ -111,6 +115,10 @@ func (c *Codec) describeError(err error, dialect dialect) *described {
 		d.queryCode = d.code
 	}
 	if d.status == 0 {
+		d.status = c.Service.Status(d.code)
+		d.server = d.server || d.status >= http.StatusInternalServerError
+	}
+	if d.status == 0 {
 		d.status = http.StatusBadRequest
 		if d.server {
 			d.status = http.StatusInternalServerError
@@ -154,4 +162,27 @@ func (c *Codec) findError(typeName, code string) *wire.Error {
 		}
 	}
 	return nil
+}
+
+// UnknownOperation is the answer to an operation that AWS does not have either.
+func UnknownOperation(p meta.Protocol, op string) *Error {
+	op = shorten(op)
+	switch p {
+	case meta.AWSQuery, meta.EC2Query:
+		return &Error{Code: "InvalidAction", Message: "The action " + op + " is not valid for this web service.", Status: http.StatusBadRequest}
+	case meta.RESTXML:
+		return &Error{Code: "MethodNotAllowed", Message: "The specified method is not allowed against this resource.", Status: http.StatusMethodNotAllowed}
+	case meta.RPCv2CBOR, meta.RESTJSON:
+		return &Error{Code: "UnknownOperationException", Message: "Unknown operation " + op, Status: http.StatusNotFound}
+	}
+	return &Error{Code: "UnknownOperationException", Message: "Unknown operation " + op, Status: http.StatusBadRequest}
+}
+
+// NotImplemented is the answer to an operation that AWS has and this server has not. Its status is 501, the one
+// of the 500s that no SDK retries.
+func NotImplemented(s *meta.Service, op string) *Error {
+	return &Error{
+		Code: "NotImplemented", Status: http.StatusNotImplemented, Fault: smithy.FaultServer,
+		Message: fmt.Sprintf("%s:%s is not implemented by this server (implemented: see /_mini/coverage)", s.SigningName, op),
+	}
 }

@@ -111,10 +111,18 @@ func s3Error(d *described, requestID string) []byte {
 	return append(xmlText(xmlText(b, "RequestId", requestID), "HostId", requestID), "</Error>"...)
 }
 
-// changeBatchError is Route 53's one error with a root of its own.
+// changeBatchError is Route 53's one error with a root of its own, and with capitals that the model lacks.
 func (c *Codec) changeBatchError(d *described, requestID string) []byte {
 	b := append([]byte(xmlDeclaration), rootTag(d.shape, c.Service.Namespace)...)
-	b = d.extras(b)
+	b = append(b, "<Messages>"...)
+	for i := range d.plan.fields {
+		if f := &d.plan.fields[i]; f.plan.kind == kindList {
+			for list, j := d.value.Field(f.field), 0; j < list.Len(); j++ {
+				b = xmlText(b, "Message", list.Index(j).String())
+			}
+		}
+	}
+	b = append(b, "</Messages>"...)
 	return append(xmlText(b, "RequestId", requestID), "</"+d.shape+">"...)
 }
 

@@ -236,18 +236,16 @@ func (f *form) value(p *plan, flat bool, node int32, v reflect.Value) error {
 		return f.structure(p, node, p.target(v))
 	case kindList:
 		list := f.elements(f.members(p, flat, node))
-		s := reflect.MakeSlice(p.typ, 0, min(len(list), f.budget.elements+1))
+		emptyList(p, v, min(len(list), f.budget.elements+1))
 		for _, e := range list {
-			var elem reflect.Value
-			var err error
-			if s, elem, err = appendElement(p, s, f.budget); err != nil {
+			elem, err := appendElement(v, f.budget)
+			if err != nil {
 				return err
 			}
 			if err := f.under(f.nodes[e.node].key, p.elem, false, e.node, elem); err != nil {
 				return err
 			}
 		}
-		v.Set(s)
 		return nil
 	case kindMap:
 		return f.mapValue(p, flat, node, v)

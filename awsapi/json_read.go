@@ -49,7 +49,7 @@ func (r *jsonReader) space() byte {
 }
 
 func (r *jsonReader) word(w string) bool {
-	if r.space(); bytes.HasPrefix(r.b[r.i:], []byte(w)) {
+	if r.space(); r.i+len(w) <= len(r.b) && string(r.b[r.i:r.i+len(w)]) == w {
 		r.i += len(w)
 		return true
 	}
@@ -260,17 +260,14 @@ func (r *jsonReader) value(p *plan, v reflect.Value) error {
 			return at(key, r.value(f.plan, v.Field(f.field)))
 		})
 	case kindList:
-		s := reflect.MakeSlice(p.typ, 0, 0)
-		err := r.each(false, func(string) error {
-			var elem reflect.Value
-			var err error
-			if s, elem, err = appendElement(p, s, r.budget); err != nil {
+		emptyList(p, v, 0)
+		return r.each(false, func(string) error {
+			elem, err := appendElement(v, r.budget)
+			if err != nil {
 				return err
 			}
 			return r.value(p.elem, elem)
 		})
-		v.Set(s)
-		return err
 	case kindMap:
 		m := reflect.MakeMap(p.typ)
 		v.Set(m)

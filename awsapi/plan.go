@@ -294,11 +294,16 @@ func timeOf(v reflect.Value) time.Time {
 	return v.Interface().(time.Time)
 }
 
-// appendElement grows a slice by one element within the budget and returns the slice and the new element.
-func appendElement(p *plan, s reflect.Value, b *budget) (reflect.Value, reflect.Value, error) {
+// emptyList makes v an empty, non-nil list.
+func emptyList(p *plan, v reflect.Value, capacity int) { v.Set(reflect.MakeSlice(p.typ, 0, capacity)) }
+
+// appendElement grows the list v in place by one element within the budget and returns the element.
+func appendElement(v reflect.Value, b *budget) (reflect.Value, error) {
 	if err := b.take(); err != nil {
-		return s, s, err
+		return v, err
 	}
-	s = reflect.Append(s, reflect.Zero(p.typ.Elem()))
-	return s, s.Index(s.Len() - 1), nil
+	n := v.Len()
+	v.Grow(1)
+	v.SetLen(n + 1)
+	return v.Index(n), nil
 }

@@ -54,18 +54,16 @@ func decodeREST(proto meta.Protocol, p *plan, m *Message, v reflect.Value) error
 // bindList fills a list from separate texts.
 func bindList(p *plan, values []string, v reflect.Value) error {
 	b := newBudget()
-	s := reflect.MakeSlice(p.typ, 0, min(len(values), maxElements))
+	emptyList(p, v, min(len(values), maxElements))
 	for _, text := range values {
-		var elem reflect.Value
-		var err error
-		if s, elem, err = appendElement(p, s, b); err != nil {
+		elem, err := appendElement(v, b)
+		if err != nil {
 			return err
 		}
 		if err := parseScalar(p.elem, text, p.elem.target(elem)); err != nil {
 			return err
 		}
 	}
-	v.Set(s)
 	return nil
 }
 
@@ -86,14 +84,24 @@ func bindHeader(p *plan, values []string, v reflect.Value) error {
 	if p.kind != kindList {
 		return parseScalar(p, strings.TrimSpace(values[0]), p.target(v))
 	}
-	if p.elem.kind == kindTime {
-		return bindList(p, values, v)
-	}
 	var all []string
 	for _, line := range values {
-		all = append(all, splitHeader(line)...)
+		parts := splitHeader(line)
+		if p.elem.kind == kindTime && p.stamp&(wire.DateTime|wire.Epoch) == 0 {
+			parts = joinDates(parts)
+		}
+		all = append(all, parts...)
 	}
 	return bindList(p, all, v)
+}
+
+// joinDates puts HTTP dates together again, which have a comma of their own.
+func joinDates(parts []string) []string {
+	var dates []string
+	for i := 0; i+1 < len(parts); i += 2 {
+		dates = append(dates, parts[i]+", "+parts[i+1])
+	}
+	return dates
 }
 
 // splitHeader splits a header's list at commas outside of quotes.
@@ -151,7 +159,7 @@ func bindPayload(proto meta.Protocol, p *plan, m *Message, v reflect.Value) erro
 		}
 		return nil
 	case kindBlob:
-		if m.Body != nil {
+		if len(m.Body) > 0 {
 			v.SetBytes(m.Body)
 		}
 		return nil
@@ -220,7 +228,7 @@ func encodeREST(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Se
 		}
 		r.Body = append(append(append(r.Body, "</"...), op.Wrapper...), '>')
 	default:
-		r.Body = append(append(b, xmlDeclaration...), rootTag(op.Wrapper, s.Namespace)...)
+		r.Body = xmlStart(append(b, xmlDeclaration...), p, rootTag(op.Wrapper, s.Namespace), v)
 		if r.Body, err = xmlMembers(r.Body, p, v); err == nil {
 			r.Body = append(append(append(r.Body, "</"...), op.Wrapper...), '>')
 		}
@@ -322,13 +330,13 @@ func headerValue(s string) string {
 }
 
 // MatchURI matches an escaped path with an operation's URI template and returns the labels, unescaped. The
-// template's constant query is not looked at. {Key+} takes the rest of the path, slashes included, as it is:
-// neither empty nor dot segments are cleaned.
+// template's constant query is not looked at. {Key+} takes as much of the path as it can, slashes included: neither
+// empty nor dot segments are cleaned.
 func MatchURI(template, path string) (map[string]string, bool) {
 	template, _, _ = strings.Cut(template, "?")
+	template, path = strings.TrimPrefix(template, "/"), strings.TrimPrefix(path, "/")
 	labels := map[string]string{}
 	for {
-		template, path = strings.TrimPrefix(template, "/"), strings.TrimPrefix(path, "/")
 		var segment string
 		segment, template, _ = strings.Cut(template, "/")
 		if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "+}") {

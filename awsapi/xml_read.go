@@ -105,17 +105,13 @@ func (r *xmlReader) value(p *plan, start xml.StartElement, v reflect.Value) erro
 	case kindStruct:
 		return r.structure(p, start, p.target(v))
 	case kindList:
-		s := reflect.MakeSlice(p.typ, 0, 0)
-		err := r.children(func(e xml.StartElement) error {
+		emptyList(p, v, 0)
+		return r.children(func(e xml.StartElement) error {
 			if e.Name.Local != p.name {
 				return r.skip(e)
 			}
-			var err error
-			s, err = r.element(p, s, e)
-			return err
+			return r.element(p, v, e)
 		})
-		v.Set(s)
-		return err
 	case kindMap:
 		m := reflect.MakeMap(p.typ)
 		v.Set(m)
@@ -157,7 +153,7 @@ func (r *xmlReader) structure(p *plan, start xml.StartElement, v reflect.Value) 
 		if !f.attr {
 			continue
 		}
-		_, local, _ := strings.Cut(f.name, ":")
+		local := f.name[strings.IndexByte(f.name, ':')+1:]
 		for _, a := range start.Attr {
 			if a.Name.Local == local && a.Name.Space != "xmlns" {
 				if err := parseScalar(f.plan, a.Value, f.plan.target(v.Field(f.field))); err != nil {
@@ -179,9 +175,7 @@ func (r *xmlReader) structure(p *plan, start xml.StartElement, v reflect.Value) 
 func (r *xmlReader) field(f *planField, e xml.StartElement, v reflect.Value) error {
 	switch {
 	case f.flat && f.plan.kind == kindList:
-		s, err := r.element(f.plan, v, e)
-		v.Set(s)
-		return err
+		return r.element(f.plan, v, e)
 	case f.flat && f.plan.kind == kindMap:
 		if v.IsNil() {
 			v.Set(reflect.MakeMap(f.plan.typ))
@@ -191,12 +185,12 @@ func (r *xmlReader) field(f *planField, e xml.StartElement, v reflect.Value) err
 	return r.value(f.plan, e, v)
 }
 
-func (r *xmlReader) element(p *plan, s reflect.Value, e xml.StartElement) (reflect.Value, error) {
-	s, elem, err := appendElement(p, s, r.budget)
+func (r *xmlReader) element(p *plan, list reflect.Value, e xml.StartElement) error {
+	elem, err := appendElement(list, r.budget)
 	if err != nil {
-		return s, err
+		return err
 	}
-	return s, r.value(p.elem, e, elem)
+	return r.value(p.elem, e, elem)
 }
 
 func (r *xmlReader) entry(p *plan, m reflect.Value) error {

@@ -32,6 +32,13 @@ func TestOutputIsCurrent(t *testing.T) {
 		if !bytes.Equal(committed, wire.Encode(g.service)) {
 			t.Errorf("%s.wire differs: run go run ./awsapi/gen", e.module)
 		}
+		rules, err := os.ReadFile(filepath.Join(metaDir, e.module+".rules"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(rules, wire.EncodeRules(g.rules)) {
+			t.Errorf("%s.rules differs: run go run ./awsapi/gen", e.module)
+		}
 		if len(g.service.Ops) == 0 {
 			t.Errorf("%s: no operations", e.module)
 		}

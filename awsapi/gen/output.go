@@ -17,12 +17,12 @@ type generated struct {
 	entry    entry
 	src      *source
 	service  *wire.Service
-	rules    *wire.Rules // nil: keep the committed file
+	rules    *wire.Rules
 	targets  []string
 	unmapped []string
 }
 
-// generate derives one service. With data "" the statuses of the blob in dir are kept.
+// generate derives one service. With data "" the statuses and constraints in dir are kept.
 func generate(e entry, data, dir string) (*generated, error) {
 	src, err := load(e.module)
 	if err != nil {
@@ -54,6 +54,7 @@ func generate(e entry, data, dir string) (*generated, error) {
 				keepStatuses(g.service, old)
 			}
 		}
+		g.rules = keepRules(filepath.Join(dir, e.module+".rules"), g.service, src)
 		return g, nil
 	}
 	m, err := readModel(data, e.botocore)
@@ -94,9 +95,6 @@ func roots(svc *wire.Service, e entry) {
 func (g *generated) write(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, g.entry.module+".wire"), wire.Encode(g.service), 0o644); err != nil {
 		return err
-	}
-	if g.rules == nil {
-		return nil
 	}
 	return os.WriteFile(filepath.Join(dir, g.entry.module+".rules"), wire.EncodeRules(g.rules), 0o644)
 }

@@ -125,13 +125,29 @@ func (m *model) rules(svc *wire.Service, src *source) *wire.Rules {
 			c.descend(m.Shapes[in], o.In)
 		}
 	}
-	r := &wire.Rules{Enums: enumsOf(src), Members: []wire.MemberRule{}}
+	r := &wire.Rules{Enums: enumsOf(src), Wire: wire.Checksum(wire.Encode(svc))}
 	for i, sh := range svc.Requests {
 		for j := range sh.Members {
 			if k := c.rules[[2]int32{int32(i), int32(j)}]; k != nil {
 				r.Members = append(r.Members, wire.MemberRule{Shape: int32(i), Member: int32(j), Constraint: k})
 			}
 		}
+	}
+	return r
+}
+
+// keepRules renews the enumerations, which are the SDK's, and keeps the constraints as long as the service's
+// blob is the one that they were made for. Otherwise they are dropped: the service is checked less.
+func keepRules(path string, svc *wire.Service, src *source) *wire.Rules {
+	r := &wire.Rules{Enums: enumsOf(src), Wire: wire.Checksum(wire.Encode(svc))}
+	blob, err := os.ReadFile(path)
+	if err != nil {
+		return r
+	}
+	if old, err := wire.DecodeRules(string(blob), svc); err == nil && old.Wire == r.Wire {
+		r.Members = old.Members
+	} else {
+		fmt.Fprintf(os.Stderr, "gen: %s: constraints dropped, run again with botocore installed\n", path)
 	}
 	return r
 }

@@ -3,6 +3,8 @@ package meta
 import (
 	"slices"
 	"testing"
+
+	"miniaws/awsapi/wire"
 )
 
 func TestEveryBlobUnpacks(t *testing.T) {
@@ -10,6 +12,9 @@ func TestEveryBlobUnpacks(t *testing.T) {
 		w, r := s.Wire(), s.Rules()
 		if w.Name != s.Name || len(w.Ops) != len(s.Operations) {
 			t.Errorf("%s: blob of %q with %d operations, table has %d", s.Name, w.Name, len(w.Ops), len(s.Operations))
+		}
+		if r.Wire != wire.Checksum([]byte(*s.wire)) {
+			t.Errorf("%s: the rules are of another blob", s.Name)
 		}
 		if !slices.IsSorted(s.Operations) {
 			t.Errorf("%s: operations not sorted", s.Name)

@@ -64,6 +64,7 @@ func TestDecodeDamaged(t *testing.T) {
 
 func sampleRules() *Rules {
 	return &Rules{
+		Wire:  4_000_000_000,
 		Enums: []Enum{{Type: "Color", Values: []string{"red", "green"}}},
 		Members: []MemberRule{{Shape: 0, Member: 1, Constraint: &Constraint{Min: -3, HasMin: true, Max: 64, HasMax: true, Pattern: `\w+`, Shown: `[\w]+`,
 			Elem: &Constraint{Max: 1, HasMax: true}, Key: &Constraint{Pattern: "x"}}}},

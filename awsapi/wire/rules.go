@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"hash/crc32"
+)
 
 // Constraint bounds one value. Zero means unconstrained.
 type Constraint struct {
@@ -26,6 +29,7 @@ type Enum struct {
 
 // Rules are the constraints of one service beyond which members are required.
 type Rules struct {
+	Wire    uint32       // Checksum of the service's blob: the members' indexes mean nothing with another one
 	Enums   []Enum       // sorted by Type
 	Members []MemberRule // sorted by Shape, Member
 }
@@ -105,9 +109,13 @@ func (r *reader) constraint(depth int) *Constraint {
 	return c
 }
 
+// Checksum identifies a service's blob.
+func Checksum(blob []byte) uint32 { return crc32.ChecksumIEEE(blob) }
+
 // EncodeRules packs the rules.
 func EncodeRules(rules *Rules) []byte {
 	w := &writer{index: map[string]uint64{}}
+	w.uint(uint64(rules.Wire))
 	w.uint(uint64(len(rules.Enums)))
 	for _, e := range rules.Enums {
 		w.string(e.Type)
@@ -129,7 +137,8 @@ func EncodeRules(rules *Rules) []byte {
 func DecodeRules(blob string, s *Service) (*Rules, error) {
 	r := &reader{rest: blob}
 	r.start(rulesVersion)
-	rules := &Rules{Enums: make([]Enum, r.count(2))}
+	rules := &Rules{Wire: uint32(r.uint())}
+	rules.Enums = make([]Enum, r.count(2))
 	for i := range rules.Enums {
 		e := &rules.Enums[i]
 		e.Type = r.string()
