@@ -13,9 +13,9 @@ func parseHeader(r *http.Request, auth string) (*Signature, error) {
 		return nil, s.detail(TooLarge, "The Authorization header is too long.")
 	}
 	scheme, rest, _ := strings.Cut(auth, " ")
-	switch {
-	case scheme == algorithm:
-	case scheme == algorithm4A || scheme == "AWS":
+	switch scheme {
+	case algorithm:
+	case algorithm4A, "AWS":
 		return nil, s.fail(UnsupportedAlgorithm, scheme, "")
 	default:
 		return nil, s.fail(UnsupportedScheme, scheme, "")

@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 	"net/http"
@@ -110,12 +111,11 @@ func (s *Signature) checkSum(sum [sha.Size]byte) error {
 // Length bytes, or met io.EOF, holds the body that was signed: the last byte
 // is kept back until hash, last chunk and trailer are verified. An error stays.
 type Body struct {
-	reader  io.Reader
-	closer  io.Closer
-	chunks  *chunkReader // nil unless chunked
-	length  int64
-	started bool
-	err     error
+	reader io.Reader
+	closer io.Closer
+	chunks *chunkReader // nil unless chunked
+	length int64
+	err    error
 }
 
 // Body wraps the body of a request that Verify let pass; the caller reads and
@@ -162,7 +162,7 @@ func (b *Body) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := b.reader.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = bodyError(err)
 	}
 	b.err = err
@@ -174,7 +174,7 @@ func (b *Body) Close() error {
 	if b.chunks != nil {
 		b.chunks.release()
 	}
-	if b.err == nil || b.err == io.EOF {
+	if b.err == nil || errors.Is(b.err, io.EOF) {
 		b.err = http.ErrBodyReadAfterClose
 	}
 	return b.closer.Close()
