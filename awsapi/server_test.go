@@ -364,3 +364,36 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 }
+
+// FuzzServe: whatever comes, the server answers, and never by recovering from a panic. The request is signed, so that
+// it gets as far as it can.
+func FuzzServe(f *testing.F) {
+	f.Add("POST", "/", "sts", "", "application/x-www-form-urlencoded", keyInfo)
+	f.Add("POST", "/", "ssm", "AmazonSSM.GetParameter", "application/x-amz-json-1.1", `{"Name":"a"}`)
+	f.Add("PUT", "/bucket/a%2Fb?uploadId=x&partNumber=1", "s3", "", "", "body")
+	f.Add("GET", "/2013-04-01/hostedzone/Z1", "route53", "", "", "")
+	f.Add("POST", "/service/X/operation/Y", "monitoring", "", "application/cbor", "\xbf\xff")
+	f.Fuzz(func(t *testing.T, method, target, service, amzTarget, contentType, body string) {
+		r, err := http.NewRequest(method, "http://127.0.0.1:4566"+target, strings.NewReader(body))
+		if err != nil {
+			t.Skip()
+		}
+		w := newWorld(t, "")
+		r.RequestURI = r.URL.RequestURI()
+		r.Header.Set("X-Amz-Target", amzTarget)
+		r.Header.Set("Content-Type", contentType)
+		sum := sha256.Sum256([]byte(body))
+		credentials := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}
+		if err := v4.NewSigner().SignHTTP(t.Context(), credentials, r, hex.EncodeToString(sum[:]), service, "us-east-1", time.Now()); err != nil {
+			t.Skip()
+		}
+		answer := httptest.NewRecorder()
+		w.server.ServeHTTP(answer, r)
+		if answer.Code < 200 || answer.Code > 599 {
+			t.Errorf("status %d", answer.Code)
+		}
+		if strings.Contains(w.log.String(), "panic") {
+			t.Error(w.log.String())
+		}
+	})
+}
