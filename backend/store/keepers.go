@@ -164,6 +164,7 @@ func (d *durable) verifyLate() {
 	if err := x.verify(d.stopping); err != nil {
 		d.doubt(err)
 	}
+	d.unmapPages() // all of them were just read; failing is only a waste of memory
 }
 
 // dump writes a dump, gives up the log behind it, and tidies the value log.
@@ -197,7 +198,7 @@ func (d *durable) dump() error {
 	if err := d.log.retire(s.revision, d.o.KeepSegments); err != nil {
 		return err
 	}
-	return x.collect()
+	return errors.Join(x.collect(), d.unmapPages())
 }
 
 // Checkpoint writes a dump now. For doctor, tests, and before a copy of the folder is made.
