@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Spec describes a table of records of type T. T is kept as JSON; see docs/decisions/0001-records-are-json.md.
+// Spec describes a table of records of type T. T is kept as JSON; see docs/decisions/0003-records-are-json.md.
 type Spec[T any] struct {
 	Service, Name string
 	ID            func(*T) ID
