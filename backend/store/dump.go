@@ -47,7 +47,7 @@ func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() 
 	}
 	defer func() {
 		if f.Close(); err != nil {
-			os.Remove(path + ".tmp")
+			_ = os.Remove(path + ".tmp") // the next dump makes it anew
 		}
 	}()
 	sum := crc32.New(castagnoli)
@@ -78,8 +78,9 @@ func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() 
 	if n != rows {
 		return 0, fmt.Errorf("%w: the index has %d rows instead of %d", errDoubt, n, rows)
 	}
-	w.WriteByte(0)
-	w.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
+	// Flush answers the first error of these.
+	_ = w.WriteByte(0)
+	_, _ = w.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
 	if err := w.Flush(); err != nil {
 		return 0, err
 	}

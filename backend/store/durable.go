@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,11 +246,12 @@ func (d *durable) openTrusted() (*badgerIndex, string) {
 		return nil, err.Error()
 	}
 	why := ""
-	if x.applied+1 < d.log.oldest() {
+	switch {
+	case x.applied+1 < d.log.oldest():
 		why = fmt.Sprintf("it ends with revision %d, before the log begins", x.applied)
-	} else if x.applied == 0 && d.log.hasRecords() {
+	case x.applied == 0 && d.log.hasRecords():
 		why = "it is empty"
-	} else if x.count <= verifyInside {
+	case x.count <= verifyInside:
 		if err := x.verify(func() bool { return false }); err != nil {
 			why = err.Error()
 		}
@@ -258,7 +260,7 @@ func (d *durable) openTrusted() (*badgerIndex, string) {
 		why = "badger reported an error"
 	}
 	if why != "" {
-		x.close()
+		_ = x.close() // it is thrown away
 		d.doubted.Store(false)
 		return nil, why
 	}
@@ -288,9 +290,18 @@ func (d *durable) rebuild() (*badgerIndex, error) {
 	return x, nil
 }
 
+// distrust removes the word that the index may be believed.
+func (d *durable) distrust() error {
+	err := os.Remove(d.path("index.trust"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // doubt takes the trust away and stops the store: whoever starts it again gets a new index.
 func (d *durable) doubt(err error) {
-	os.Remove(d.path("index.trust"))
+	err = errors.Join(err, d.distrust())
 	d.doubted.Store(true)
 	if d.started.Load() && !d.stopping() { // else open is still looking, or close is about to
 		d.fail(fmt.Errorf("%w: %w", errDoubt, err))
@@ -345,8 +356,7 @@ func (d *durable) closeIndex() error {
 		return nil
 	}
 	if err := d.badger.close(); err != nil {
-		os.Remove(d.path("index.trust"))
-		return err
+		return errors.Join(err, d.distrust())
 	}
 	if d.failure() != nil || d.doubted.Load() || d.refusing != nil {
 		return nil // the next open decides

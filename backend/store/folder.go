@@ -51,7 +51,7 @@ func writeFile(path string, b []byte) error {
 	}
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		os.Remove(path + ".new")
+		_ = os.Remove(path + ".new") // written anew next time
 		return err
 	}
 	if err := os.Rename(path+".new", path); err != nil {
@@ -111,5 +111,5 @@ func freeSpace(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // not an int64 on other systems
 }

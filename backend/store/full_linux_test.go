@@ -64,7 +64,7 @@ func fill(t *testing.T, disk string, left int64) func() {
 	if err := unix.Statfs(disk, &st); err != nil {
 		t.Fatal(err)
 	}
-	n := int64(st.Bavail)*int64(st.Bsize) - left
+	n := int64(st.Bavail)*st.Bsize - left
 	if _, err := io.CopyN(f, zeros{}, n); err != nil && left > 0 {
 		t.Fatal(err)
 	}

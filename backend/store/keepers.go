@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -33,7 +32,9 @@ func (d *durable) look() {
 		d.refusing = nil
 	}
 	if before == nil && d.refusing != nil {
-		os.Remove(d.path("index.trust"))
+		if err := d.distrust(); err != nil {
+			d.refusing = errors.Join(d.refusing, err)
+		}
 	}
 	if before != nil && d.refusing == nil && !d.doubted.Load() {
 		if err := writeTrust(d.path("index.trust"), trust{Boot: bootID()}); err != nil {
@@ -53,7 +54,7 @@ func (d *durable) keepRoom() {
 			return
 		}
 		if d.hasIndex() && d.room() == nil {
-			d.log.makeSpare() // an error refuses writers and is tried again
+			_ = d.log.makeSpare() // an error refuses writers and is tried again
 		}
 		select {
 		case <-d.quit:
@@ -164,7 +165,7 @@ func (d *durable) verifyLate() {
 	if err := x.verify(d.stopping); err != nil {
 		d.doubt(err)
 	}
-	d.unmapPages() // all of them were just read; failing is only a waste of memory
+	_ = d.unmapPages() // all of them were just read; failing is only a waste of memory
 }
 
 // dump writes a dump, gives up the log behind it, and tidies the value log.

@@ -275,7 +275,7 @@ func writeSpare(path string, size int64) (err error) {
 	}
 	defer func() {
 		if f.Close(); err != nil {
-			os.Remove(tmp)
+			_ = os.Remove(tmp) // made anew next time
 		}
 	}()
 	zero := make([]byte, 256<<10)

@@ -176,7 +176,7 @@ func (t *transaction) Scan(r Range) iter.Seq2[Row, error] {
 			t.reads.spans = append(t.reads.spans, span{r.Start, walked})
 		}
 		if err != nil {
-			t.breakWith(err) // nobody may commit on half a scan
+			_ = t.breakWith(err) // nobody may commit on half a scan
 			yield(Row{}, err)
 		}
 	}
