@@ -18,6 +18,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the cloud until interrupted. What runs in it goes on running."`
 	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+	Init    initCommand    `cmd:"" hidden:"" help:"Be PID 1 of an instance."`
 }
 
 func main() {
