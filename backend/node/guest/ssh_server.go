@@ -134,16 +134,18 @@ func (s *sshServer) forget(what io.Closer) {
 	_ = what.Close()
 }
 
-// close ends all connections and waits for their handlers. Processes that ignore the hang-up go on.
+// close ends all connections. Processes that ignore the hang-up go on.
 func (s *sshServer) close() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.closed = true
 	for what := range s.open {
 		_ = what.Close()
 	}
-	s.mu.Unlock()
-	s.handlers.Wait()
 }
+
+// wait answers when close has had its effect on every connection.
+func (s *sshServer) wait() { s.handlers.Wait() }
 
 func (s *sshServer) handle(connection net.Conn) {
 	config := ssh.ServerConfig{

@@ -16,7 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/creack/pty"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -43,7 +42,7 @@ type session struct {
 	env []string
 	// term is the client's terminal type, empty without one; size is valid with it.
 	term string
-	size pty.Winsize
+	size terminalSize
 	// master is the instance's end of the terminal, nil without one.
 	master *os.File
 	child  *process
@@ -81,10 +80,10 @@ func (s *session) serve(ctx context.Context, request *ssh.Request, finished *syn
 	case "env":
 		ok = s.setVariable(request.Payload)
 	case "window-change":
-		var change struct{ Columns, Rows, Width, Height uint32 }
+		var change terminalSize
 		if ssh.Unmarshal(request.Payload, &change) == nil && s.term != "" {
-			s.size = pty.Winsize{Cols: uint16(change.Columns), Rows: uint16(change.Rows), X: uint16(change.Width), Y: uint16(change.Height)}
-			ok = s.master == nil || pty.Setsize(s.master, &s.size) == nil
+			s.size = change
+			ok = s.master == nil || s.size.apply(s.master) == nil
 		}
 	case "signal":
 		var wanted struct{ Name string }
@@ -117,7 +116,7 @@ func (s *session) wantTerminal(payload []byte) bool {
 	if s.term == "" {
 		s.term = "dumb"
 	}
-	s.size = pty.Winsize{Cols: uint16(wanted.Columns), Rows: uint16(wanted.Rows), X: uint16(wanted.Width), Y: uint16(wanted.Height)}
+	s.size = terminalSize{wanted.Columns, wanted.Rows, wanted.Width, wanted.Height}
 	return true
 }
 
@@ -235,16 +234,13 @@ func address(from net.Addr) hostPort {
 
 // startInTerminal runs the program in a terminal of its own.
 func (s *session) startInTerminal(ctx context.Context, what launch) (func(), error) {
-	master, terminal, err := pty.Open()
+	master, terminal, err := openTerminal(s.size)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = terminal.Close() }()
 	if !s.server.asSelf {
 		err = errors.Join(terminal.Chown(s.who.account.uid, s.terminalGroup()), terminal.Chmod(0o620))
-	}
-	if err == nil {
-		err = pty.Setsize(master, &s.size)
 	}
 	if err == nil {
 		what.files = []*os.File{terminal, terminal, terminal}
