@@ -197,11 +197,11 @@ func (r rootFolder) writeAccounts(before, after accountFiles) error {
 	return nil
 }
 
-// ensureUser makes the user as the configuration wants it and answers its account.
-func (r rootFolder) ensureUser(user User) (account, error) {
+// ensureUser makes the user as the configuration wants it.
+func (r rootFolder) ensureUser(user User) error {
 	before, err := r.readAccounts()
 	if err != nil {
-		return account{}, err
+		return err
 	}
 	shell := user.Shell
 	if shell == "" {
@@ -213,20 +213,20 @@ func (r rootFolder) ensureUser(user User) (account, error) {
 	_, existed := before.find(user.Name)
 	after, err := before.ensure(user, shell)
 	if err != nil {
-		return account{}, err
+		return err
 	}
 	if err := r.writeAccounts(before, after); err != nil {
-		return account{}, err
+		return err
 	}
 	found, ok := after.find(user.Name)
 	if !ok {
-		return account{}, fmt.Errorf("user %s is not there after it was made", user.Name)
+		return fmt.Errorf("user %s is not there after it was made", user.Name)
 	}
 	all := []error{r.ensureHome(found, existed), r.addAuthorizedKeys(found, user.AuthorizedKeys)}
 	if user.Sudo && found.uid != 0 {
 		all = append(all, r.allowSudo(user.Name))
 	}
-	return found, errors.Join(all...)
+	return errors.Join(all...)
 }
 
 // ensureHome makes the home folder, with the files of /etc/skel for a user that is new.

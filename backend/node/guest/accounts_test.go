@@ -70,7 +70,7 @@ func TestEnsureUserOnDisk(t *testing.T) {
 	}
 	user := User{Name: "debian", Sudo: true, AuthorizedKeys: []string{testKeyLine(t, "one")}}
 	for range 2 {
-		if _, err := root.ensureUser(user); err != nil {
+		if err := root.ensureUser(user); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -67,8 +67,7 @@ func (i *instance) start() {
 	i.check("host keys", err)
 	configured := map[string][]string{}
 	for _, user := range i.config.Users {
-		_, err := i.root.ensureUser(user)
-		i.check("user "+user.Name, err)
+		i.check("user "+user.Name, i.root.ensureUser(user))
 		configured[user.Name] = user.AuthorizedKeys
 	}
 	i.check("environment", i.root.writeEnvironment(i.config.Environment))
