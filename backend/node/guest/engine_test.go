@@ -203,6 +203,9 @@ func TestEnginePlainImage(t *testing.T) {
 	if got := m.output(t, "id -un; id -Gn; pwd; echo $AWS_REGION; env | grep -c MINI_AWS || true"); got != "admin\nadmin adm\n/home/admin\nus-east-1\n0" {
 		t.Errorf("login:\n%s", got)
 	}
+	if got := m.output(t, "grep -E '^Sig(Ign|Blk)' /proc/self/status | tr -d '\t'"); got != "SigBlk:0000000000000000\nSigIgn:0000000000000000" {
+		t.Errorf("signals of a login:\n%s", got)
+	}
 	// Orphans become PID 1's, and none is left over as a zombie.
 	m.output(t, "for i in 1 2 3 4 5; do (sh -c 'sleep 0.05 & exec true' &) ; done; sleep 0.3")
 	if zombies := m.output(t, "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || true"); zombies != "" {
@@ -282,4 +285,37 @@ func TestEngineCloudInit(t *testing.T) {
 func TestEngineCloudConfigWithoutCloudInit(t *testing.T) {
 	m := startMachine(t, "debian:12", Config{UserData: []byte("#cloud-config\n")})
 	m.awaitConsole(t, "needs cloud-init, which this image does not have: it is NOT applied")
+}
+
+// TestEngineEmptyImage: init needs nothing of the image, not even a shell.
+func TestEngineEmptyImage(t *testing.T) {
+	image := ""
+	if os.Getenv("MINI_AWS_TEST_ENGINE") == "docker" {
+		archive := filepath.Join(t.TempDir(), "empty.tar")
+		if err := os.WriteFile(archive, make([]byte, 1024), 0o600); err != nil { // how a tar archive ends
+			t.Fatal(err)
+		}
+		image = mustDocker(t, "import", archive)
+		t.Cleanup(func() { mustDocker(t, "rmi", image) })
+	}
+	m := startMachine(t, image, Config{})
+	batch := filepath.Join(t.TempDir(), "batch")
+	if err := os.WriteFile(batch, []byte("put "+m.keyFile+" there\nget there "+batch+".back\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"-b", batch}, m.ssh(t).Args[1:]...)
+	if out, err := exec.CommandContext(t.Context(), "sftp", args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	sent, err := os.ReadFile(m.keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := os.ReadFile(batch + ".back"); err != nil || string(back) != string(sent) {
+		t.Errorf("%d bytes came back: %v", len(back), err)
+	}
+	mustDocker(t, "stop", m.name)
+	if status := m.exitStatus(t); status != "0" {
+		t.Errorf("exit status %s", status)
+	}
 }

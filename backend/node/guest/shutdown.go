@@ -36,8 +36,9 @@ func listenForShutdown() <-chan os.Signal {
 	for number := range shutdownRequests {
 		signal.Notify(requests, number)
 	}
-	// A terminal's hang-up and a closed pipe must not end the instance.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	// A terminal's hang-up and a closed pipe must not end the instance. Ignoring them would pass on to every child;
+	// what is caught does not, and nobody reads this channel.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE)
 	return requests
 }
 
