@@ -8,12 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"syscall"
 	"time"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // outputLog is where users look for what their user data printed. AWS: cloud-init's name for it.
 const outputLog = "var/log/cloud-init-output.log"
@@ -206,6 +202,3 @@ func (r rootFolder) writeSeed(config Config) error {
 		r.replace(settingsFolder+"/99_mini-aws.cfg", append([]byte("# Written by Mini AWS's init.\n"), settings...), fileMode{mode: 0o644}),
 	)
 }
-
-// killAll reaches every process of the instance but PID 1.
-func killAll(number syscall.Signal) { _ = syscall.Kill(-1, number) }

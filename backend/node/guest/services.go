@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -81,5 +82,5 @@ func describe(status syscall.WaitStatus) string {
 	if status.Signaled() {
 		return status.Signal().String()
 	}
-	return "exit status " + itoa(status.ExitStatus())
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
 }

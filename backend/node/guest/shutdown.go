@@ -90,3 +90,6 @@ func (s shutdown) await(limit time.Duration) bool {
 	}
 	return true
 }
+
+// killAll reaches every process of the instance but PID 1.
+func killAll(number syscall.Signal) { _ = syscall.Kill(-1, number) }
