@@ -19,6 +19,7 @@ type commands struct {
 	Env     envCommand     `cmd:"" help:"Print what a shell or an AWS profile needs in order to use the endpoint."`
 	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+	Init    initCommand    `cmd:"" hidden:"" help:"Be PID 1 of an instance."`
 }
 
 func main() {

@@ -1,0 +1,204 @@
+//go:build linux
+
+package guest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// outputLog is where users look for what their user data printed. AWS: cloud-init's name for it.
+const outputLog = "var/log/cloud-init-output.log"
+
+// cloudInitPaths is where images have cloud-init.
+var cloudInitPaths = []string{"/usr/bin/cloud-init", "/usr/local/bin/cloud-init", "/bin/cloud-init"}
+
+// userDataRun is what is to be done about one instance's user data.
+type userDataRun struct {
+	root      rootFolder
+	config    Config
+	processes *processes
+	console   *console
+	parts     []userDataPart
+	// cloudInit is the image's, empty if it has none or nothing needs it.
+	cloudInit string
+}
+
+// planUserData looks at the user data once, before anything of it runs.
+func planUserData(root rootFolder, config Config, processes *processes, console *console) userDataRun {
+	run := userDataRun{root: root, config: config, processes: processes, console: console}
+	parts, err := parseUserData(config.UserData)
+	if err != nil {
+		console.logf("%v: nothing of it runs", err)
+		return run
+	}
+	run.parts = parts
+	for _, part := range parts {
+		switch part.kind {
+		case kindCloud:
+			path, ok := root.find(cloudInitPaths...)
+			if !ok {
+				console.logf("user data: %s needs cloud-init, which this image does not have: it is NOT applied", part.title)
+				continue
+			}
+			run.cloudInit = path
+		case kindUnknown:
+			console.logf("user data: %s is nothing that runs: left to the metadata service", part.title)
+		}
+	}
+	return run
+}
+
+// early runs the stages of cloud-init that come before logins. Cloud-init itself knows what is due once and what at
+// every boot, and gets the user data whole.
+func (u userDataRun) early() {
+	if u.cloudInit == "" {
+		return
+	}
+	if err := u.root.writeSeed(u.config); err != nil {
+		u.console.logf("cloud-init: %v", err)
+		return
+	}
+	u.command(u.cloudInit, "init", "--local")
+	u.command(u.cloudInit, "init")
+}
+
+// late runs the rest: cloud-init's last stages, or the scripts, those once for an instance id.
+func (u userDataRun) late() {
+	if u.cloudInit != "" {
+		u.command(u.cloudInit, "modules", "--mode=config")
+		u.command(u.cloudInit, "modules", "--mode=final")
+		return
+	}
+	folder := stateFolder + "/instances/" + u.config.InstanceID
+	first, err := u.markRun(folder)
+	if err != nil {
+		u.console.logf("user data: %v", err)
+	}
+	if !first {
+		return
+	}
+	for i, part := range u.parts {
+		if part.kind != kindScript {
+			continue
+		}
+		name := fmt.Sprintf("%s/part-%03d", folder, i+1)
+		if err := u.root.replace(name, part.text, fileMode{mode: 0o700}); err != nil {
+			u.console.logf("user data: %v", err)
+			continue
+		}
+		u.command(u.root.path(name))
+	}
+}
+
+// markRun answers true the first time. The mark stands before the scripts run: one that reboots the instance must not
+// run again after that.
+func (u userDataRun) markRun(folder string) (first bool, err error) {
+	if err := os.MkdirAll(u.root.path(folder), 0o700); err != nil {
+		return false, err
+	}
+	mark, err := os.OpenFile(u.root.path(folder+"/user-data.started"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(mark.Sync(), mark.Close())
+}
+
+// lingering is how long the output of a command is waited for after its end, where something it started keeps it open.
+const lingering = 300 * time.Millisecond
+
+// command runs a program as root, its output on the console and in the log, and waits for its end.
+func (u userDataRun) command(path string, args ...string) {
+	if err := u.runCommand(path, args...); err != nil && !errors.Is(err, errShuttingDown) {
+		u.console.logf("%s: %v", path, err)
+	}
+}
+
+func (u userDataRun) runCommand(path string, args ...string) error {
+	if err := os.MkdirAll(u.root.path("var/log"), 0o755); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(u.root.path(outputLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	defer func() { _ = null.Close() }()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	u.console.logf("running %s", path)
+	child, err := u.processes.start(launch{
+		path: path, argv: append([]string{path}, args...), dir: "/", files: []*os.File{null, writer, writer},
+		env: lastOfEach(append([]string{"PATH=" + defaultPath, "HOME=/root"}, u.root.readEnvironment()...)),
+	})
+	if err := errors.Join(err, writer.Close()); err != nil {
+		return errors.Join(err, reader.Close(), log.Close())
+	}
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		lines := &lineWriter{console: u.console}
+		_, _ = io.Copy(io.MultiWriter(lines, bestEffort{log}), reader)
+		_ = lines.Close()
+		_ = errors.Join(reader.Close(), log.Close())
+	}()
+	<-child.done
+	select {
+	case <-copied:
+	case <-time.After(lingering):
+	}
+	u.console.logf("%s ended: %s", path, describe(child.status))
+	return nil
+}
+
+// bestEffort goes on when its file is full: the console has the output, too.
+type bestEffort struct{ file *os.File }
+
+func (b bestEffort) Write(text []byte) (int, error) {
+	_, _ = b.file.Write(text)
+	return len(text), nil
+}
+
+// writeSeed gives cloud-init the configuration as its NoCloud data source. JSON is YAML.
+func (r rootFolder) writeSeed(config Config) error {
+	var keys []string
+	system := map[string]any{}
+	if len(config.Users) > 0 {
+		keys = config.Users[0].AuthorizedKeys
+		system["default_user"] = map[string]any{"name": config.Users[0].Name}
+	}
+	meta, err := json.Marshal(map[string]any{"instance-id": config.InstanceID, "local-hostname": config.Hostname, "public-keys": keys})
+	if err != nil {
+		return err
+	}
+	// Host keys and host name are init's business, and the network is set from outside.
+	settings, err := json.Marshal(map[string]any{
+		"datasource_list": []string{"NoCloud", "None"}, "ssh_deletekeys": false, "preserve_hostname": true,
+		"network": map[string]any{"config": "disabled"}, "system_info": system,
+	})
+	if err != nil {
+		return err
+	}
+	const seed, settingsFolder = "var/lib/cloud/seed/nocloud", "etc/cloud/cloud.cfg.d"
+	err = errors.Join(os.MkdirAll(r.path(seed), 0o700), os.MkdirAll(r.path(settingsFolder), 0o755))
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		r.replace(seed+"/meta-data", meta, fileMode{mode: 0o600}),
+		r.replace(seed+"/user-data", config.UserData, fileMode{mode: 0o600}),
+		r.replace(settingsFolder+"/99_mini-aws.cfg", append([]byte("# Written by Mini AWS's init.\n"), settings...), fileMode{mode: 0o644}),
+	)
+}
