@@ -185,7 +185,7 @@ func (w *validation) value(p *plan, r *rule, v reflect.Value, s *step) {
 			w.value(p.elem, elem, v.MapIndex(k), &step{path: k.String() + ".member", name: k.String(), up: s})
 		}
 	default:
-		if text := w.scalar(p, r, v); text != "" {
+		for _, text := range w.scalar(p, r, v) {
 			w.fail(s, false, show(v), "%s", text)
 		}
 	}
@@ -205,8 +205,8 @@ func (w *validation) elements(p *plan, r *rule, v reflect.Value, s *step) {
 			w.value(p.elem, elem, e, &step{path: n + ".member", name: n, up: s})
 			continue
 		}
-		if text := w.scalar(p.elem, elem, e); text != "" {
-			w.fail(s, false, show(v), "Member must satisfy constraint: [%s]", text)
+		if texts := w.scalar(p.elem, elem, e); len(texts) > 0 {
+			w.fail(s, false, show(v), "Member must satisfy constraint: [%s]", strings.Join(texts, ", "))
 			return
 		}
 	}
@@ -229,34 +229,38 @@ func (w *validation) bounds(r *rule, n int64, what string) string {
 	return ""
 }
 
-// scalar returns the constraint that v breaks, or "".
-func (w *validation) scalar(p *plan, r *rule, v reflect.Value) string {
+// scalar returns the constraints that v breaks.
+func (w *validation) scalar(p *plan, r *rule, v reflect.Value) []string {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
+	}
+	var broken []string
+	add := func(text string) {
+		if text != "" {
+			broken = append(broken, text)
+		}
 	}
 	switch p.kind {
 	case kindString:
 		if w.checks&CheckEnums != 0 && p.typ.PkgPath() != "" {
 			if set := w.rules.enums[p.typ.Name()]; set != nil && !slices.Contains(set, v.String()) {
-				return "Member must satisfy enum value set: [" + strings.Join(set, ", ") + "]"
+				add("Member must satisfy enum value set: [" + strings.Join(set, ", ") + "]")
 			}
 		}
-		if text := w.bounds(r, int64(utf8.RuneCountInString(v.String())), "length"); text != "" {
-			return text
-		}
+		add(w.bounds(r, int64(utf8.RuneCountInString(v.String())), "length"))
 		if r != nil && r.Pattern != "" && w.checks&CheckPatterns != 0 && !r.matches(v.String()) {
 			shown := r.Shown
 			if shown == "" {
 				shown = r.Pattern
 			}
-			return "Member must satisfy regular expression pattern: " + shown
+			add("Member must satisfy regular expression pattern: " + shown)
 		}
 	case kindInt:
-		return w.bounds(r, v.Int(), "value")
+		add(w.bounds(r, v.Int(), "value"))
 	case kindBlob:
-		return w.bounds(r, int64(v.Len()), "length")
+		add(w.bounds(r, int64(v.Len()), "length"))
 	}
-	return ""
+	return broken
 }
 
 func show(v reflect.Value) string {

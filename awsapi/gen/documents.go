@@ -102,7 +102,7 @@ func (d *documents) requestShape(key string, fd *ast.FuncDecl) {
 	if whole.target() != "" {
 		sh.Target = t.ref(whole.target())
 	}
-	switch typ := fd.Type.Params.List[0].Type.(type) {
+	switch fd.Type.Params.List[0].Type.(type) {
 	case *ast.ArrayType:
 		sh.Kind, sh.Members = wire.List, nil
 		sh.Elem = first(whole.array, whole.key(), "member")
@@ -126,7 +126,6 @@ func (d *documents) requestShape(key string, fd *ast.FuncDecl) {
 			}
 		}
 	default:
-		_ = typ
 		sh.Kind, sh.Target = wire.Union, -1
 		for _, st := range fd.Body.List {
 			ts, ok := st.(*ast.TypeSwitchStmt)

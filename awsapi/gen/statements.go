@@ -120,12 +120,12 @@ func (r *reading) call(x *ast.CallExpr) {
 			r.loc, r.bound = wire.PrefixHeaders, first
 		}
 	case *ast.SelectorExpr:
-		r.method2(fn.Sel.Name, first, x)
+		r.encoderCall(fn.Sel.Name, first, x)
 	}
 }
 
-// method2 reads the call of a method of one of the SDK's encoders and decoders.
-func (r *reading) method2(name, first string, x *ast.CallExpr) {
+// encoderCall reads the call of a method of one of the SDK's encoders and decoders.
+func (r *reading) encoderCall(name, first string, x *ast.CallExpr) {
 	bind := func(loc wire.Location) {
 		r.loc = loc
 		if first != "" {
