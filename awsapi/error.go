@@ -35,7 +35,7 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 // Unwrap gives the parser's error behind a malformed request.
 func (e *Error) Unwrap() error { return e.cause }
 
-// ErrorCode, ErrorMessage and ErrorFault make Error a smithy.APIError, like the SDK's typed errors.
+// ErrorCode makes Error, with ErrorMessage and ErrorFault, a smithy.APIError like the SDK's typed errors.
 func (e *Error) ErrorCode() string { return e.Code }
 
 // ErrorMessage is the text that users see.
@@ -183,6 +183,6 @@ func UnknownOperation(p meta.Protocol, op string) *Error {
 func NotImplemented(s *meta.Service, op string) *Error {
 	return &Error{
 		Code: "NotImplemented", Status: http.StatusNotImplemented, Fault: smithy.FaultServer,
-		Message: fmt.Sprintf("%s:%s is not implemented by this server (implemented: see /_mini/coverage)", s.SigningName, op),
+		Message: fmt.Sprintf("%s:%s is not implemented by Mini AWS; GET /_mini/coverage lists what is.", s.Name, op),
 	}
 }

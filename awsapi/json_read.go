@@ -3,6 +3,7 @@ package awsapi
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"reflect"
 	"strconv"
 	"unicode/utf16"
@@ -196,8 +197,7 @@ func (r *jsonReader) skip() error {
 }
 
 func isRange(err error) bool {
-	ne, ok := err.(*strconv.NumError)
-	return ok && ne.Err == strconv.ErrRange
+	return errors.Is(err, strconv.ErrRange)
 }
 
 // each calls fn for every member or element; fn consumes the value.

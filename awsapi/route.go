@@ -16,9 +16,9 @@ import (
 type route struct {
 	service  *service
 	protocol meta.Protocol
-	// operation is empty where the service is known and the operation is not.
-	operation string
-	labels    map[string]string // REST
+	// operation is empty where the service is known and the operation is not; asked is the name that was asked for.
+	operation, asked string
+	labels           map[string]string // REST
 }
 
 // route finds service, protocol and operation. The signing name of the credential scope may be empty. Order: what is
@@ -71,12 +71,12 @@ func (s *Server) routeTarget(target, operation string, protocol meta.Protocol) r
 			return s.known(m, operation, protocol)
 		}
 	}
-	return route{protocol: protocol}
+	return route{protocol: protocol, asked: operation}
 }
 
 // known is a route to the operation, if the service has one of that name.
 func (s *Server) known(m *meta.Service, operation string, protocol meta.Protocol) route {
-	found := route{service: s.services[m], protocol: protocol}
+	found := route{service: s.services[m], protocol: protocol, asked: operation}
 	if m.HasOperation(operation) {
 		found.operation = operation
 	}
@@ -105,7 +105,7 @@ func (s *Server) routeQuery(r *http.Request, body []byte, signingName string) (r
 			return s.known(m, values["Action"], protocol), true
 		}
 		if m.SigningName == signingName && named.service == nil {
-			named = route{service: s.services[m], protocol: protocol}
+			named = route{service: s.services[m], protocol: protocol, asked: values["Action"]}
 		}
 	}
 	return named, named.service != nil

@@ -186,7 +186,7 @@ func (c *call) findRoute(context.Context) error {
 	if c.route.service == nil {
 		// Worded by the protocol: any service that speaks it will do.
 		c.route.service = c.server.speaker(c.route.protocol)
-		return unknownOperation(c.route)
+		return UnknownOperation(c.route.protocol, c.route.asked)
 	}
 	c.request.Service, c.request.Operation, c.request.Protocol = c.route.service.meta, c.route.operation, c.route.protocol
 	c.operation = c.route.service.operations[c.route.operation]
@@ -257,9 +257,9 @@ func (c *call) refusal(err error) error {
 func (c *call) decode(context.Context) error {
 	switch {
 	case c.route.operation == "":
-		return unknownOperation(c.route)
+		return UnknownOperation(c.route.protocol, c.route.asked)
 	case c.operation == nil:
-		return notImplemented(c.route)
+		return NotImplemented(c.route.service.meta, c.route.operation)
 	}
 	message := &Message{Labels: c.route.labels, Query: c.http.URL.Query(), Header: c.http.Header, Body: c.plain}
 	if c.http.Method == http.MethodGet && (c.route.protocol == meta.AWSQuery || c.route.protocol == meta.EC2Query) {
@@ -335,10 +335,15 @@ func (c *call) encode(err error) *Reply {
 			return reply
 		}
 	}
-	if known := (smithy.APIError)(nil); !errors.As(err, &known) || known.ErrorFault() == smithy.FaultServer {
-		c.server.options.Log.Error("internal failure", "request", c.request.ID, "service", c.route.service.meta.Name,
-			"operation", c.route.operation, "error", err)
+	level, what := slog.LevelError, "internal failure"
+	switch known := (smithy.APIError)(nil); {
+	case errors.As(err, &known) && known.ErrorCode() == "NotImplemented":
+		level, what = slog.LevelInfo, "not implemented"
+	case known != nil && known.ErrorFault() != smithy.FaultServer:
+		level, what = slog.LevelDebug, "refused"
 	}
+	c.server.options.Log.Log(c.http.Context(), level, what, "request", c.request.ID,
+		"service", c.route.service.meta.Name, "operation", c.route.operation, "error", err)
 	return codec.EncodeError(protocol, c.request.ID, err)
 }
 
@@ -350,31 +355,6 @@ func write(w http.ResponseWriter, reply *Reply) {
 	header.Set("Content-Length", strconv.Itoa(len(reply.Body)))
 	w.WriteHeader(reply.Status)
 	_, _ = w.Write(reply.Body) // the client may be gone
-}
-
-// unknownOperation is the answer to an operation that AWS does not have either.
-func unknownOperation(rt route) error {
-	switch rt.protocol {
-	case meta.AWSQuery, meta.EC2Query:
-		// AWS: "Common Errors", InvalidAction.
-		return Errorf("InvalidAction", "The action or operation requested is invalid. Verify that the action is typed correctly.")
-	case meta.RESTXML:
-		// AWS: "Error responses" of the S3 API reference.
-		return &Error{Code: "MethodNotAllowed", Message: "The specified method is not allowed against this resource.", Status: http.StatusMethodNotAllowed}
-	case meta.RPCv2CBOR:
-		return &Error{Code: "UnknownOperationException", Message: "The requested operation is not recognized by the service.", Status: http.StatusNotFound}
-	default:
-		return &Error{Code: "UnknownOperationException", Message: "The requested operation is not recognized by the service.", Status: http.StatusBadRequest}
-	}
-}
-
-// notImplemented is our own answer, loud and not retried by any SDK.
-func notImplemented(rt route) error {
-	return &Error{
-		Code:    "NotImplemented",
-		Message: fmt.Sprintf("%s:%s is not implemented by Mini AWS; GET /_mini/coverage lists what is.", rt.service.meta.Name, rt.operation),
-		Status:  http.StatusNotImplemented,
-	}
 }
 
 func sourceIP(r *http.Request) netip.Addr {

@@ -27,7 +27,7 @@ func TestSQSOverQuery(t *testing.T) {
 		{"CreateQueue", "Action=CreateQueue&QueueName=q&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=40&Tag.1.Key=k&Tag.1.Value=v&Version=2012-11-05",
 			&sqs.CreateQueueInput{QueueName: aws.String("q"), Attributes: map[string]string{"VisibilityTimeout": "40"}, Tags: map[string]string{"k": "v"}}},
 		{"ReceiveMessage", "Action=ReceiveMessage&QueueUrl=u&MaxNumberOfMessages=5&AttributeName.1=SenderId&MessageAttributeName.1=a&MessageAttributeName.2=b",
-			&sqs.ReceiveMessageInput{QueueUrl: aws.String("u"), MaxNumberOfMessages: 5, MessageAttributeNames: []string{"a", "b"}, AttributeNames: []types.QueueAttributeName{"SenderId"}}},
+			&sqs.ReceiveMessageInput{QueueUrl: aws.String("u"), MaxNumberOfMessages: 5, MessageAttributeNames: []string{"a", "b"}, AttributeNames: []types.QueueAttributeName{"SenderId"}}}, //nolint:staticcheck // old clients of the query protocol send the deprecated name
 		{"SendMessage", "Action=SendMessage&QueueUrl=u&MessageBody=b&MessageAttribute.1.Name=n&MessageAttribute.1.Value.DataType=String&MessageAttribute.1.Value.StringValue=s",
 			&sqs.SendMessageInput{QueueUrl: aws.String("u"), MessageBody: aws.String("b"), MessageAttributes: map[string]types.MessageAttributeValue{"n": {DataType: aws.String("String"), StringValue: aws.String("s")}}}},
 		{"DeleteMessageBatch", "QueueUrl=u&DeleteMessageBatchRequestEntry.1.Id=a&DeleteMessageBatchRequestEntry.1.ReceiptHandle=r&DeleteMessageBatchRequestEntry.2.Id=b",

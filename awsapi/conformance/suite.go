@@ -73,7 +73,7 @@ func (w *wireClient) Do(q *http.Request) (*http.Response, error) {
 		}
 	}
 	w.err = err
-	var body io.ReadCloser = io.NopCloser(bytes.NewReader(r.Body))
+	body := io.NopCloser(bytes.NewReader(r.Body))
 	length := int64(len(r.Body))
 	if r.Stream != nil {
 		body, length = r.Stream, -1
