@@ -42,6 +42,18 @@ lint: $(LINT) ## Check the code against the house rules.
 $(LINT): tools/go.mod tools/go.sum
 	$(GO) -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+.PHONY: gen
+gen: ## Make the wire metadata anew from the pinned SDK modules (and botocore's models, where installed).
+	$(GO) run ./awsapi/gen
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	$(GO) test -run '^$$' -bench . -benchmem ./awsapi ./awsapi/sigv4 ./backend/store
+
+.PHONY: torture
+torture: ## Kill the store 200 times while it writes, and look for what is lost.
+	STORE_TEST_KILLS=200 $(TEST) -count=1 -run Kill -v ./backend/store
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20s).
 	FUZZTIME=$(FUZZTIME) scripts/each-fuzz-target

@@ -50,8 +50,8 @@ type Compute interface {
 	// Stats answers one reading of a running container. Kinds: KindNotFound (also when it does not run),
 	// KindUnavailable, KindUnsupported.
 	Stats(ctx context.Context, id string) (Stats, error)
-	// Commit makes an image, named ref, of the container's file system as it is. A running container is paused
-	// meanwhile. Kinds: KindNotFound, KindUnavailable, KindUnsupported.
+	// Commit makes an image, named ref, of the container's file system as it is, without the values of the spec's Env.
+	// A running container is paused meanwhile. Kinds: KindNotFound, KindUnavailable, KindUnsupported.
 	Commit(ctx context.Context, id, ref string) error
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -254,9 +255,36 @@ func (e *Engine) Commit(ctx context.Context, id, ref string) error {
 	if _, err := e.Inspect(ctx, id); err != nil {
 		return err
 	}
-	_, err := e.client.ContainerCommit(ctx, e.name(id), container.CommitOptions{Reference: ref, Pause: true, Comment: "Mini AWS " + id})
+	changes, err := e.withoutOwnEnv(ctx, id)
+	if err == nil {
+		_, err = e.client.ContainerCommit(ctx, e.name(id), container.CommitOptions{
+			Reference: ref, Pause: true, Comment: "Mini AWS " + id, Changes: changes,
+		})
+	}
 	if err != nil {
 		return e.failure("commit", id, err)
 	}
 	return nil
+}
+
+// withoutOwnEnv answers the changes that keep the container's own environment out of an image of it: an instance's
+// holds its user data and keys. A variable cannot be taken away from an image, so it becomes empty.
+func (e *Engine) withoutOwnEnv(ctx context.Context, id string) ([]string, error) {
+	own, err := e.client.ContainerInspect(ctx, e.name(id))
+	if err != nil {
+		return nil, err
+	}
+	from, err := e.client.ImageInspect(ctx, own.Image)
+	if err != nil {
+		return nil, err
+	}
+	var changes []string
+	for _, variable := range own.Config.Env {
+		if from.Config != nil && slices.Contains(from.Config.Env, variable) {
+			continue
+		}
+		name, _, _ := strings.Cut(variable, "=")
+		changes = append(changes, "ENV "+name+"=")
+	}
+	return changes, nil
 }

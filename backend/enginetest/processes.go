@@ -115,16 +115,18 @@ func badCommand(b *bench) {
 
 func committedImage(b *bench) {
 	const ref = "mini-aws-test/committed:boot"
-	b.start(b.spec("i-1", `echo kept >/kept; echo ready; exec sleep 600`))
+	first := b.spec("i-1", `echo kept >/kept; echo ready; exec sleep 600`)
+	first.Env = []string{"SECRET=of the first"}
+	b.start(first)
 	b.printed("i-1", "ready")
 	b.must(b.engine.Commit(b.ctx, "i-1", ref))
 	b.must(b.engine.Remove(b.ctx, "i-1"))
 
-	spec := b.spec("i-2", `cat /kept`)
+	spec := b.spec("i-2", `cat /kept; echo "secret: [$SECRET]"`)
 	spec.Image = ref
 	b.start(spec)
 	b.ended("i-2")
-	b.printed("i-2", "kept\n")
+	b.printed("i-2", "kept\nsecret: []\n")
 	b.must(b.engine.Remove(b.ctx, "i-2"))
 	b.must(b.engine.RemoveImage(b.ctx, ref))
 }
