@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"miniaws/backend"
 )
 
 // dataFolder is the folder that one serving process holds for as long as it lives.
@@ -60,7 +62,7 @@ func readInstallation(path string) (string, error) {
 	if err == nil {
 		id := strings.TrimSpace(string(content))
 		if !installationPattern.MatchString(id) {
-			return "", fmt.Errorf("%s is damaged: it does not hold 32 hexadecimal digits; the label %s of this installation's containers has the right ones", path, "mini-aws.owner")
+			return "", fmt.Errorf("%s is damaged: it does not hold 32 hexadecimal digits; the label %s of this installation's containers has the right ones", path, backend.LabelOwner)
 		}
 		return id, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 
 	"miniaws/awsapi/meta"
 )
@@ -73,6 +74,7 @@ type service struct {
 	codec      *Codec
 	operations map[string]*Operation
 	checks     Checks
+	restOnce   sync.Once
 	rest       restRouter
 }
 

@@ -18,6 +18,7 @@ type route struct {
 	protocol meta.Protocol
 	// operation is empty where the service is known and the operation is not; asked is the name that was asked for.
 	operation, asked string
+	form             string            // query protocols: the parameters, from the body or the query string
 	labels           map[string]string // REST
 }
 
@@ -93,7 +94,7 @@ func (s *Server) routeQuery(r *http.Request, body []byte, signingName string) (r
 	if err != nil || values["Action"] == "" {
 		return route{}, false
 	}
-	var named route
+	named := route{asked: values["Action"], form: form}
 	for _, m := range meta.All {
 		protocol := queryProtocol(m)
 		if protocol == 0 {
@@ -102,10 +103,12 @@ func (s *Server) routeQuery(r *http.Request, body []byte, signingName string) (r
 		// Two load balancing services share a signing name, and the version alone tells them apart; a wrong version of
 		// a named service is that service's error.
 		if m.Version == values["Version"] {
-			return s.known(m, values["Action"], protocol), true
+			found := s.known(m, values["Action"], protocol)
+			found.form = form
+			return found, true
 		}
 		if m.SigningName == signingName && named.service == nil {
-			named = route{service: s.services[m], protocol: protocol, asked: values["Action"]}
+			named.service, named.protocol = s.services[m], protocol
 		}
 	}
 	return named, named.service != nil
@@ -210,7 +213,7 @@ func (o restOperation) weight() int {
 func (s *Server) routeREST(m *meta.Service, r *http.Request) route {
 	target := s.services[m]
 	found := route{service: target, protocol: m.Protocols[0]}
-	s.restOnce[m].Do(func() { target.rest = newRESTRouter(m.Wire()) })
+	target.restOnce.Do(func() { target.rest = newRESTRouter(m.Wire()) })
 	query := r.URL.Query()
 	for _, o := range target.rest.byMethod[r.Method] {
 		if id := query.Get("x-id"); id != "" && o.id != "" && id != o.id {

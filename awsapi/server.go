@@ -15,7 +15,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -34,6 +33,8 @@ type Options struct {
 	Authorizer Authorizer
 	// Region is where unsigned requests go.
 	Region string
+	// BodyPatience is how long a body that is held in memory may take to arrive; 0 is a minute.
+	BodyPatience time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is where internal failures go; nil is slog.Default.
@@ -44,7 +45,6 @@ type Options struct {
 type Server struct {
 	options  Options
 	services map[*meta.Service]*service
-	restOnce map[*meta.Service]*sync.Once
 	keys     sigv4.KeyCache
 }
 
@@ -53,13 +53,15 @@ func NewServer(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.BodyPatience == 0 {
+		o.BodyPatience = time.Minute
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Server{options: o, services: map[*meta.Service]*service{}, restOnce: map[*meta.Service]*sync.Once{}}
+	s := &Server{options: o, services: map[*meta.Service]*service{}}
 	for _, m := range meta.All {
 		s.services[m] = &service{meta: m, codec: NewCodec(m), operations: map[string]*Operation{}, checks: CheckDefault}
-		s.restOnce[m] = new(sync.Once)
 	}
 	return s
 }
@@ -68,6 +70,7 @@ func NewServer(o Options) *Server {
 type call struct {
 	server    *Server
 	http      *http.Request
+	control   *http.ResponseController
 	request   *Request
 	body      []byte // as sent: what the signature covers
 	plain     []byte // inflated
@@ -97,7 +100,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// net/http does not say it for an empty body, and botocore waits a minute for it before its next request.
 		w.WriteHeader(http.StatusContinue)
 	}
-	c := &call{server: s, http: r, request: &Request{
+	c := &call{server: s, http: r, control: http.NewResponseController(w), request: &Request{
 		ID:        newRequestID(),
 		Time:      s.options.Now(),
 		Region:    s.options.Region,
@@ -108,18 +111,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}}
 	// Until the route is known errors are worded as S3 does, which takes all that nobody else takes.
 	c.route = route{service: s.services[meta.S3], protocol: meta.RESTXML}
-	err := c.run(r.Context())
-	reply := c.encode(err)
-	write(w, reply)
+	write(w, c.answer(r.Context()))
 }
 
-// run takes the steps. A panic in one of them is an internal failure of this call, not of the server.
-func (c *call) run(ctx context.Context) (err error) {
+// answer takes the request through the pipeline and encodes the outcome. A panic on the way is an internal failure of
+// this call, not of the server.
+func (c *call) answer(ctx context.Context) (reply *Reply) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			reply = c.encode(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
+	return c.encode(c.run(ctx))
+}
+
+// run takes the steps.
+func (c *call) run(ctx context.Context) error {
 	for _, step := range pipeline {
 		if err := step(c, ctx); err != nil {
 			return err
@@ -135,10 +142,14 @@ func (c *call) read(context.Context) error {
 	if c.streamed = c.forS3(); c.streamed {
 		return nil
 	}
+	// A writer that has no deadlines is a test's.
+	_ = c.control.SetReadDeadline(time.Now().Add(c.server.options.BodyPatience))
 	var err error
 	if c.body, err = readAll(c.http.Body); err != nil {
-		return err
+		return err // the deadline stays: net/http would wait for the rest before it answers
 	}
+	// While the handler runs net/http takes a deadline that passes for a client that hung up.
+	_ = c.control.SetReadDeadline(time.Time{})
 	c.plain = c.body
 	if strings.EqualFold(c.http.Header.Get("Content-Encoding"), "gzip") {
 		inflated, err := gzip.NewReader(bytes.NewReader(c.body))
@@ -166,8 +177,8 @@ func readAll(from io.Reader) ([]byte, error) {
 		return nil, malformed("the body ended early: %v", err)
 	}
 	if len(body) > MaxBody {
-		// AWS: "Error responses" of the S3 API reference. The other services' front ends answer 413 without a code that
-		// their documentation would name.
+		// AWS: the front ends answer 413 with a body that clients cannot parse (aws/aws-cli issue 2378). Ours can be
+		// parsed, with the code that "Error responses" of the S3 API reference has for it.
 		return nil, &Error{Code: "MaxMessageLengthExceeded", Message: "Your request was too large.", Status: http.StatusRequestEntityTooLarge}
 	}
 	return body, nil
@@ -262,8 +273,8 @@ func (c *call) decode(context.Context) error {
 		return NotImplemented(c.route.service.meta, c.route.operation)
 	}
 	message := &Message{Labels: c.route.labels, Query: c.http.URL.Query(), Header: c.http.Header, Body: c.plain}
-	if c.http.Method == http.MethodGet && (c.route.protocol == meta.AWSQuery || c.route.protocol == meta.EC2Query) {
-		message.Body = []byte(c.http.URL.RawQuery)
+	if c.route.protocol == meta.AWSQuery || c.route.protocol == meta.EC2Query {
+		message.Body = []byte(c.route.form)
 	}
 	c.input = c.operation.newInput()
 	unknown, err := c.route.service.codec.Decode(c.route.protocol, c.operation.name, message, c.input)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
@@ -68,7 +70,7 @@ type world struct {
 func newWorld(t *testing.T, refuse string) *world {
 	w := &world{T: t}
 	w.server = awsapi.NewServer(awsapi.Options{
-		Identities: gate{refuse}, Authorizer: gate{refuse}, Region: "us-east-1",
+		Identities: gate{refuse}, Authorizer: gate{refuse}, Region: "us-east-1", BodyPatience: 200 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	w.server.Register(meta.STS, awsapi.Op(
@@ -79,6 +81,15 @@ func newWorld(t *testing.T, refuse string) *world {
 			}
 			return &sts.GetAccessKeyInfoOutput{Account: aws.String(w.seen.Principal.Account)}, nil
 		}, awsapi.Action[sts.GetAccessKeyInfoInput]("sts:GetAccessKeyInfo")))
+	w.server.Register(meta.STS, awsapi.Op(
+		func(ctx context.Context, _ *sts.GetSessionTokenInput) (*sts.GetSessionTokenOutput, error) {
+			select { // a handler that takes longer than the body had time
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(400 * time.Millisecond):
+				return &sts.GetSessionTokenOutput{}, nil
+			}
+		}, awsapi.Action[sts.GetSessionTokenInput]("sts:GetSessionToken"), awsapi.Unsigned()))
 	w.server.Register(meta.STS, awsapi.Op(
 		func(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error) {
 			w.seen = awsapi.FromContext(ctx)
@@ -171,6 +182,84 @@ func TestGetIsAQueryCallToo(t *testing.T) {
 		t.Fatalf("%d %s", answer.Code, answer.Body)
 	}
 }
+
+// TestPostWithParametersInTheURL: presigned calls have nothing in the body; botocore presigns STS for POST.
+func TestPostWithParametersInTheURL(t *testing.T) {
+	w := newWorld(t, "")
+	answer := w.send(message{target: "/?" + keyInfo, service: "sts"})
+	if answer.Code != 200 || !strings.Contains(answer.Body.String(), "<Account>123456789012</Account>") {
+		t.Fatalf("%d %s", answer.Code, answer.Body)
+	}
+}
+
+// TestEmptyBodyThatWaitsToBeAsked: botocore waits for the interim answer even if it has nothing to send.
+func TestEmptyBodyThatWaitsToBeAsked(t *testing.T) {
+	server := httptest.NewServer(newWorld(t, "").server)
+	defer server.Close()
+	connection, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	_, err = io.WriteString(connection, "PUT /bucket/key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\n")) {
+		t.Errorf("answered %q", answer)
+	}
+}
+
+// TestSlowBody: a client that does not send what it announced is not waited for; a slow handler is.
+func TestSlowBody(t *testing.T) {
+	server := httptest.NewServer(newWorld(t, "").server)
+	defer server.Close()
+	connection, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	_, err = io.WriteString(connection, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nAction=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(connection) // ends when the server hangs up
+	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")) {
+		t.Errorf("answered %q, %v", answer, err)
+	}
+
+	response, err := http.PostForm(server.URL, map[string][]string{"Action": {"GetSessionToken"}, "Version": {"2011-06-15"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(response.Body)
+		t.Errorf("a handler that takes longer than the body may: %d %s", response.StatusCode, body)
+	}
+}
+
+// TestPanicWhileEncoding: what goes wrong after the handler is an internal failure like any other.
+func TestPanicWhileEncoding(t *testing.T) {
+	w := newWorld(t, "")
+	w.server.Register(meta.STS, awsapi.Op(
+		func(context.Context, *sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
+			return nil, explosive{}
+		}, awsapi.Action[sts.GetCallerIdentityInput]("sts:GetCallerIdentity")))
+	answer := w.send(form("Action=GetCallerIdentity&Version=2011-06-15"))
+	if answer.Code != 500 || !strings.Contains(answer.Body.String(), "InternalFailure") {
+		t.Errorf("%d %s", answer.Code, answer.Body)
+	}
+}
+
+// explosive is an API error that panics when it is looked at.
+type explosive struct{ smithy.APIError }
+
+func (explosive) Error() string { return "explosive" }
 
 // TestRefusals: what stops where, in the words of the service's family.
 func TestRefusals(t *testing.T) {
@@ -319,7 +408,7 @@ func TestCoverageFollowsRegistration(t *testing.T) {
 		if len(c.Implemented)+len(c.NotYet) != c.Total || c.Total == 0 {
 			t.Errorf("%s: %d + %d of %d", c.Service, len(c.Implemented), len(c.NotYet), c.Total)
 		}
-		if c.Service == "sts" && len(c.Implemented) != 2 {
+		if c.Service == "sts" && len(c.Implemented) != 3 {
 			t.Errorf("sts implements %v", c.Implemented)
 		}
 		if _, err := json.Marshal(c); err != nil {
