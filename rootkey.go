@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"miniaws/iam"
 )
@@ -78,6 +80,16 @@ func (c *envCommand) Run() error {
 		return err
 	}
 	_, err = fmt.Printf("export AWS_ENDPOINT_URL=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%[4]s\nunset AWS_SESSION_TOKEN AWS_PROFILE\n",
-		endpoint, key.AccessKeyID, key.SecretAccessKey, c.Region)
+		quoted(endpoint), quoted(key.AccessKeyID), quoted(key.SecretAccessKey), quoted(c.Region))
 	return err
+}
+
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// quoted is the text as one word of a POSIX shell: what a secret of somebody's own choice holds must not be run by eval.
+func quoted(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
