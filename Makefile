@@ -49,6 +49,7 @@ gen: ## Make the wire metadata anew from the pinned SDK modules (and botocore's 
 .PHONY: bench
 bench: ## Run the benchmarks.
 	$(GO) test -run '^$$' -bench . -benchmem ./awsapi ./awsapi/sigv4 ./backend/store
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./integration
 
 .PHONY: torture
 torture: ## Kill the store 200 times while it writes, and look for what is lost.

@@ -20,6 +20,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(bareServer); address != "" {
+		fmt.Fprintln(os.Stderr, serveBare(address))
+		os.Exit(1)
+	}
 	folder, err := os.MkdirTemp("", "mini-aws-integration-*")
 	if err == nil {
 		binary = filepath.Join(folder, "mini-aws")
