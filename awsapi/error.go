@@ -186,3 +186,11 @@ func NotImplemented(s *meta.Service, op string) *Error {
 		Message: fmt.Sprintf("%s:%s is not implemented by Mini AWS; GET /_mini/coverage lists what is.", s.Name, op),
 	}
 }
+
+// foreignService is the answer to a call of a service that this server does not have at all.
+func foreignService(name string) *Error {
+	return &Error{
+		Code: "NotImplemented", Status: http.StatusNotImplemented, Fault: smithy.FaultServer,
+		Message: fmt.Sprintf("The service %s is not part of Mini AWS; GET /_mini/coverage lists what is.", shorten(name)),
+	}
+}

@@ -18,12 +18,14 @@ type route struct {
 	protocol meta.Protocol
 	// operation is empty where the service is known and the operation is not; asked is the name that was asked for.
 	operation, asked string
-	form             string            // query protocols: the parameters, from the body or the query string
-	labels           map[string]string // REST
+	// foreign names a service that is not one of ours; service is then one that speaks the protocol.
+	foreign string
+	form    string            // query protocols: the parameters, from the body or the query string
+	labels  map[string]string // REST
 }
 
 // route finds service, protocol and operation. The signing name of the credential scope may be empty. Order: what is
-// explicit in the protocol first, S3 last, since any path may be a bucket.
+// explicit in the protocol first, then the service that the caller signed for, S3 last, since any path may be a bucket.
 func (s *Server) route(r *http.Request, body []byte, signingName string) route {
 	if r.Header.Get("Smithy-Protocol") == "rpc-v2-cbor" {
 		if target, operation, ok := cborPath(r.URL.Path); ok {
@@ -42,19 +44,48 @@ func (s *Server) route(r *http.Request, body []byte, signingName string) route {
 	if found, ok := s.routeQuery(r, body, signingName); ok {
 		return found
 	}
-	for _, m := range meta.All {
-		if m.SigningName == signingName && (m.Speaks(meta.RESTXML) || m.Speaks(meta.RESTJSON)) && signingName != "s3" {
-			return s.routeREST(m, r)
-		}
+	if signingName != "" && signingName != "s3" {
+		return s.routeSigned(r, signingName)
 	}
 	switch {
-	case strings.HasPrefix(r.URL.Path, "/2013-04-01/") && signingName == "":
+	case signingName == "" && strings.HasPrefix(r.URL.Path, "/2013-04-01/"):
 		return s.routeREST(meta.Route53, r)
 	case strings.HasPrefix(r.URL.Path, "/v20180820/") && r.Header.Get("X-Amz-Account-Id") != "":
 		return s.routeREST(meta.S3Control, r)
 	default:
 		return s.routeREST(meta.S3, r)
 	}
+}
+
+// routeSigned takes what names its service in the signature alone: REST services, calls that do not say their action,
+// and services that are not ours.
+func (s *Server) routeSigned(r *http.Request, signingName string) route {
+	for _, m := range meta.All {
+		switch {
+		case m.SigningName != signingName:
+		case m.Speaks(meta.RESTXML) || m.Speaks(meta.RESTJSON):
+			return s.routeREST(m, r)
+		default:
+			return route{service: s.services[m], protocol: m.Protocols[0]}
+		}
+	}
+	protocol := meta.RESTJSON
+	if strings.HasSuffix(mediaType(r), "xml") {
+		protocol = meta.RESTXML
+	}
+	return s.foreign(signingName, protocol)
+}
+
+// foreign is a route to a service that is not ours, worded by one that speaks the same protocol.
+func (s *Server) foreign(name string, protocol meta.Protocol) route {
+	found := route{protocol: protocol, foreign: name}
+	for _, m := range meta.All {
+		if m.Speaks(protocol) {
+			found.service = s.services[m]
+			break
+		}
+	}
+	return found
 }
 
 // cborPath reads /service/{target}/operation/{Op}.
@@ -72,7 +103,7 @@ func (s *Server) routeTarget(target, operation string, protocol meta.Protocol) r
 			return s.known(m, operation, protocol)
 		}
 	}
-	return route{protocol: protocol, asked: operation}
+	return s.foreign(cmp.Or(target, "(none)"), protocol)
 }
 
 // known is a route to the operation, if the service has one of that name.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/smithy-go"
+	"golang.org/x/sync/semaphore"
 
 	"miniaws/awsapi/meta"
 	"miniaws/awsapi/sigv4"
@@ -26,6 +27,12 @@ import (
 // MaxBody bounds a request's body that is held in memory, as sent and inflated. The largest that AWS takes on these
 // protocols is a little over 1 MiB (CloudWatch Logs' PutLogEvents).
 const MaxBody = 4 << 20
+
+// maxUnsigned bounds a body that nobody claims to have signed: web identity and SAML tokens, escaped.
+const maxUnsigned = 256 << 10
+
+// maxBodies bounds all bodies that are in memory at one time, so that many clients together are bounded too.
+const maxBodies = 128 << 20
 
 // Options of a server.
 type Options struct {
@@ -46,6 +53,7 @@ type Server struct {
 	options  Options
 	services map[*meta.Service]*service
 	keys     sigv4.KeyCache
+	bodies   *semaphore.Weighted // bytes of maxBodies
 }
 
 // NewServer makes a server that knows every service and implements none.
@@ -59,7 +67,7 @@ func NewServer(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Server{options: o, services: map[*meta.Service]*service{}}
+	s := &Server{options: o, services: map[*meta.Service]*service{}, bodies: semaphore.NewWeighted(maxBodies)}
 	for _, m := range meta.All {
 		s.services[m] = &service{meta: m, codec: NewCodec(m), operations: map[string]*Operation{}, checks: CheckDefault}
 	}
@@ -75,6 +83,7 @@ type call struct {
 	body      []byte // as sent: what the signature covers
 	plain     []byte // inflated
 	streamed  bool   // the body is left to the handler
+	room      int64  // taken of the server's bodies
 	signature *sigv4.Signature
 	unsigned  error // why there is no signature: the client's error unless the operation takes unsigned requests
 	route     route
@@ -111,12 +120,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}}
 	// Until the route is known errors are worded as S3 does, which takes all that nobody else takes.
 	c.route = route{service: s.services[meta.S3], protocol: meta.RESTXML}
-	write(w, c.answer(r.Context()))
+	reply := c.answer(r.Context())
+	// net/http reads the rest of a body that nobody wanted before it answers: no longer than it may take.
+	c.limitBody()
+	write(w, reply)
+}
+
+// limitBody gives the body, from now on, the time that one may take. A writer that has no deadlines is a test's.
+func (c *call) limitBody() {
+	_ = c.control.SetReadDeadline(time.Now().Add(c.server.options.BodyPatience))
 }
 
 // answer takes the request through the pipeline and encodes the outcome. A panic on the way is an internal failure of
 // this call, not of the server.
 func (c *call) answer(ctx context.Context) (reply *Reply) {
+	defer func() { c.server.bodies.Release(c.room) }()
 	defer func() {
 		if p := recover(); p != nil {
 			reply = c.encode(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
@@ -136,17 +154,37 @@ func (c *call) run(ctx context.Context) error {
 }
 
 // read takes what the request claims about its signer, and the whole body, within bounds, unless it may be an object's.
-func (c *call) read(context.Context) error {
+func (c *call) read(ctx context.Context) error {
 	// An unreadable signature is worded by the service's family, so its error waits until the route is known.
 	c.signature, c.unsigned = sigv4.Parse(c.http)
 	if c.streamed = c.forS3(); c.streamed {
 		return nil
 	}
-	// A writer that has no deadlines is a test's.
-	_ = c.control.SetReadDeadline(time.Now().Add(c.server.options.BodyPatience))
+	// What goes wrong with the body is worded by the service that the rest of the request names.
+	c.route = c.server.route(c.http, nil, c.signingName())
+	limit := int64(MaxBody)
+	if c.signature == nil {
+		limit = maxUnsigned
+	}
+	if c.http.ContentLength > limit {
+		return tooLarge()
+	}
+	// The room is given back when the call ends.
+	c.room = MaxBody
+	if c.http.ContentLength >= 0 && c.http.Header.Get("Content-Encoding") == "" {
+		c.room = c.http.ContentLength
+	}
+	patience, cancel := context.WithTimeout(ctx, c.server.options.BodyPatience)
+	defer cancel()
+	if err := c.server.bodies.Acquire(patience, c.room); err != nil {
+		c.room = 0
+		// AWS: "Common Errors" of the API references: 503, which clients try again.
+		return &Error{Code: "ServiceUnavailable", Message: "The request has failed due to a temporary failure of the server.", Status: http.StatusServiceUnavailable}
+	}
+	c.limitBody()
 	var err error
-	if c.body, err = readAll(c.http.Body); err != nil {
-		return err // the deadline stays: net/http would wait for the rest before it answers
+	if c.body, err = readAll(c.http.Body, limit); err != nil {
+		return err
 	}
 	// While the handler runs net/http takes a deadline that passes for a client that hung up.
 	_ = c.control.SetReadDeadline(time.Time{})
@@ -156,7 +194,7 @@ func (c *call) read(context.Context) error {
 		if err != nil {
 			return malformed("the body is not gzip: %v", err)
 		}
-		if c.plain, err = readAll(inflated); err != nil {
+		if c.plain, err = readAll(inflated, limit); err != nil {
 			return err
 		}
 	}
@@ -171,46 +209,41 @@ func (c *call) forS3() bool {
 	return c.http.Method != http.MethodPost || mediaType(c.http) == "multipart/form-data"
 }
 
-func readAll(from io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(from, MaxBody+1))
+func readAll(from io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, limit+1))
 	if err != nil {
 		return nil, malformed("the body ended early: %v", err)
 	}
-	if len(body) > MaxBody {
-		// AWS: the front ends answer 413 with a body that clients cannot parse (aws/aws-cli issue 2378). Ours can be
-		// parsed, with the code that "Error responses" of the S3 API reference has for it.
-		return nil, &Error{Code: "MaxMessageLengthExceeded", Message: "Your request was too large.", Status: http.StatusRequestEntityTooLarge}
+	if int64(len(body)) > limit {
+		return nil, tooLarge()
 	}
 	return body, nil
 }
 
+// tooLarge is the answer to a body beyond our bounds.
+// AWS: the front ends answer 413 with a body that clients cannot parse (aws/aws-cli issue 2378). Ours can be parsed, with
+// the code that "Error responses" of the S3 API reference has for it.
+func tooLarge() error {
+	return &Error{Code: "MaxMessageLengthExceeded", Message: "Your request was too large.", Status: http.StatusRequestEntityTooLarge}
+}
+
+// signingName is the service that the signature claims to be for, or empty.
+func (c *call) signingName() string {
+	if c.signature == nil {
+		return ""
+	}
+	return c.signature.Service
+}
+
 // findRoute finds service and operation.
 func (c *call) findRoute(context.Context) error {
-	signingName := ""
-	if c.signature != nil {
-		signingName = c.signature.Service
-		if c.signature.Region != "" {
-			c.request.Region = c.signature.Region
-		}
+	if c.signature != nil && c.signature.Region != "" {
+		c.request.Region = c.signature.Region
 	}
-	c.route = c.server.route(c.http, c.plain, signingName)
-	if c.route.service == nil {
-		// Worded by the protocol: any service that speaks it will do.
-		c.route.service = c.server.speaker(c.route.protocol)
-		return UnknownOperation(c.route.protocol, c.route.asked)
-	}
+	c.route = c.server.route(c.http, c.plain, c.signingName())
 	c.request.Service, c.request.Operation, c.request.Protocol = c.route.service.meta, c.route.operation, c.route.protocol
 	c.operation = c.route.service.operations[c.route.operation]
 	return nil
-}
-
-func (s *Server) speaker(p meta.Protocol) *service {
-	for _, m := range meta.All {
-		if m.Speaks(p) {
-			return s.services[m]
-		}
-	}
-	return s.services[meta.S3]
 }
 
 // authenticate verifies the signature and finds whose it is. An operation that does not exist or is not implemented
@@ -233,9 +266,13 @@ func (c *call) authenticate(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	signingName := c.route.service.meta.SigningName
+	if c.route.foreign != "" {
+		signingName = c.signature.Service // whatever it is, it is not served
+	}
 	err = c.signature.Verify(c.http, secret, sigv4.Options{
 		Now:      c.request.Time,
-		Service:  c.route.service.meta.SigningName,
+		Service:  signingName,
 		Streamed: c.streamed,
 		Body:     c.body,
 		Keys:     &c.server.keys,
@@ -267,6 +304,11 @@ func (c *call) refusal(err error) error {
 // decode reads the input, if there is somebody to take it.
 func (c *call) decode(context.Context) error {
 	switch {
+	case c.route.foreign != "":
+		return foreignService(c.route.foreign)
+	case c.route.operation == "" && c.route.asked == "" && queryProtocol(c.route.service.meta) == c.route.protocol:
+		// AWS: "Common Errors" of the IAM API reference.
+		return Errorf("MissingAction", "The request is missing an action or a required parameter.")
 	case c.route.operation == "":
 		return UnknownOperation(c.route.protocol, c.route.asked)
 	case c.operation == nil:
