@@ -26,13 +26,25 @@ type dataFolder struct {
 
 var installationPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
+// dataPath answers the folder that the setting names. A setting that is there and empty, as an unset variable leaves it,
+// must not become the current folder.
+func dataPath(setting string) (string, error) {
+	if setting == "" {
+		return "", errors.New("--data (or MINI_AWS_DATA) is empty: it takes the folder that holds everything durable")
+	}
+	if rest, ok := strings.CutPrefix(setting, "~"); ok && (rest == "" || rest[0] == '/') {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("--data %s: %w", setting, err)
+		}
+		setting = home + rest
+	}
+	return filepath.Abs(setting)
+}
+
 // openDataFolder makes the folder if it is new (0700), takes it for this process alone, and reads or makes its
 // installation id. The lock ends with the process, however that ends.
 func openDataFolder(path string) (*dataFolder, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
 	}

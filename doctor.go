@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +20,7 @@ import (
 
 type doctorCommand struct {
 	Listen string `default:"127.0.0.1:4566" help:"Address and port that serve would take."`
-	Data   string `default:"~/.mini-aws" type:"path" help:"Data folder that serve would take."`
+	Data   string `default:"~/.mini-aws" help:"Data folder that serve would take."`
 }
 
 // finding is the outcome of one check.
@@ -71,9 +74,15 @@ func (c *doctorCommand) Run(ctx context.Context) error {
 }
 
 func checkEngine(ctx context.Context) finding {
-	const advice = "install or start Docker (on Debian and Ubuntu: scripts/ensure-engine); until then instances are only simulated"
+	advice := "install or start Docker (on Debian and Ubuntu: scripts/ensure-engine); until then instances are only simulated"
+	if host := os.Getenv("DOCKER_HOST"); host != "" {
+		advice = "DOCKER_HOST is " + host + ": correct it, or unset it to use the local engine; until then instances are only simulated"
+	}
 	// Only questions are asked, so the id need not be an installation's.
 	engine, err := docker.Open(ctx, strings.Repeat("0", 32))
+	if errors.Is(err, os.ErrPermission) {
+		advice = "join the group docker and log in again; until then instances are only simulated"
+	}
 	if err != nil {
 		return warning(advice, "%v", err)
 	}
@@ -84,10 +93,13 @@ func checkEngine(ctx context.Context) finding {
 	return passed("Docker %s, API %s, storage %s, cgroup v%s, %d CPUs, %.1f GiB", info.Version, info.API, info.StorageDriver, info.CgroupVersion, info.CPUs, float64(info.MemoryBytes)/(1<<30))
 }
 
-func (c *doctorCommand) checkEndpoint(context.Context) finding {
+func (c *doctorCommand) checkEndpoint(ctx context.Context) finding {
 	listener, err := net.Listen("tcp", c.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) && servesAt(ctx, c.Listen) {
+		return passed("a mini-aws serves at %s", c.Listen)
+	}
 	if err != nil {
-		return warning("is a mini-aws serving already? otherwise stop what holds the port, or choose another with --listen", "%v", err)
+		return warning(strings.TrimPrefix(listenAdvice(err), "; "), "%v", err)
 	}
 	if err := listener.Close(); err != nil {
 		return warning("", "%v", err)
@@ -95,29 +107,53 @@ func (c *doctorCommand) checkEndpoint(context.Context) finding {
 	return passed("%s is free", c.Listen)
 }
 
-// checkData looks without changing anything: the folder may belong to a serving mini-aws, or not exist yet.
+// servesAt tells whether what listens there answers as a mini-aws does.
+func servesAt(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/_mini/health", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	var report healthReport
+	return response.StatusCode == http.StatusOK && json.NewDecoder(response.Body).Decode(&report) == nil && report.Status != ""
+}
+
+// checkData tries the folder, or the nearest one above it that exists, with a folder that is removed at once: what the
+// permissions promise, a full disk or a special file system may not keep.
 func (c *doctorCommand) checkData(context.Context) finding {
-	folder := c.Data
+	const advice = "choose another with --data"
+	data, err := dataPath(c.Data)
+	if err != nil {
+		return failed(advice, "%v", err)
+	}
+	folder := data
 	for {
-		if _, err := os.Stat(folder); err == nil {
+		info, err := os.Stat(folder)
+		if err == nil && !info.IsDir() {
+			return failed(advice, "%s is not a folder", folder)
+		}
+		if err == nil {
 			break
 		}
-		parent := filepath.Dir(folder)
-		if parent == folder {
-			return failed("choose another with --data", "%s: no folder above it exists", c.Data)
-		}
-		folder = parent
+		folder = filepath.Dir(folder) // ends at the root, which exists
 	}
-	if err := unix.Access(folder, unix.W_OK|unix.X_OK); err != nil {
-		return failed("choose another with --data", "%s cannot be written: %v", folder, err)
+	probe, err := os.MkdirTemp(folder, ".mini-aws-doctor-*")
+	if err != nil {
+		return failed(advice+", or make room", "%v", err)
 	}
 	var disk unix.Statfs_t
-	if err := unix.Statfs(folder, &disk); err != nil {
+	if err := errors.Join(unix.Statfs(probe, &disk), os.Remove(probe)); err != nil {
 		return warning("", "%s: %v", folder, err)
 	}
 	free := float64(disk.Bavail) * float64(disk.Bsize) / (1 << 30)
 	if free < 1 {
-		return warning("make room: below 1 GiB writes will be refused soon", "%s has %.1f GiB free", c.Data, free)
+		return warning("make room: below 1 GiB writes will be refused soon", "%s has %.1f GiB free", data, free)
 	}
-	return passed("%s, %.0f GiB free", c.Data, free)
+	return passed("%s, %.0f GiB free", data, free)
 }

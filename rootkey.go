@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +17,7 @@ import (
 // rootKeyFlags is the root user's key as settings; both or none.
 type rootKeyFlags struct {
 	RootAccessKeyID     string `help:"Access key id of the root user, instead of the one made at first start."`
-	RootSecretAccessKey string `help:"Secret access key of the root user."`
+	RootSecretAccessKey string `help:"Secret access key of the root user. Other users see a flag: use the variable."`
 }
 
 // rootKeyFile is where the key that was made is kept, readable by its owner alone.
@@ -24,7 +25,12 @@ const rootKeyFile = "root-key.json"
 
 // rootKey answers the key from the settings, else the one in the data folder; made is called where there is none.
 func (f rootKeyFlags) rootKey(data string, made func(path string) (iam.RootKey, error)) (iam.RootKey, error) {
-	if f.RootAccessKeyID != "" || f.RootSecretAccessKey != "" {
+	switch {
+	case f.RootAccessKeyID != "" && f.RootSecretAccessKey == "":
+		return iam.RootKey{}, errors.New("MINI_AWS_ROOT_ACCESS_KEY_ID is set and MINI_AWS_ROOT_SECRET_ACCESS_KEY is not; set both or none")
+	case f.RootAccessKeyID == "" && f.RootSecretAccessKey != "":
+		return iam.RootKey{}, errors.New("MINI_AWS_ROOT_SECRET_ACCESS_KEY is set and MINI_AWS_ROOT_ACCESS_KEY_ID is not; set both or none")
+	case f.RootAccessKeyID != "":
 		key := iam.RootKey{AccessKeyID: f.RootAccessKeyID, SecretAccessKey: f.RootSecretAccessKey}
 		return key, key.Check()
 	}
@@ -59,16 +65,43 @@ func makeRootKey(path string) (iam.RootKey, error) {
 
 type envCommand struct {
 	Listen  string `default:"127.0.0.1:4566" help:"Address and port of the endpoint."`
-	Data    string `default:"~/.mini-aws" type:"path" help:"Data folder of the installation."`
+	Data    string `default:"~/.mini-aws" help:"Data folder of the installation."`
 	Region  string `default:"us-east-1" help:"Region to use."`
 	Profile string `help:"Print a profile of this name for ~/.aws/config instead."`
 	rootKeyFlags
 }
 
-// Run prints what a shell, or the AWS configuration file, needs in order to use the endpoint.
+// Run prints what a shell, or the AWS configuration file, needs in order to use the endpoint. Where it cannot, it prints
+// a profile that does not exist: a shell that evaluates the output must not go on to call the real AWS.
 func (c *envCommand) Run() error {
-	key, err := c.rootKey(c.Data, func(path string) (iam.RootKey, error) {
-		return iam.RootKey{}, fmt.Errorf("%s does not exist yet: start the server first (mini-aws serve), or name its --data", path)
+	err := c.print()
+	if err != nil && c.Profile == "" {
+		fmt.Println("export AWS_PROFILE=mini-aws-env-failed")
+	}
+	return err
+}
+
+var (
+	regionPattern  = regexp.MustCompile(`^[a-z0-9-]+$`)
+	profilePattern = regexp.MustCompile(`^[\w.@+-]+$`)
+)
+
+func (c *envCommand) print() error {
+	host, port, err := net.SplitHostPort(c.Listen)
+	switch {
+	case err != nil || host == "" || port == "":
+		return fmt.Errorf("--listen %s: it takes ADDRESS:PORT, such as 127.0.0.1:4566", c.Listen)
+	case !regionPattern.MatchString(c.Region):
+		return fmt.Errorf("--region %s is not a region's name, such as us-east-1", c.Region)
+	case c.Profile != "" && !profilePattern.MatchString(c.Profile):
+		return fmt.Errorf("--profile %q: a name of letters, digits and . _ @ + -", c.Profile)
+	}
+	data, err := dataPath(c.Data)
+	if err != nil {
+		return err
+	}
+	key, err := c.rootKey(data, func(path string) (iam.RootKey, error) {
+		return iam.RootKey{}, fmt.Errorf("%s does not exist: start the server first (mini-aws serve) or name its --data; if it was started with a root key of your choice, set the same variables here", path)
 	})
 	if err != nil {
 		return err
@@ -79,7 +112,7 @@ func (c *envCommand) Run() error {
 			c.Profile, key.AccessKeyID, key.SecretAccessKey, c.Region, endpoint)
 		return err
 	}
-	_, err = fmt.Printf("export AWS_ENDPOINT_URL=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%[4]s\nunset AWS_SESSION_TOKEN AWS_PROFILE\n",
+	_, err = fmt.Printf("export AWS_ENDPOINT_URL=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%[4]s\nunset AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE\n",
 		quoted(endpoint), quoted(key.AccessKeyID), quoted(key.SecretAccessKey), quoted(c.Region))
 	return err
 }

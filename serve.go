@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"miniaws/awsapi"
@@ -23,7 +24,7 @@ import (
 
 type serveCommand struct {
 	Listen   string `default:"127.0.0.1:4566" help:"Address and port of the endpoint."`
-	Data     string `default:"~/.mini-aws" type:"path" help:"Folder that holds everything durable."`
+	Data     string `default:"~/.mini-aws" help:"Folder that holds everything durable."`
 	Engine   string `default:"auto" enum:"auto,docker,sim" help:"What runs instances: ${enum}. auto is docker where one answers, else sim (records only)."`
 	Insecure bool   `help:"Allow an address other than loopback without TLS."`
 
@@ -38,7 +39,11 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	if err := errors.Join(c.checkListen(), c.checkAccount()); err != nil {
 		return err
 	}
-	folder, err := openDataFolder(c.Data)
+	data, err := dataPath(c.Data)
+	if err != nil {
+		return err
+	}
+	folder, err := openDataFolder(data)
 	if err != nil {
 		return err
 	}
@@ -56,7 +61,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("the endpoint cannot listen: %w; stop what holds the port, or choose another with --listen", err)
+		return fmt.Errorf("the endpoint cannot listen: %w%s", err, listenAdvice(err))
 	}
 	server := &http.Server{
 		Handler: newEndpoint(api, engine),
@@ -79,7 +84,24 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	// Requests under way get a while to end; whoever started this process may be waiting for it.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return server.Shutdown(grace)
+	err = server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		slog.Warn("requests that did not end in 10 s were cut off")
+		err = server.Close()
+	}
+	return err
+}
+
+// listenAdvice says what to do about an address that cannot be had.
+func listenAdvice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "; stop what holds the port, or choose another with --listen"
+	case errors.Is(err, syscall.EACCES):
+		return "; ports below 1024 are root's, choose another with --listen"
+	default:
+		return ""
+	}
 }
 
 // checkListen refuses to put the cloud on a network by accident.

@@ -473,7 +473,7 @@ func FuzzServe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, target, service, amzTarget, contentType, body string) {
 		r, err := http.NewRequest(method, "http://127.0.0.1:4566"+target, strings.NewReader(body))
 		if err != nil {
-			t.Skip()
+			t.Skip("no HTTP client can send it")
 		}
 		w := newWorld(t, "")
 		r.RequestURI = r.URL.RequestURI()
@@ -482,7 +482,7 @@ func FuzzServe(f *testing.F) {
 		sum := sha256.Sum256([]byte(body))
 		credentials := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}
 		if err := v4.NewSigner().SignHTTP(t.Context(), credentials, r, hex.EncodeToString(sum[:]), service, "us-east-1", time.Now()); err != nil {
-			t.Skip()
+			t.Skip("no HTTP client can send it")
 		}
 		answer := httptest.NewRecorder()
 		w.server.ServeHTTP(answer, r)

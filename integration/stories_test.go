@@ -64,6 +64,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("MINI_AWS_DATA", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("MINI_AWS_ENGINE", "sim")
 			env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
+			env.Setenv("SECRET_WITH_SHELL_CHARACTERS", "a'b$c;>pwned;`id`\"{a,b}")
 			return nil
 		},
 		Condition: func(condition string) (bool, error) {
