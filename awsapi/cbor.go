@@ -101,9 +101,13 @@ func (r *cborReader) union(p *plan, m map[string]any, v reflect.Value) error {
 		if !ok || e == nil {
 			continue
 		}
-		u := reflect.New(f.variant)
-		v.Set(u)
-		return at(key, r.value(f.plan, e, u.Elem().Field(0)))
+		u, err := p.choose(f, v)
+		if err == nil {
+			err = r.value(f.plan, e, u)
+		}
+		if err != nil {
+			return at(key, err)
+		}
 	}
 	return nil
 }
@@ -265,6 +269,9 @@ func cborValue(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 		}
 		return append(b, cborBreak), nil
 	case kindUnion:
+		if v.IsNil() {
+			return append(b, cborNull), nil
+		}
 		f, uv, err := p.variantOf(v)
 		if err != nil {
 			return nil, err

@@ -291,9 +291,11 @@ func (r *jsonReader) value(p *plan, v reflect.Value) error {
 			if r.word("null") {
 				return nil
 			}
-			u := reflect.New(f.variant)
-			v.Set(u)
-			return r.value(f.plan, u.Elem().Field(0))
+			u, err := p.choose(f, v)
+			if err != nil {
+				return err
+			}
+			return at(key, r.value(f.plan, u))
 		})
 	case kindBad, kindStream:
 		return r.skip()

@@ -263,12 +263,9 @@ func (p *plan) unset(v reflect.Value) bool {
 	return false
 }
 
-// variantOf finds the variant that a union value holds.
+// variantOf finds the variant that a union value holds; it holds none as an element that was null.
 func (p *plan) variantOf(v reflect.Value) (*planField, reflect.Value, error) {
-	u := v.Elem()
-	if u.Kind() == reflect.Pointer {
-		u = u.Elem()
-	}
+	u := reflect.Indirect(v.Elem())
 	if u.IsValid() {
 		for i := range p.fields {
 			if p.fields[i].variant == u.Type() {
@@ -276,7 +273,19 @@ func (p *plan) variantOf(v reflect.Value) (*planField, reflect.Value, error) {
 			}
 		}
 	}
-	return nil, v, fmt.Errorf("awsapi: %v has no variant for %v", p.typ, v.Elem().Type())
+	return nil, v, fmt.Errorf("awsapi: %v has no variant for %v", p.typ, v)
+}
+
+// choose makes v the variant f and returns where its value goes. A union has exactly one member.
+//
+// AWS: Smithy 2.0, "The union type"; its protocol test RestJsonMalformedUnionMultipleFieldsSet refuses two.
+func (p *plan) choose(f *planField, v reflect.Value) (reflect.Value, error) {
+	if !v.IsNil() {
+		return v, malformed("%v takes one member only", p.typ.Name())
+	}
+	u := reflect.New(f.variant)
+	v.Set(u)
+	return u.Elem().Field(0), nil
 }
 
 func setTime(v reflect.Value, t time.Time) {

@@ -169,7 +169,7 @@ func (w *validation) value(p *plan, r *rule, v reflect.Value, s *step) {
 	case kindStruct:
 		w.structure(p, v, s)
 	case kindUnion:
-		if f, uv, err := p.variantOf(v); err == nil {
+		if f, uv, err := p.variantOf(v); err == nil { // a null element has nothing to check
 			w.value(f.plan, nil, uv, &step{path: strings.ToLower(f.name[:1]) + f.name[1:], name: f.name, up: s})
 		}
 	case kindList:

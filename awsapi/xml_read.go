@@ -127,9 +127,11 @@ func (r *xmlReader) value(p *plan, start xml.StartElement, v reflect.Value) erro
 			if !ok {
 				return r.skip(e)
 			}
-			u := reflect.New(f.variant)
-			v.Set(u)
-			return r.field(f, e, u.Elem().Field(0))
+			u, err := p.choose(f, v)
+			if err != nil {
+				return err
+			}
+			return r.field(f, e, u)
 		})
 	case kindBad, kindStream:
 		return r.skip(start)
