@@ -165,26 +165,30 @@ func cborScalar(p *plan, in any, v reflect.Value) error {
 			return nil
 		}
 	case kindTime:
-		switch t := in.(type) {
-		case time.Time:
-			setTime(v, t.UTC().Round(time.Millisecond))
-			return nil
-		case float64:
-			at, err := epoch(t)
-			if err == nil {
-				setTime(v, at)
-			}
-			return err
+		at, err := cborTime(p, in)
+		if err == nil {
+			setTime(v, at)
 		}
-		if i, ok := cborInt(in); ok {
-			at, err := epoch(float64(i))
-			if err == nil {
-				setTime(v, at)
-			}
-			return err
-		}
+		return err
 	}
 	return wrongType(p, in)
+}
+
+// cborTime takes seconds as well when they lack their tag. The library makes the zero time of NaN and infinity.
+func cborTime(p *plan, in any) (time.Time, error) {
+	switch t := in.(type) {
+	case time.Time:
+		if t.IsZero() {
+			return t, malformed("timestamp out of range")
+		}
+		return writable(t.UTC().Round(time.Millisecond))
+	case float64:
+		return epoch(t)
+	}
+	if i, ok := cborInt(in); ok {
+		return epoch(float64(i))
+	}
+	return time.Time{}, wrongType(p, in)
 }
 
 func cborInt(in any) (int64, bool) {

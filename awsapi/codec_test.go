@@ -232,6 +232,18 @@ func TestTimes(t *testing.T) {
 			t.Errorf("%s: %v %v", s, got, err)
 		}
 	}
+	for _, s := range []string{"9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00", "253402300800", "-62167219201", "1e300", "NaN", "Infinity"} {
+		if got, err := parseTime(s); err == nil {
+			t.Errorf("%s: %v", s, got)
+		}
+	}
+	c := demoCodec(meta.RPCv2CBOR)
+	for seconds, ok := range map[float64]bool{1714979289.25: true, -62135596799: true, 253402300799: true, 253402300800: false, -62167219201: false, 1e18: false, math.NaN(): false, math.Inf(1): false} {
+		body := cborFloat(append(cborString([]byte{cborOpen}, "At"), cborEpoch), seconds)
+		if _, err := c.Decode(meta.RPCv2CBOR, "Do", &Message{Body: append(body, cborBreak)}, &demoInput{}); (err == nil) != ok {
+			t.Errorf("tag 1, %v: %v", seconds, err)
+		}
+	}
 	if got := string(appendTime(nil, at2024(5), wire.HTTPDate)); got != "Mon, 06 May 2024 07:08:09 GMT" {
 		t.Error(got)
 	}
