@@ -68,7 +68,7 @@ func TestJSONAnswer(t *testing.T) {
 func TestJSONRequests(t *testing.T) {
 	c := demoCodec(meta.AWSJSON10)
 	in := &demoInput{}
-	body := ` {"Name":"\ud83d\ude00\ud800x\u0041","Unknown":{"a":[1,{"b":null}],"c":-1.5e3,"d":true},"Count":1e1,"Tags":[{"Key":null}],"Tree":null,"At":"2024-05-06T07:08:09.25Z","Choice":{"__type":"x","tree":{"Name":"n"}}} `
+	body := ` {"Name":"\ud83d\ude00\ud800x\u0041","Unknown":{"a":[1,{"b":null}],"c":-1.5e3,"e":1E400,"z":-0,"d":true},"Count":1e1,"Tags":[{"Key":null}],"Tree":null,"At":"2024-05-06T07:08:09.25Z","Choice":{"__type":"x","tree":{"Name":"n"}}} `
 	if _, err := c.Decode(meta.AWSJSON10, "Do", &Message{Body: []byte(body)}, in); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestJSONRequests(t *testing.T) {
 		t.Error(d)
 	}
 	for _, bad := range []string{`{`, `[]`, `{"Name":1}`, `{"Count":1.5}`, `{"Count":99999999999}`, `{"Name":"a"}x`, `{"Name":"\x"}`, "{\"Name\":\"\n\"}", `{"Name":"` + "\xff" + `"}`,
-		`{"a":` + strings.Repeat("[", 100000) + `}`, `{"Tags":[{},]}`, `{"On":"true"}`, `{,}`, `{"Data":"%"}`, `nul`, `{"At":1e300}`} {
+		`{"a":` + strings.Repeat("[", 100000) + `}`, `{"Tags":[{},]}`, `{"On":"true"}`, `{,}`, `{"Data":"%"}`, `nul`, `{"Count":+5}`, `{"Count":007}`, `{"Count":-}`, `{"Ratio":.5}`, `{"Ratio":5.}`, `{"Ratio":1e}`, `{"x":00}`, `{"x":1-2}`, `{"At":1e300}`} {
 		_, err := c.Decode(meta.AWSJSON10, "Do", &Message{Body: []byte(bad)}, &demoInput{})
 		var e *Error
 		if !errors.As(err, &e) || e.Code != "SerializationException" || e.Status != 400 {
