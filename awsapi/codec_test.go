@@ -95,7 +95,7 @@ func TestXMLRequests(t *testing.T) {
 	for _, bad := range []string{"<a>", "<a></b>", "text", "<a/><b/>", "<!DOCTYPE a [<!ENTITY x 'y'>]><a><Name>&x;</Name></a>", "<a>" + strings.Repeat("<b>", 200) + strings.Repeat("</b>", 200) + "</a>", "<a><Count>x</Count></a>"} {
 		_, err := c.Decode(meta.RESTXML, "Do", &Message{Body: []byte(bad)}, &demoInput{})
 		var e *Error
-		if !errors.As(err, &e) || e.Status != 400 {
+		if !errors.As(err, &e) || e.Status != 400 || e.Code != "MalformedXML" {
 			t.Errorf("%.60s: %v", bad, err)
 		}
 	}
@@ -132,6 +132,19 @@ func TestBindings(t *testing.T) {
 	if d := diff(want, in); d != "" {
 		t.Error(d)
 	}
+	for p, want := range map[meta.Protocol]string{meta.RESTXML: "MalformedInput", meta.RESTJSON: "SerializationException"} {
+		_, err := demoCodec(p).Decode(p, "PutObject", &Message{Query: url.Values{"partNumber": {"x"}}}, &demoObjectInput{})
+		var e *Error
+		if !errors.As(err, &e) || e.Code != want {
+			t.Errorf("%v: %v", p, err)
+		}
+	}
+	c.Service.SigningName = "s3"
+	_, err := c.Decode(meta.RESTXML, "PutObject", &Message{Query: url.Values{"partNumber": {"x"}}}, &demoObjectInput{})
+	if err == nil || err.Error() != "InvalidArgument: partNumber: 'x' is not an integer of 32 bits" {
+		t.Error(err)
+	}
+	c.Service.SigningName = "demo"
 	out := &demoObjectOutput{ETag: ptr(`"x"`), Modified: ptr(at2024(0)), Names: []string{"a", "b,c"}, Metadata: map[string]string{"k": "v\r\nX-Evil: 1"}, Status: 206, Result: &demoTag{Key: ptr("k")}}
 	r, err := c.Encode(meta.RESTXML, "PutObject", "rid", out, nil)
 	if err != nil {

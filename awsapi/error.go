@@ -44,19 +44,27 @@ func (e *Error) ErrorMessage() string { return e.Message }
 // ErrorFault says whose fault it is.
 func (e *Error) ErrorFault() smithy.ErrorFault { return e.Fault }
 
-// malformed is the decoders' error. Codecs of JSON and CBOR replace the code.
+// malformed is the decoders' error. Its code is the query protocols'; those of the others replace it (recoded).
+//
+// AWS: no page has the code; SNS and CloudFormation answer with it (brendanhay/amazonka issues 209 and 12). The
+// words of all decoders are our own: AWS's are not documented.
 func malformed(format string, args ...any) error {
 	return &Error{Code: "MalformedInput", Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest, Fault: smithy.FaultClient}
 }
 
-// serialization gives a decoder's error the code of the JSON and CBOR protocols.
-func serialization(err error) error {
+// recoded gives a decoder's error another code.
+func recoded(code string, err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.Code == "MalformedInput" {
-		return &Error{Code: "SerializationException", Message: e.Message, Status: http.StatusBadRequest, Fault: smithy.FaultClient, cause: err}
+		return &Error{Code: code, Message: e.Message, Status: http.StatusBadRequest, Fault: smithy.FaultClient, cause: err}
 	}
 	return err
 }
+
+// serialization is the code of the JSON and CBOR protocols.
+//
+// AWS: Smithy 2.0, protocol tests of malformed requests: 400 SerializationException.
+func serialization(err error) error { return recoded("SerializationException", err) }
 
 // at names the member in which an error was found.
 func at(member string, err error) error {

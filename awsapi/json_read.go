@@ -18,6 +18,7 @@ type jsonReader struct {
 	budget *budget
 }
 
+// AWS: the code is SerializationException, see serialization; the words are our own.
 func errSerialization() error {
 	return &Error{Code: "SerializationException", Message: "The request body is not valid JSON for this operation.", Status: 400}
 }
