@@ -304,6 +304,8 @@ func TestValidate(t *testing.T) {
 		{&demoInput{Name: ptr("abc"), Colors: []color{"red", "blue"}}, CheckDefault, "ValidationException: 1 validation error detected: Value '[red, blue]' at 'colors' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [red, green]]"},
 		{&demoInput{Name: ptr("abc"), Tags: []demoTag{{Value: ptr("v")}}}, CheckDefault, "ValidationException: 1 validation error detected: Value null at 'tags.1.member.key' failed to satisfy constraint: Member must not be null"},
 		{&demoInput{Name: ptr("abc"), FlatMap: map[string]demoTag{"x": {}}}, CheckDefault, "ValidationException: 1 validation error detected: Value null at 'flatMap.x.member.key' failed to satisfy constraint: Member must not be null"},
+		{&demoInput{Name: ptr("abc"), Map: map[string]string{"k": "v"}}, CheckAll, ""},
+		{&demoInput{Name: ptr("abc"), Map: map[string]string{"k": "v", "long!": "w"}}, CheckAll, "ValidationException: 1 validation error detected: Value '{k=v, long!=w}' at 'map' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 3, Member must satisfy regular expression pattern: [a-z]+]"},
 	} {
 		err := demoCodec(meta.AWSJSON11).Validate(meta.AWSJSON11, "Do", c.in, c.checks)
 		got := ""

@@ -157,8 +157,9 @@ func demoCodec(p meta.Protocol) *Codec {
 	})
 	c.rulesOnce.Do(func() {
 		c.rules = &ruleTables{enums: map[string][]string{"color": {"red", "green"}}, members: map[[2]int32]*rule{
-			{0, 0}: newRule(&wire.Constraint{Min: 2, HasMin: true, Max: 5, HasMax: true, Pattern: `[a-z]+`}),
-			{0, 1}: newRule(&wire.Constraint{Min: 10, HasMin: true}),
+			{0, 0}:  newRule(&wire.Constraint{Min: 2, HasMin: true, Max: 5, HasMax: true, Pattern: `[a-z]+`}),
+			{0, 14}: newRule(&wire.Constraint{Key: &wire.Constraint{Max: 3, HasMax: true, Pattern: `[a-z]+`}}),
+			{0, 1}:  newRule(&wire.Constraint{Min: 10, HasMin: true}),
 		}}
 	})
 	return c

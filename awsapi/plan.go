@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"time"
 
 	"miniaws/awsapi/wire"
@@ -50,6 +51,7 @@ type plan struct {
 type planField struct {
 	field    int // index of the Go field
 	name     string
+	path     string // as Validate's messages name it
 	open     string // XML start and end tag
 	close    string
 	jsonKey  string // "name":
@@ -212,8 +214,12 @@ func (c *Codec) add(p *plan, k planKey, m wire.Member, member int32, field int, 
 	if k.dialect == query && m.Alt != "" {
 		name = m.Alt
 	}
+	path := m.Field
+	if variant != nil {
+		path = m.Name
+	}
 	f := planField{
-		field: field, name: name, open: "<" + name + ">", close: "</" + name + ">", jsonKey: string(appendJSONString(nil, name)) + ":",
+		field: field, name: name, path: strings.ToLower(path[:1]) + path[1:], open: "<" + name + ">", close: "</" + name + ">", jsonKey: string(appendJSONString(nil, name)) + ":",
 		flat: m.Flags&wire.Flat != 0, attr: m.Flags&wire.Attribute != 0, required: m.Flags&wire.Required != 0,
 		location: m.Location, variant: variant, shape: k.shape, member: member,
 		plan: c.child(k, t, m.Target, m.Flags&wire.Timestamp),
