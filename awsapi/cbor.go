@@ -250,12 +250,10 @@ func cborFloat(b []byte, f float64) []byte {
 
 func cborValue(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 	if p.pointer {
-		if v.Kind() == reflect.Pointer {
-			if v.IsNil() {
-				return append(b, cborNull), nil
-			}
-			v = v.Elem()
+		if v.IsNil() {
+			return append(b, cborNull), nil
 		}
+		v = v.Elem()
 	}
 	var err error
 	switch p.kind {

@@ -145,6 +145,9 @@ func TestBindings(t *testing.T) {
 		t.Error(err)
 	}
 	c.Service.SigningName = "demo"
+	if r, err := c.Encode(meta.RESTXML, "PutObject", "rid", &demoObjectOutput{}, nil); err != nil || r.Status != 200 {
+		t.Error(r, err)
+	}
 	out := &demoObjectOutput{ETag: ptr(`"x"`), Modified: ptr(at2024(0)), Names: []string{"a", "b,c"}, Metadata: map[string]string{"k": "v\r\nX-Evil: 1"}, Status: 206, Result: &demoTag{Key: ptr("k")}}
 	r, err := c.Encode(meta.RESTXML, "PutObject", "rid", out, nil)
 	if err != nil {
