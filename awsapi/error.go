@@ -98,6 +98,9 @@ func (d *described) sender() string {
 }
 
 // describeError never fails: what is no API error becomes an internal failure that tells nothing.
+//
+// AWS: "Common Error Types", InternalFailure; S3's "List of error codes", InternalError. The words are S3's for all:
+// no page has the other services'.
 func (c *Codec) describeError(err error, dialect dialect) *described {
 	c.once.Do(c.load)
 	d := &described{code: "InternalFailure", message: "We encountered an internal error. Please try again.", server: true}
@@ -173,6 +176,9 @@ func (c *Codec) findError(typeName, code string) *wire.Error {
 }
 
 // UnknownOperation is the answer to an operation that AWS does not have either.
+//
+// AWS: "Common Error Types" has InvalidAction and UnknownOperationException, S3's "List of error codes" has
+// MethodNotAllowed with these words. No page has InvalidAction's words, and the JSON protocols' are our own.
 func UnknownOperation(p meta.Protocol, op string) *Error {
 	op = shorten(op)
 	switch p {

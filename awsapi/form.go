@@ -78,6 +78,7 @@ func (f *form) child(parent int32, key string) int32 {
 	return c
 }
 
+// AWS: "Common Errors" of the query services, MalformedQueryString.
 func unescapeForm(s string) (string, error) {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s, nil
