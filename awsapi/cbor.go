@@ -101,9 +101,13 @@ func (r *cborReader) union(p *plan, m map[string]any, v reflect.Value) error {
 		if !ok || e == nil {
 			continue
 		}
-		u := reflect.New(f.variant)
-		v.Set(u)
-		return at(key, r.value(f.plan, e, u.Elem().Field(0)))
+		u, err := p.choose(f, v)
+		if err == nil {
+			err = r.value(f.plan, e, u)
+		}
+		if err != nil {
+			return at(key, err)
+		}
 	}
 	return nil
 }
@@ -161,26 +165,30 @@ func cborScalar(p *plan, in any, v reflect.Value) error {
 			return nil
 		}
 	case kindTime:
-		switch t := in.(type) {
-		case time.Time:
-			setTime(v, t.UTC().Round(time.Millisecond))
-			return nil
-		case float64:
-			at, err := epoch(t)
-			if err == nil {
-				setTime(v, at)
-			}
-			return err
+		at, err := cborTime(p, in)
+		if err == nil {
+			setTime(v, at)
 		}
-		if i, ok := cborInt(in); ok {
-			at, err := epoch(float64(i))
-			if err == nil {
-				setTime(v, at)
-			}
-			return err
-		}
+		return err
 	}
 	return wrongType(p, in)
+}
+
+// cborTime takes seconds as well when they lack their tag. The library makes the zero time of NaN and infinity.
+func cborTime(p *plan, in any) (time.Time, error) {
+	switch t := in.(type) {
+	case time.Time:
+		if t.IsZero() {
+			return t, malformed("timestamp out of range")
+		}
+		return writable(t.UTC().Round(time.Millisecond))
+	case float64:
+		return epoch(t)
+	}
+	if i, ok := cborInt(in); ok {
+		return epoch(float64(i))
+	}
+	return time.Time{}, wrongType(p, in)
 }
 
 func cborInt(in any) (int64, bool) {
@@ -242,12 +250,10 @@ func cborFloat(b []byte, f float64) []byte {
 
 func cborValue(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 	if p.pointer {
-		if v.Kind() == reflect.Pointer {
-			if v.IsNil() {
-				return append(b, cborNull), nil
-			}
-			v = v.Elem()
+		if v.IsNil() {
+			return append(b, cborNull), nil
 		}
+		v = v.Elem()
 	}
 	var err error
 	switch p.kind {
@@ -265,6 +271,9 @@ func cborValue(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 		}
 		return append(b, cborBreak), nil
 	case kindUnion:
+		if v.IsNil() {
+			return append(b, cborNull), nil
+		}
 		f, uv, err := p.variantOf(v)
 		if err != nil {
 			return nil, err

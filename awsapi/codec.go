@@ -144,8 +144,15 @@ func (c *Codec) Decode(p meta.Protocol, op string, m *Message, in any) (unknown 
 		return nil, decodeJSON(pl, m.Body, v)
 	case meta.RPCv2CBOR:
 		return nil, decodeCBOR(pl, m.Body, v)
-	case meta.RESTXML, meta.RESTJSON:
-		return nil, decodeREST(p, pl, m, v)
+	case meta.RESTJSON:
+		return nil, serialization(decodeREST(p, pl, m, v))
+	case meta.RESTXML:
+		err := decodeREST(p, pl, m, v)
+		if s3Family(c.Service) {
+			// AWS: "List of error codes" of S3; "Provided max-uploads not an integer …" has this one (versitygw issue 1794).
+			err = recoded("InvalidArgument", err)
+		}
+		return nil, err
 	}
 	return nil, malformed("protocol %v has no decoder", p)
 }

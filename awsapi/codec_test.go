@@ -68,7 +68,7 @@ func TestJSONAnswer(t *testing.T) {
 func TestJSONRequests(t *testing.T) {
 	c := demoCodec(meta.AWSJSON10)
 	in := &demoInput{}
-	body := ` {"Name":"\ud83d\ude00\ud800x\u0041","Unknown":{"a":[1,{"b":null}],"c":-1.5e3,"d":true},"Count":1e1,"Tags":[{"Key":null}],"Tree":null,"At":"2024-05-06T07:08:09.25Z","Choice":{"__type":"x","tree":{"Name":"n"}}} `
+	body := ` {"Name":"\ud83d\ude00\ud800x\u0041","Unknown":{"a":[1,{"b":null}],"c":-1.5e3,"e":1E400,"z":-0,"d":true},"Count":1e1,"Tags":[{"Key":null}],"Tree":null,"At":"2024-05-06T07:08:09.25Z","Choice":{"__type":"x","tree":{"Name":"n"}}} `
 	if _, err := c.Decode(meta.AWSJSON10, "Do", &Message{Body: []byte(body)}, in); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestJSONRequests(t *testing.T) {
 		t.Error(d)
 	}
 	for _, bad := range []string{`{`, `[]`, `{"Name":1}`, `{"Count":1.5}`, `{"Count":99999999999}`, `{"Name":"a"}x`, `{"Name":"\x"}`, "{\"Name\":\"\n\"}", `{"Name":"` + "\xff" + `"}`,
-		`{"a":` + strings.Repeat("[", 100000) + `}`, `{"Tags":[{},]}`, `{"On":"true"}`, `{,}`, `{"Data":"%"}`, `nul`, `{"At":1e300}`} {
+		`{"a":` + strings.Repeat("[", 100000) + `}`, `{"Tags":[{},]}`, `{"On":"true"}`, `{,}`, `{"Data":"%"}`, `nul`, `{"Count":+5}`, `{"Count":007}`, `{"Count":-}`, `{"Ratio":.5}`, `{"Ratio":5.}`, `{"Ratio":1e}`, `{"x":00}`, `{"x":1-2}`, `{"At":1e300}`} {
 		_, err := c.Decode(meta.AWSJSON10, "Do", &Message{Body: []byte(bad)}, &demoInput{})
 		var e *Error
 		if !errors.As(err, &e) || e.Code != "SerializationException" || e.Status != 400 {
@@ -95,7 +95,7 @@ func TestXMLRequests(t *testing.T) {
 	for _, bad := range []string{"<a>", "<a></b>", "text", "<a/><b/>", "<!DOCTYPE a [<!ENTITY x 'y'>]><a><Name>&x;</Name></a>", "<a>" + strings.Repeat("<b>", 200) + strings.Repeat("</b>", 200) + "</a>", "<a><Count>x</Count></a>"} {
 		_, err := c.Decode(meta.RESTXML, "Do", &Message{Body: []byte(bad)}, &demoInput{})
 		var e *Error
-		if !errors.As(err, &e) || e.Status != 400 {
+		if !errors.As(err, &e) || e.Status != 400 || e.Code != "MalformedXML" {
 			t.Errorf("%.60s: %v", bad, err)
 		}
 	}
@@ -131,6 +131,22 @@ func TestBindings(t *testing.T) {
 		Colors: []color{"red", "gr,een", "blue"}, Metadata: map[string]string{"some-key": "v"}}
 	if d := diff(want, in); d != "" {
 		t.Error(d)
+	}
+	for p, want := range map[meta.Protocol]string{meta.RESTXML: "MalformedInput", meta.RESTJSON: "SerializationException"} {
+		_, err := demoCodec(p).Decode(p, "PutObject", &Message{Query: url.Values{"partNumber": {"x"}}}, &demoObjectInput{})
+		var e *Error
+		if !errors.As(err, &e) || e.Code != want {
+			t.Errorf("%v: %v", p, err)
+		}
+	}
+	c.Service.SigningName = "s3"
+	_, err := c.Decode(meta.RESTXML, "PutObject", &Message{Query: url.Values{"partNumber": {"x"}}}, &demoObjectInput{})
+	if err == nil || err.Error() != "InvalidArgument: partNumber: 'x' is not an integer of 32 bits" {
+		t.Error(err)
+	}
+	c.Service.SigningName = "demo"
+	if r, err := c.Encode(meta.RESTXML, "PutObject", "rid", &demoObjectOutput{}, nil); err != nil || r.Status != 200 {
+		t.Error(r, err)
 	}
 	out := &demoObjectOutput{ETag: ptr(`"x"`), Modified: ptr(at2024(0)), Names: []string{"a", "b,c"}, Metadata: map[string]string{"k": "v\r\nX-Evil: 1"}, Status: 206, Result: &demoTag{Key: ptr("k")}}
 	r, err := c.Encode(meta.RESTXML, "PutObject", "rid", out, nil)
@@ -232,6 +248,18 @@ func TestTimes(t *testing.T) {
 			t.Errorf("%s: %v %v", s, got, err)
 		}
 	}
+	for _, s := range []string{"9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00", "253402300800", "-62167219201", "1e300", "NaN", "Infinity"} {
+		if got, err := parseTime(s); err == nil {
+			t.Errorf("%s: %v", s, got)
+		}
+	}
+	c := demoCodec(meta.RPCv2CBOR)
+	for seconds, ok := range map[float64]bool{1714979289.25: true, -62135596799: true, 253402300799: true, 253402300800: false, -62167219201: false, 1e18: false, math.NaN(): false, math.Inf(1): false} {
+		body := cborFloat(append(cborString([]byte{cborOpen}, "At"), cborEpoch), seconds)
+		if _, err := c.Decode(meta.RPCv2CBOR, "Do", &Message{Body: append(body, cborBreak)}, &demoInput{}); (err == nil) != ok {
+			t.Errorf("tag 1, %v: %v", seconds, err)
+		}
+	}
 	if got := string(appendTime(nil, at2024(5), wire.HTTPDate)); got != "Mon, 06 May 2024 07:08:09 GMT" {
 		t.Error(got)
 	}
@@ -279,6 +307,8 @@ func TestValidate(t *testing.T) {
 		{&demoInput{Name: ptr("abc"), Colors: []color{"red", "blue"}}, CheckDefault, "ValidationException: 1 validation error detected: Value '[red, blue]' at 'colors' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [red, green]]"},
 		{&demoInput{Name: ptr("abc"), Tags: []demoTag{{Value: ptr("v")}}}, CheckDefault, "ValidationException: 1 validation error detected: Value null at 'tags.1.member.key' failed to satisfy constraint: Member must not be null"},
 		{&demoInput{Name: ptr("abc"), FlatMap: map[string]demoTag{"x": {}}}, CheckDefault, "ValidationException: 1 validation error detected: Value null at 'flatMap.x.member.key' failed to satisfy constraint: Member must not be null"},
+		{&demoInput{Name: ptr("abc"), Map: map[string]string{"k": "v"}}, CheckAll, ""},
+		{&demoInput{Name: ptr("abc"), Map: map[string]string{"k": "v", "long!": "w"}}, CheckAll, "ValidationException: 1 validation error detected: Value '{k=v, long!=w}' at 'map' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 3, Member must satisfy regular expression pattern: [a-z]+]"},
 	} {
 		err := demoCodec(meta.AWSJSON11).Validate(meta.AWSJSON11, "Do", c.in, c.checks)
 		got := ""

@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -59,6 +60,7 @@ type demoInput struct {
 	Tree    *demoTree
 	Choice  choice
 	Matrix  [][]string
+	Choices []choice
 }
 
 type demoOutput demoInput
@@ -104,7 +106,7 @@ func demoMembers() []wire.Member {
 	return []wire.Member{
 		m("Name", -1, wire.Required), m("Count", -1, 0), m("Plain", -1, 0), m("Ratio", -1, 0), m("Small", -1, 0), m("On", -1, 0), m("Color", -1, 0),
 		m("Colors", 1, 0), m("Data", -1, 0), m("At", -1, 0), m("Day", -1, wire.DateTime), m("Tags", 2, 0), m("Names", 1, 0), flat, m("Map", 4, 0), m("FlatMap", 5, wire.Flat),
-		m("Tree", 6, 0), m("Choice", 8, 0), m("Matrix", 9, 0),
+		m("Tree", 6, 0), m("Choice", 8, 0), m("Matrix", 9, 0), m("Choices", 13, 0),
 	}
 }
 
@@ -134,6 +136,7 @@ func demoCodec(p meta.Protocol) *Codec {
 			m("Metadata", "x-amz-meta-", wire.PrefixHeaders, 0, -1), m("Status", "Status", wire.StatusCode, 0, -1), m("Result", "Result", wire.Payload, 0, 3),
 		}},
 		{Members: []wire.Member{m("Message", "message", 0, 0, -1), m("Which", "Which", 0, 0, -1), m("Tags", "Tags", 0, 0, 2)}},
+		{Kind: wire.List, Elem: "member", Target: 8}, // 13
 	}
 	w := &wire.Service{
 		Name: "demo", Requests: shapes, Responses: shapes,
@@ -154,8 +157,9 @@ func demoCodec(p meta.Protocol) *Codec {
 	})
 	c.rulesOnce.Do(func() {
 		c.rules = &ruleTables{enums: map[string][]string{"color": {"red", "green"}}, members: map[[2]int32]*rule{
-			{0, 0}: newRule(&wire.Constraint{Min: 2, HasMin: true, Max: 5, HasMax: true, Pattern: `[a-z]+`}),
-			{0, 1}: newRule(&wire.Constraint{Min: 10, HasMin: true}),
+			{0, 0}:  newRule(&wire.Constraint{Min: 2, HasMin: true, Max: 5, HasMax: true, Pattern: `[a-z]+`}),
+			{0, 14}: newRule(&wire.Constraint{Key: &wire.Constraint{Max: 3, HasMax: true, Pattern: `[a-z]+`}}),
+			{0, 1}:  newRule(&wire.Constraint{Min: 10, HasMin: true}),
 		}}
 	})
 	return c
@@ -206,6 +210,48 @@ func thereAndBack(t *testing.T, p meta.Protocol) {
 		}
 		if r.Header.Get("X-Amzn-Requestid") != "rid" {
 			t.Error("no request id")
+		}
+	}
+}
+
+// A list of unions may hold a null from the wire, which neither the encoders nor Validate may trip over.
+func TestNullUnions(t *testing.T) {
+	for p, body := range map[meta.Protocol]string{
+		meta.AWSJSON11: `{"Name":"abc","Choices":[null,{"text":"t"}]}`, meta.RPCv2CBOR: "\xa2dNamecabcgChoices\x82\xf6\xa1dtextat",
+		meta.RESTXML: `<a><Name>abc</Name><Choices><member/><member><text>t</text></member></Choices></a>`,
+	} {
+		c, in := demoCodec(p), &demoInput{}
+		if _, err := c.Decode(p, "Do", &Message{Body: []byte(body)}, in); err != nil {
+			t.Fatalf("%v: %v", p, err)
+		}
+		if d := diff([]choice{nil, &choiceText{Value: "t"}}, in.Choices); d != "" {
+			t.Errorf("%v: %s", p, d)
+		}
+		if err := c.Validate(p, "Do", in, CheckAll); err != nil {
+			t.Errorf("%v: %v", p, err)
+		}
+		out := demoOutput(*in)
+		r, err := c.Encode(p, "Do", "rid", &out, nil)
+		if err != nil {
+			t.Fatalf("%v: %v", p, err)
+		}
+		again := &demoInput{}
+		if _, err := c.Decode(p, "Do", &Message{Body: r.Body}, again); err != nil || len(again.Choices) != 2 {
+			t.Errorf("%v: %v %q", p, err, r.Body)
+		}
+	}
+}
+
+// A union with two members is refused, whatever order a map is read in.
+func TestUnionsHaveOneMember(t *testing.T) {
+	for p, body := range map[meta.Protocol]string{
+		meta.AWSQuery: "Choice.text=t&Choice.tree.Name=n", meta.AWSJSON11: `{"Choice":{"text":"t","tree":{}}}`,
+		meta.RPCv2CBOR: "\xa1fChoice\xa2dtextatdtree\xa0", meta.RESTXML: `<a><Choice><text>t</text><tree/></Choice></a>`,
+	} {
+		_, err := demoCodec(p).Decode(p, "Do", &Message{Body: []byte(body)}, &demoInput{})
+		var e *Error
+		if !errors.As(err, &e) || e.Status != 400 {
+			t.Errorf("%v: %v", p, err)
 		}
 	}
 }

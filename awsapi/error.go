@@ -44,19 +44,27 @@ func (e *Error) ErrorMessage() string { return e.Message }
 // ErrorFault says whose fault it is.
 func (e *Error) ErrorFault() smithy.ErrorFault { return e.Fault }
 
-// malformed is the decoders' error. Codecs of JSON and CBOR replace the code.
+// malformed is the decoders' error. Its code is the query protocols'; those of the others replace it (recoded).
+//
+// AWS: no page has the code; SNS and CloudFormation answer with it (brendanhay/amazonka issues 209 and 12). The
+// words of all decoders are our own: AWS's are not documented.
 func malformed(format string, args ...any) error {
 	return &Error{Code: "MalformedInput", Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest, Fault: smithy.FaultClient}
 }
 
-// serialization gives a decoder's error the code of the JSON and CBOR protocols.
-func serialization(err error) error {
+// recoded gives a decoder's error another code.
+func recoded(code string, err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.Code == "MalformedInput" {
-		return &Error{Code: "SerializationException", Message: e.Message, Status: http.StatusBadRequest, Fault: smithy.FaultClient, cause: err}
+		return &Error{Code: code, Message: e.Message, Status: http.StatusBadRequest, Fault: smithy.FaultClient, cause: err}
 	}
 	return err
 }
+
+// serialization is the code of the JSON and CBOR protocols.
+//
+// AWS: Smithy 2.0, protocol tests of malformed requests: 400 SerializationException.
+func serialization(err error) error { return recoded("SerializationException", err) }
 
 // at names the member in which an error was found.
 func at(member string, err error) error {
@@ -90,6 +98,9 @@ func (d *described) sender() string {
 }
 
 // describeError never fails: what is no API error becomes an internal failure that tells nothing.
+//
+// AWS: "Common Error Types", InternalFailure; S3's "List of error codes", InternalError. The words are S3's for all:
+// no page has the other services'.
 func (c *Codec) describeError(err error, dialect dialect) *described {
 	c.once.Do(c.load)
 	d := &described{code: "InternalFailure", message: "We encountered an internal error. Please try again.", server: true}
@@ -165,6 +176,9 @@ func (c *Codec) findError(typeName, code string) *wire.Error {
 }
 
 // UnknownOperation is the answer to an operation that AWS does not have either.
+//
+// AWS: "Common Error Types" has InvalidAction and UnknownOperationException, S3's "List of error codes" has
+// MethodNotAllowed with these words. No page has InvalidAction's words, and the JSON protocols' are our own.
 func UnknownOperation(p meta.Protocol, op string) *Error {
 	op = shorten(op)
 	switch p {

@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 
@@ -79,22 +80,13 @@ func (d *described) extras(b []byte) []byte {
 			}
 		}
 	}
-	for _, k := range sortedFields(d.fields) {
+	for _, k := range slices.Sorted(maps.Keys(d.fields)) {
 		b = xmlText(b, k, d.fields[k])
 	}
 	return b
 }
 
 func isMessage(name string) bool { return name == "message" || name == "Message" }
-
-func sortedFields(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
 
 func (c *Codec) queryError(d *described, requestID string) []byte {
 	b := append([]byte(xmlDeclaration), rootTag("ErrorResponse", c.Service.Namespace)...)
@@ -138,7 +130,7 @@ func jsonError(d *described) []byte {
 	for _, name := range []string{"message", "Message"} {
 		b = appendJSONString(append(append(append(append(b, `,"`...), name...), '"'), ':'), d.message)
 	}
-	for _, k := range sortedFields(d.fields) {
+	for _, k := range slices.Sorted(maps.Keys(d.fields)) {
 		b = appendJSONString(append(appendJSONString(append(b, ','), k), ':'), d.fields[k])
 	}
 	return append(b, '}')
@@ -154,7 +146,7 @@ func cborError(d *described) []byte {
 	for _, name := range []string{"message", "Message"} {
 		b = cborString(cborString(b, name), d.message)
 	}
-	for _, k := range sortedFields(d.fields) {
+	for _, k := range slices.Sorted(maps.Keys(d.fields)) {
 		b = cborString(cborString(b, k), d.fields[k])
 	}
 	return append(b, cborBreak)

@@ -78,6 +78,7 @@ func (f *form) child(parent int32, key string) int32 {
 	return c
 }
 
+// AWS: "Common Errors" of the query services, MalformedQueryString.
 func unescapeForm(s string) (string, error) {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s, nil
@@ -250,19 +251,19 @@ func (f *form) value(p *plan, flat bool, node int32, v reflect.Value) error {
 	case kindMap:
 		return f.mapValue(p, flat, node, v)
 	case kindUnion:
-		c := f.nodes[node].first
-		if c == 0 {
-			return nil
+		for c := f.nodes[node].first; c != 0; c = f.nodes[c].next {
+			pf, ok := p.lookup(f.nodes[c].key)
+			if !ok {
+				return malformed("%s has no member %s", strings.Join(f.path, "."), shorten(f.nodes[c].key))
+			}
+			u, err := p.choose(pf, v)
+			if err != nil {
+				return at(strings.Join(f.path, "."), err)
+			}
+			if err := f.under(pf.name, pf.plan, pf.flat, c, u); err != nil {
+				return err
+			}
 		}
-		pf, ok := p.lookup(f.nodes[c].key)
-		if !ok {
-			return malformed("%s has no member %s", strings.Join(f.path, "."), shorten(f.nodes[c].key))
-		}
-		u := reflect.New(pf.variant)
-		if err := f.under(pf.name, pf.plan, pf.flat, c, u.Elem().Field(0)); err != nil {
-			return err
-		}
-		v.Set(u)
 		return nil
 	case kindBad, kindStream:
 		return nil

@@ -3,9 +3,9 @@ package awsapi
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"reflect"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -18,6 +18,7 @@ type jsonReader struct {
 	budget *budget
 }
 
+// AWS: the code is SerializationException, see serialization; the words are our own.
 func errSerialization() error {
 	return &Error{Code: "SerializationException", Message: "The request body is not valid JSON for this operation.", Status: 400}
 }
@@ -156,21 +157,40 @@ func (r *jsonReader) hex() (rune, error) {
 	return rune(v), nil
 }
 
-// number returns the text of a number, checked against JSON's grammar by the caller's parser.
+// number returns the text of a number in JSON's grammar (RFC 8259, 6), which is narrower than strconv's.
 func (r *jsonReader) number() (string, error) {
 	r.space()
 	start := r.i
-	for r.i < len(r.b) {
-		c := r.b[r.i]
-		if (c < '0' || c > '9') && c != '-' && c != '+' && c != '.' && c != 'e' && c != 'E' {
-			break
-		}
-		r.i++
+	r.oneOf("-")
+	ok := r.oneOf("0") || r.digits()
+	if r.oneOf(".") {
+		ok = r.digits() && ok
 	}
-	if start == r.i || r.i-start > 400 {
+	if r.oneOf("eE") {
+		r.oneOf("+-")
+		ok = r.digits() && ok
+	}
+	if !ok || r.i-start > 400 {
 		return "", errSerialization()
 	}
 	return string(r.b[start:r.i]), nil
+}
+
+// oneOf takes the next byte if it is one of set.
+func (r *jsonReader) oneOf(set string) bool {
+	if r.i == len(r.b) || strings.IndexByte(set, r.b[r.i]) < 0 {
+		return false
+	}
+	r.i++
+	return true
+}
+
+// digits takes all digits that come next, and tells whether there were any.
+func (r *jsonReader) digits() bool {
+	start := r.i
+	for r.oneOf("0123456789") {
+	}
+	return r.i > start
 }
 
 func (r *jsonReader) skip() error {
@@ -186,18 +206,8 @@ func (r *jsonReader) skip() error {
 		}
 		return errSerialization()
 	}
-	s, err := r.number()
-	if err != nil {
-		return err
-	}
-	if _, err := strconv.ParseFloat(s, 64); err != nil && !isRange(err) {
-		return errSerialization()
-	}
-	return nil
-}
-
-func isRange(err error) bool {
-	return errors.Is(err, strconv.ErrRange)
+	_, err := r.number()
+	return err
 }
 
 // each calls fn for every member or element; fn consumes the value.
@@ -291,9 +301,11 @@ func (r *jsonReader) value(p *plan, v reflect.Value) error {
 			if r.word("null") {
 				return nil
 			}
-			u := reflect.New(f.variant)
-			v.Set(u)
-			return r.value(f.plan, u.Elem().Field(0))
+			u, err := p.choose(f, v)
+			if err != nil {
+				return err
+			}
+			return at(key, r.value(f.plan, u))
 		})
 	case kindBad, kindStream:
 		return r.skip()

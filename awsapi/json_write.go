@@ -20,12 +20,10 @@ func encodeJSON(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 
 func jsonValue(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 	if p.pointer {
-		if v.Kind() == reflect.Pointer {
-			if v.IsNil() {
-				return append(b, "null"...), nil
-			}
-			v = v.Elem()
+		if v.IsNil() {
+			return append(b, "null"...), nil
 		}
+		v = v.Elem()
 	}
 	var err error
 	switch p.kind {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"time"
 
 	"miniaws/awsapi/wire"
@@ -50,6 +51,7 @@ type plan struct {
 type planField struct {
 	field    int // index of the Go field
 	name     string
+	path     string // as Validate's messages name it
 	open     string // XML start and end tag
 	close    string
 	jsonKey  string // "name":
@@ -212,8 +214,12 @@ func (c *Codec) add(p *plan, k planKey, m wire.Member, member int32, field int, 
 	if k.dialect == query && m.Alt != "" {
 		name = m.Alt
 	}
+	path := m.Field
+	if variant != nil {
+		path = m.Name
+	}
 	f := planField{
-		field: field, name: name, open: "<" + name + ">", close: "</" + name + ">", jsonKey: string(appendJSONString(nil, name)) + ":",
+		field: field, name: name, path: strings.ToLower(path[:1]) + path[1:], open: "<" + name + ">", close: "</" + name + ">", jsonKey: string(appendJSONString(nil, name)) + ":",
 		flat: m.Flags&wire.Flat != 0, attr: m.Flags&wire.Attribute != 0, required: m.Flags&wire.Required != 0,
 		location: m.Location, variant: variant, shape: k.shape, member: member,
 		plan: c.child(k, t, m.Target, m.Flags&wire.Timestamp),
@@ -263,12 +269,9 @@ func (p *plan) unset(v reflect.Value) bool {
 	return false
 }
 
-// variantOf finds the variant that a union value holds.
+// variantOf finds the variant that a union value holds; it holds none as an element that was null.
 func (p *plan) variantOf(v reflect.Value) (*planField, reflect.Value, error) {
-	u := v.Elem()
-	if u.Kind() == reflect.Pointer {
-		u = u.Elem()
-	}
+	u := reflect.Indirect(v.Elem())
 	if u.IsValid() {
 		for i := range p.fields {
 			if p.fields[i].variant == u.Type() {
@@ -276,7 +279,19 @@ func (p *plan) variantOf(v reflect.Value) (*planField, reflect.Value, error) {
 			}
 		}
 	}
-	return nil, v, fmt.Errorf("awsapi: %v has no variant for %v", p.typ, v.Elem().Type())
+	return nil, v, fmt.Errorf("awsapi: %v has no variant for %v", p.typ, v)
+}
+
+// choose makes v the variant f and returns where its value goes. A union has exactly one member.
+//
+// AWS: Smithy 2.0, "The union type"; its protocol test RestJsonMalformedUnionMultipleFieldsSet refuses two.
+func (p *plan) choose(f *planField, v reflect.Value) (reflect.Value, error) {
+	if !v.IsNil() {
+		return v, malformed("%v takes one member only", p.typ.Name())
+	}
+	u := reflect.New(f.variant)
+	v.Set(u)
+	return u.Elem().Field(0), nil
 }
 
 func setTime(v reflect.Value, t time.Time) {

@@ -216,23 +216,17 @@ func encodeREST(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Se
 	}
 	r.Header["Content-Type"] = []string{contentType}
 	var err error
-	switch {
-	case proto == meta.RESTJSON:
+	if proto == meta.RESTJSON {
 		r.Body, err = encodeJSON(b, p, v)
-	case only(p, op.Wrapper) != nil:
-		// S3's GetBucketLocation: the only member is the root.
-		f := only(p, op.Wrapper)
-		r.Body = append(append(b, xmlDeclaration...), rootTag(op.Wrapper, s.Namespace)...)
-		if fv := v.Field(f.field); !f.plan.unset(fv) {
-			r.Body = appendXMLText(r.Body, fv.String())
-		}
-		r.Body = append(append(append(r.Body, "</"...), op.Wrapper...), '>')
-	default:
-		r.Body = xmlStart(append(b, xmlDeclaration...), p, rootTag(op.Wrapper, s.Namespace), v)
-		if r.Body, err = xmlMembers(r.Body, p, v); err == nil {
-			r.Body = append(append(append(r.Body, "</"...), op.Wrapper...), '>')
-		}
+		return err
 	}
+	b = xmlStart(append(b, xmlDeclaration...), p, rootTag(op.Wrapper, s.Namespace), v)
+	if f := only(p, op.Wrapper); f == nil {
+		b, err = xmlMembers(b, p, v)
+	} else { // S3's GetBucketLocation: the only member is the root
+		b = appendXMLText(b, v.Field(f.field).String())
+	}
+	r.Body = append(append(append(b, "</"...), op.Wrapper...), '>')
 	return err
 }
 
@@ -290,7 +284,9 @@ func writeBinding(r *Reply, f *planField, v reflect.Value) error {
 	}
 	switch {
 	case f.location == wire.StatusCode:
-		r.Status = int(v.Int())
+		if n := int(v.Int()); n != 0 { // a plain number that the handler left alone
+			r.Status = n
+		}
 	case f.location == wire.PrefixHeaders:
 		for _, k := range sortedMapKeys(v) {
 			r.Header.Set(f.name+k.String(), headerValue(v.MapIndex(k).String()))

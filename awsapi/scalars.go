@@ -72,7 +72,7 @@ func shorten(s string) string {
 func parseTime(s string) (time.Time, error) {
 	for _, format := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02", "20060102T150405Z", httpDateFormat, "2006-01-02T15:04Z"} {
 		if t, err := time.Parse(format, s); err == nil {
-			return t.UTC(), nil
+			return writable(t.UTC())
 		}
 	}
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
@@ -81,12 +81,20 @@ func parseTime(s string) (time.Time, error) {
 	return time.Time{}, malformed("'%s' is not a timestamp", shorten(s))
 }
 
-// epoch keeps milliseconds. Timestamps beyond year 9999 cannot be written back, so they are refused.
-func epoch(f float64) (time.Time, error) {
-	if math.IsNaN(f) || math.Abs(f) > 253402300799 {
+// writable refuses years that RFC 3339 has no form for: such a time could be neither stored nor written back.
+func writable(t time.Time) (time.Time, error) {
+	if y := t.Year(); y < 0 || y > 9999 {
 		return time.Time{}, malformed("timestamp out of range")
 	}
-	return time.UnixMilli(int64(math.Round(f * 1000))).UTC(), nil
+	return t, nil
+}
+
+// epoch keeps milliseconds.
+func epoch(f float64) (time.Time, error) {
+	if math.IsNaN(f) || math.Abs(f) > 1e12 { // far outside, but not so far that the milliseconds overflow
+		return time.Time{}, malformed("timestamp out of range")
+	}
+	return writable(time.UnixMilli(int64(math.Round(f * 1000))).UTC())
 }
 
 func appendTime(b []byte, t time.Time, format wire.Flags) []byte {

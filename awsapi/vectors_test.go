@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -128,7 +129,7 @@ func (m *vectorModel) shape(name string) int32 {
 	case "map":
 		sh.Kind, sh.Elem, sh.Key, sh.Value, sh.Target = wire.Map, "entry", or(s.Key.LocationName, "key"), or(s.Value.LocationName, "value"), m.shape(s.Value.Shape)
 	default:
-		for _, n := range sortedNames(s.Members) {
+		for _, n := range slices.Sorted(maps.Keys(s.Members)) {
 			sh.Members = append(sh.Members, m.member(s, n))
 		}
 	}
@@ -141,15 +142,6 @@ func or(a, b string) string {
 		return a
 	}
 	return b
-}
-
-func sortedNames(m map[string]vectorRef) []string {
-	var names []string
-	for n := range m {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
 }
 
 func (m *vectorModel) member(owner *vectorShape, name string) wire.Member {
@@ -219,7 +211,7 @@ func (m *vectorModel) goType(name string) (reflect.Type, error) {
 	switch s.Type {
 	case "structure":
 		var fields []reflect.StructField
-		for _, n := range sortedNames(s.Members) {
+		for _, n := range slices.Sorted(maps.Keys(s.Members)) {
 			t, err := m.goType(s.Members[n].Shape)
 			if err != nil || s.Members[n].JSONValue {
 				continue // cases that use it are not run, see set

@@ -29,7 +29,7 @@ func decodeXML(p *plan, body []byte, v reflect.Value) error {
 		}
 		if start, ok := t.(xml.StartElement); ok {
 			if err := r.value(p, start, v); err != nil {
-				return err
+				return malformedXML(err)
 			}
 			break
 		}
@@ -47,9 +47,12 @@ func decodeXML(p *plan, body []byte, v reflect.Value) error {
 	}
 }
 
+// malformedXML keeps errors that already have their code.
+//
+// AWS: "List of error codes" of S3, MalformedXML: a document that is not well-formed or has values that do not fit.
 func malformedXML(err error) error {
 	var known *Error
-	if errors.As(err, &known) {
+	if errors.As(err, &known) && known.Code != "MalformedInput" {
 		return err
 	}
 	return &Error{Code: "MalformedXML", Message: "The XML you provided was not well-formed or did not validate against our published schema", Status: 400, cause: err}
@@ -127,9 +130,11 @@ func (r *xmlReader) value(p *plan, start xml.StartElement, v reflect.Value) erro
 			if !ok {
 				return r.skip(e)
 			}
-			u := reflect.New(f.variant)
-			v.Set(u)
-			return r.field(f, e, u.Elem().Field(0))
+			u, err := p.choose(f, v)
+			if err != nil {
+				return err
+			}
+			return r.field(f, e, u)
 		})
 	case kindBad, kindStream:
 		return r.skip(start)
@@ -142,7 +147,7 @@ func (r *xmlReader) value(p *plan, start xml.StartElement, v reflect.Value) erro
 		return nil
 	}
 	if err := parseScalar(p, s, p.target(v)); err != nil {
-		return malformedXML(at(start.Name.Local, err))
+		return at(start.Name.Local, err)
 	}
 	return nil
 }
@@ -157,7 +162,7 @@ func (r *xmlReader) structure(p *plan, start xml.StartElement, v reflect.Value) 
 		for _, a := range start.Attr {
 			if a.Name.Local == local && a.Name.Space != "xmlns" {
 				if err := parseScalar(f.plan, a.Value, f.plan.target(v.Field(f.field))); err != nil {
-					return malformedXML(err)
+					return err
 				}
 			}
 		}

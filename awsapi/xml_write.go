@@ -90,6 +90,9 @@ func xmlElement(b []byte, p *plan, open, closing string, flat bool, v reflect.Va
 	case kindMap:
 		b, err = xmlEntries(b, p, p.openElem, p.closeElem, v)
 	case kindUnion:
+		if v.IsNil() {
+			break
+		}
 		var f *planField
 		var uv reflect.Value
 		if f, uv, err = p.variantOf(v); err == nil {

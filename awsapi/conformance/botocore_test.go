@@ -23,7 +23,7 @@ import (
 // counts of values are compared: nothing sent may get lost, every member of the answer must arrive.
 func TestBotocore(t *testing.T) {
 	if os.Getenv("MINI_AWS_BOTOCORE") == "" {
-		t.Skip("takes a minute: set MINI_AWS_BOTOCORE=1")
+		t.Skip("takes a minute and needs Python's botocore: set MINI_AWS_BOTOCORE=1 to run it, after an upgrade of the SDK above all")
 	}
 	if err := exec.Command("python3", "-c", "import botocore").Run(); err != nil {
 		t.Skip("botocore is not installed")
@@ -167,6 +167,9 @@ func (s *Suite) runBotocore(t *testing.T) {
 	}
 	for op, what := range b.lost {
 		t.Errorf("%s: request: %s", op, what)
+	}
+	if report.Operations == 0 {
+		t.Error("botocore knows no operation")
 	}
 	t.Logf("%s: %d operations by botocore", s.Service.Name, report.Operations)
 }

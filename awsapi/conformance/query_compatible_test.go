@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"reflect"
 	"strings"
@@ -70,25 +71,29 @@ func TestCloudWatchOverQuery(t *testing.T) {
 	}
 }
 
-// Every output in every protocol beside the client's own is at least well formed.
+// Every output in every protocol beside the client's own is at least well-formed.
 func TestSecondProtocolsAreWellFormed(t *testing.T) {
 	for _, s := range suites {
-		if len(s.Service.Protocols) == 1 {
-			continue
-		}
 		codec := awsapi.NewCodec(s.Service)
 		client := s.client(&wireClient{codec: codec})
 		for _, op := range s.Service.Operations {
 			out := reflect.New(client.MethodByName(op).Type().Out(0).Elem())
 			newFiller(s.Service, nil).fill(out.Elem(), "")
-			r, err := codec.Encode(meta.AWSQuery, op, "rid", out.Interface(), nil)
-			if err != nil {
-				t.Errorf("%s: %v", op, err)
-				continue
-			}
-			var any struct{}
-			if err := xml.Unmarshal(r.Body, &any); err != nil {
-				t.Errorf("%s: %v", op, err)
+			for _, p := range s.Service.Protocols[1:] {
+				r, err := codec.Encode(p, op, "rid", out.Interface(), nil)
+				if err != nil {
+					t.Errorf("%s: %v: %v", op, p, err)
+					continue
+				}
+				var document struct{}
+				if p == meta.AWSQuery {
+					err = xml.Unmarshal(r.Body, &document)
+				} else {
+					err = json.Unmarshal(r.Body, &document)
+				}
+				if err != nil {
+					t.Errorf("%s: %v: %v", op, p, err)
+				}
 			}
 		}
 	}

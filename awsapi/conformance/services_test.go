@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -86,6 +87,15 @@ var suites = []*Suite{
 	},
 	{Service: meta.SSM, New: func(c aws.Config) any { return ssm.NewFromConfig(c) }},
 	{Service: meta.STS, New: func(c aws.Config) any { return sts.NewFromConfig(c) }},
+}
+
+// A service that is added to the metadata is compared, too.
+func TestEveryServiceHasASuite(t *testing.T) {
+	for _, service := range meta.All {
+		if service != meta.EC2 && !slices.ContainsFunc(suites, func(s *Suite) bool { return s.Service == service }) {
+			t.Errorf("%s has no suite", service.Name)
+		}
+	}
 }
 
 func TestOperations(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	"miniaws/awsapi/wire"
 )
 
 // Exception is an operation that cannot make the whole way, and why.
@@ -115,11 +116,10 @@ func message(c *awsapi.Codec, op string, q *http.Request) (meta.Protocol, *awsap
 	return p, m, nil
 }
 
-// withoutChecks removes what keeps a client from sending everything: its own validation, compression.
+// withoutChecks removes the client's own validation, which keeps it from sending everything. Operations without
+// required members have none.
 func withoutChecks(s *middleware.Stack) error {
-	for _, id := range []string{"OperationInputValidation"} {
-		_, _ = s.Initialize.Remove(id)
-	}
+	_, _ = s.Initialize.Remove("OperationInputValidation")
 	return nil
 }
 
@@ -178,6 +178,11 @@ func (s *Suite) Run(t *testing.T) {
 		in, out := reflect.New(inType), reflect.New(outType)
 		newFiller(s.Service, s.Fixed).fill(in.Elem(), "")
 		newFiller(s.Service, s.Fixed).fill(out.Elem(), "")
+		for _, v := range []reflect.Value{in.Elem(), out.Elem()} {
+			if name := empty(v); name != "" {
+				t.Errorf("%s: %v.%s is empty: nothing would be compared", op, v.Type(), name)
+			}
+		}
 		setStatus(out.Elem())
 		w.op, w.in, w.out = op, reflect.New(inType).Interface(), out.Interface()
 		got, err := call(client, op, in)
@@ -211,6 +216,22 @@ func (s *Suite) Run(t *testing.T) {
 	t.Logf("%s: %d operations, %d inputs, %d outputs the same after the round trip", s.Service.Name, len(s.Service.Operations), ins, outs)
 }
 
+// empty finds a field that the filler left alone, although its type has something to fill in.
+func empty(v reflect.Value) string {
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if f.IsExported() && f.Name != "ResultMetadata" && v.FieldByIndex(f.Index).IsZero() && !hollow(f.Type) {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+// hollow tells structures without members.
+func hollow(t reflect.Type) bool {
+	return t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct &&
+		!slices.ContainsFunc(reflect.VisibleFields(t.Elem()), func(f reflect.StructField) bool { return f.IsExported() })
+}
+
 // explained tells warnings about fields that unmapped.golden lists with a reason.
 func (s *Suite) explained(warning string) bool {
 	field, ok := strings.CutSuffix(warning, " has no name on the wire")
@@ -226,11 +247,22 @@ func setStatus(v reflect.Value) {
 	}
 }
 
-// RunErrors sends every modelled error by its code and expects the client to make its Go type of it.
+// gone is a message that needs escaping in every protocol.
+const gone = `gone <&> "é"`
+
+// RunErrors sends every modelled error by its code and expects the client to make its Go type of it, and one error
+// that no model has: EC2 has no others.
 func (s *Suite) RunErrors(t *testing.T) {
 	codec := awsapi.NewCodec(s.Service)
 	w := &wireClient{codec: codec}
 	client := s.client(w)
+	fail := func(op string, with *awsapi.Error) error {
+		w.op, w.fail = op, with
+		in := reflect.New(client.MethodByName(op).Type().In(1).Elem())
+		newFiller(s.Service, s.Fixed).fill(in.Elem(), "")
+		_, err := call(client, op, in)
+		return err
+	}
 	sent := map[int32]bool{}
 	for n, op := range s.Service.Operations {
 		o, _ := codec.Op(op)
@@ -247,43 +279,56 @@ func (s *Suite) RunErrors(t *testing.T) {
 			}
 			sent[i] = true
 			e := s.Service.Wire().Errors[i]
-			w.op, w.fail = op, &awsapi.Error{Code: e.Code, Message: `gone <&> "é"`}
-			in := reflect.New(client.MethodByName(op).Type().In(1).Elem())
-			newFiller(s.Service, s.Fixed).fill(in.Elem(), "")
-			_, err := call(client, op, in)
+			err := fail(op, &awsapi.Error{Code: e.Code, Message: gone})
 			code := e.Code
 			if s.Service.QueryCompatible() && e.QueryCode != "" {
 				code = e.QueryCode // what tools of the old protocol compare
 			}
-			s.expect(t, op, err, e.Type, code, int(e.Status))
+			message := gone
+			if e.Shape >= 0 && !slices.ContainsFunc(s.Service.Wire().Responses[e.Shape].Members, func(m wire.Member) bool { return strings.EqualFold(m.Name, "message") }) {
+				message = "" // the model has no member for it
+			}
+			s.expect(t, op, err, expected{e.Type, code, message, int(e.Status)})
 		}
 	}
+	op := s.Service.Operations[0]
+	err := fail(op, &awsapi.Error{Code: "Nobody.ModelledThis", Message: gone, Status: 418})
+	s.expect(t, op, err, expected{"GenericAPIError", "Nobody.ModelledThis", gone, 418})
 	t.Logf("%s: %d of %d modelled errors belong to an operation and made the round trip", s.Service.Name, len(sent), len(s.Service.Wire().Errors))
 }
 
-func (s *Suite) expect(t *testing.T, op string, err error, goType, code string, status int) {
+// expected is what a client should make of an error; status 0 is not compared.
+type expected struct {
+	goType, code, message string
+	status                int
+}
+
+func (s *Suite) expect(t *testing.T, op string, err error, want expected) {
 	t.Helper()
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		t.Errorf("%s %s: no API error: %v", op, code, err)
+		t.Errorf("%s %s: no API error: %v", op, want.code, err)
 		return
 	}
-	if got := reflect.Indirect(reflect.ValueOf(api)).Type().Name(); got != goType {
-		t.Errorf("%s %s: type %s, want %s", op, code, got, goType)
+	if got := reflect.Indirect(reflect.ValueOf(api)).Type().Name(); got != want.goType {
+		t.Errorf("%s %s: type %s, want %s", op, want.code, got, want.goType)
 	}
-	if api.ErrorCode() != code {
-		t.Errorf("%s: code %s, want %s", op, api.ErrorCode(), code)
+	if api.ErrorCode() != want.code {
+		t.Errorf("%s: code %s, want %s", op, api.ErrorCode(), want.code)
+	}
+	if api.ErrorMessage() != want.message {
+		t.Errorf("%s %s: message %q", op, want.code, api.ErrorMessage())
 	}
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) {
-		t.Errorf("%s %s: no response error", op, code)
+		t.Errorf("%s %s: no response error", op, want.code)
 		return
 	}
 	if response.ServiceRequestID() != "request-1" {
-		t.Errorf("%s %s: request id %q", op, code, response.ServiceRequestID())
+		t.Errorf("%s %s: request id %q", op, want.code, response.ServiceRequestID())
 	}
-	if status != 0 && response.HTTPStatusCode() != status {
-		t.Errorf("%s %s: status %d, want %d", op, code, response.HTTPStatusCode(), status)
+	if want.status != 0 && response.HTTPStatusCode() != want.status {
+		t.Errorf("%s %s: status %d, want %d", op, want.code, response.HTTPStatusCode(), want.status)
 	}
 }
 
@@ -291,6 +336,6 @@ func (s *Suite) expect(t *testing.T, op string, err error, goType, code string, 
 func Selected(t *testing.T, s *meta.Service) {
 	t.Helper()
 	if only := os.Getenv("MINI_AWS_SERVICE"); only != "" && only != s.Name {
-		t.Skip("not selected")
+		t.Skip("MINI_AWS_SERVICE names another service; unset, all are run")
 	}
 }

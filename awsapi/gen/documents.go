@@ -42,7 +42,7 @@ type documents struct {
 	opErrors  map[string][]string // error types by operation
 }
 
-func readDocuments(name string, src *source, timestamps wire.Flags) (*wire.Service, *shapeTable, *shapeTable) {
+func readDocuments(name string, src *source, timestamps wire.Flags) *wire.Service {
 	d := &documents{
 		src: src, service: &wire.Service{Name: name}, plain: timestamps, requests: newShapeTable(), responses: newShapeTable(),
 		writers: map[string]*ast.FuncDecl{}, readers: map[string]*ast.FuncDecl{}, ops: map[string]*wire.Op{}, opErrors: map[string][]string{},
@@ -76,7 +76,7 @@ func readDocuments(name string, src *source, timestamps wire.Flags) (*wire.Servi
 	}
 	d.errors()
 	d.service.Requests, d.service.Responses = d.requests.shapes, d.responses.shapes
-	return d.service, d.requests, d.responses
+	return d.service
 }
 
 func (d *documents) member(r *reading, t *shapeTable, funcs map[string]*ast.FuncDecl) wire.Member {

@@ -16,7 +16,7 @@ const metaDir = "../meta"
 // knows are taken from the committed blobs, so the test does not depend on the machine.
 func TestOutputIsCurrent(t *testing.T) {
 	if testing.Short() {
-		t.Skip("parses the source of all SDK modules")
+		t.Skip("-short: parsing the source of all SDK modules takes seconds; make test-fast does it")
 	}
 	var all []*generated
 	for _, e := range catalog {

@@ -6,7 +6,6 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 
 	"miniaws/awsapi/wire"
@@ -30,8 +29,8 @@ func generate(e entry, data, dir string) (*generated, error) {
 	}
 	g := &generated{entry: e, src: src, targets: e.targets}
 	if src.files["schemas/schemas.go"] != nil {
-		svc, _, target := readSchemas(e.module, src)
-		g.service = svc
+		var target string
+		g.service, target = readSchemas(e.module, src)
 		if e.protocols[0] != restJSON {
 			g.targets = append([]string{target}, e.targets...)
 		}
@@ -41,12 +40,12 @@ func generate(e entry, data, dir string) (*generated, error) {
 		case awsJSON10, awsJSON11, restJSON:
 			plain = wire.Epoch
 		}
-		g.service, _, _ = readDocuments(e.module, src, plain)
+		g.service = readDocuments(e.module, src, plain)
 	}
 	roots(g.service, e)
 	g.unmapped = pair(src, g.service)
-	if g.service.Requests != nil && src.files["schemas/schemas.go"] != nil {
-		g.service.Responses = g.service.Requests
+	if src.files["schemas/schemas.go"] != nil {
+		g.service.Responses = g.service.Requests // pairing may have made the table longer
 	}
 	if data == "" {
 		if blob, err := os.ReadFile(filepath.Join(dir, e.module+".wire")); err == nil {
@@ -181,9 +180,7 @@ func unionTable(all []*generated) *bytes.Buffer {
 func unmappedList(all []*generated) []byte {
 	var b bytes.Buffer
 	for _, g := range all {
-		lines := append([]string(nil), g.unmapped...)
-		sort.Strings(lines)
-		for _, l := range lines {
+		for _, l := range g.unmapped {
 			fmt.Fprintf(&b, "%s: %s: %s\n", g.entry.module, l, reason(g.entry.module, l))
 		}
 	}

@@ -28,7 +28,7 @@ var schemaKinds = map[string]wire.Kind{
 }
 
 // readSchemas also returns the name of the service's schema, which is the X-Amz-Target prefix.
-func readSchemas(name string, src *source) (*wire.Service, *shapeTable, string) {
+func readSchemas(name string, src *source) (*wire.Service, string) {
 	f := src.files["schemas/schemas.go"]
 	s := &schemas{decls: map[string]schema{}, table: newShapeTable()}
 	target := ""
@@ -84,7 +84,7 @@ func readSchemas(name string, src *source) (*wire.Service, *shapeTable, string) 
 	}
 	svc.Requests = s.table.shapes
 	svc.Responses = svc.Requests
-	return svc, s.table, target
+	return svc, target
 }
 
 func number(s string) uint16 {

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,7 +81,7 @@ func load(module string) (*source, error) {
 		}
 		s.files[strings.TrimPrefix(strings.TrimPrefix(full, dir), "/")] = f
 	}
-	for _, name := range s.names() {
+	for _, name := range sortedKeys(s.files) {
 		s.collect(name, s.files[name])
 	}
 	for _, v := range s.unions {
@@ -88,8 +89,6 @@ func load(module string) (*source, error) {
 	}
 	return s, nil
 }
-
-func (s *source) names() []string { return sortedKeys(s.files) }
 
 func (s *source) collect(name string, f *ast.File) {
 	for _, d := range f.Decls {
@@ -206,10 +205,5 @@ func literal(e ast.Expr) string {
 }
 
 func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
+	return slices.Sorted(maps.Keys(m))
 }

@@ -3,8 +3,8 @@
 // X.rules), embedded as strings and unpacked when the service gets its first request, so that a server that is
 // never asked for EC2 never touches EC2's tables.
 //
-// Everything but this file and service.go is generated: go run ./awsapi/gen. HTTP statuses and codes of
-// errors are in the blobs too (wire.Error).
+// The blobs, services.go and unions.go are generated: go run ./awsapi/gen. HTTP statuses and codes of errors are in
+// the blobs too (wire.Error), as far as a model has them; statuses.go and validation.go say what no model says.
 //
 // The package imports the types packages of those services that have unions, because reflection cannot list
 // an interface's implementations. It imports no client.

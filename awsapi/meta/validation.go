@@ -11,8 +11,15 @@ const (
 	Unchecked              // the service checks by hand: S3, Route 53
 )
 
-// Validation says which code and words a service uses for what its model forbids. Taken from AWS's
-// documentation and public reports; a code that turns out otherwise is changed here.
+// Validation says which code and words a service uses for what its model forbids.
+//
+// AWS: the services' pages of common errors have ValidationError and ValidationException, no page has the words or
+// says when a code is used. Coral's words and codes are as clients report them (boto3 issue 2601). EC2 has
+// MissingParameter and InvalidParameterValue on "Error codes for the Amazon EC2 API". SQS's MissingParameter is
+// reported with these words (php-enqueue/sqs issue 2). Known to be otherwise in reports, and not followed yet:
+// RDS answers InvalidParameterValue when a parameter is absent ("must be provided and must not be empty", boto issue
+// 403), SNS "Invalid parameter: X Reason: no value for required parameter" (sul-dlss/dlme issue 432). Without any
+// source: what RDS and ElastiCache say of a bad value, and Organizations' and CloudWatch's words.
 type Validation struct {
 	Style   Style
 	Missing string // code when a required member is absent

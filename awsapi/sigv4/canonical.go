@@ -161,14 +161,9 @@ func recode(s string) string {
 		break
 	}
 	b := make([]byte, 0, len(s)+16)
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if decoded, ok := escapeAt(s, i); ok {
-			c = decoded
-			i += 2
-		} else if c == '+' {
-			c = ' '
-		}
+	for i := 0; i < len(s); {
+		c, width := decodeAt(s, i)
+		i += width
 		if unreserved(c) {
 			b = append(b, c)
 		} else {
@@ -184,17 +179,23 @@ func decode(s string) string {
 		return s
 	}
 	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if decoded, ok := escapeAt(s, i); ok {
-			c = decoded
-			i += 2
-		} else if c == '+' {
-			c = ' '
-		}
+	for i := 0; i < len(s); {
+		c, width := decodeAt(s, i)
+		i += width
 		b = append(b, c)
 	}
 	return string(b)
+}
+
+// decodeAt is the character that s[i:] begins with, and how many bytes stand for it.
+func decodeAt(s string, i int) (c byte, width int) {
+	if c, ok := escapeAt(s, i); ok {
+		return c, 3
+	}
+	if s[i] == '+' {
+		return ' ', 1
+	}
+	return s[i], 1
 }
 
 // escapeAt reads the %XX at s[i:].

@@ -145,13 +145,16 @@ func rowFor(f Family, e *Error) row {
 			return row
 		}
 	}
+	own := queryAnswers
 	if f < families {
-		if row, ok := answers[f][e.Kind]; ok {
-			return row
-		}
+		own = answers[f]
 	}
-	if row, ok := queryAnswers[e.Kind]; ok {
-		return row
+	for _, table := range [...]map[Kind]row{own, queryAnswers} {
+		for _, kind := range [...]Kind{e.Kind, alike[e.Kind]} {
+			if row, ok := table[kind]; ok {
+				return row
+			}
+		}
 	}
 	return queryAnswers[SignatureMismatch]
 }

@@ -38,16 +38,42 @@ const (
 	msgSkew      = "Signature {detail}"
 )
 
+// alike are kinds that only S3 has words of its own for: in the other families they answer like another kind.
+var alike = map[Kind]Kind{
+	MissingPayloadHash:   SignatureMismatch,
+	InvalidPayloadHash:   SignatureMismatch,
+	PayloadMismatch:      SignatureMismatch,
+	MissingDecodedLength: SignatureMismatch,
+	IncompleteBody:       SignatureMismatch,
+	MalformedChunk:       SignatureMismatch,
+	ChunkTooSmall:        SignatureMismatch,
+	ChunkTooLarge:        SignatureMismatch,
+	MalformedTrailer:     SignatureMismatch,
+
+	MultipleAuth:          MalformedComponent,
+	TooLarge:              MalformedComponent,
+	MissingComponents:     MalformedComponent,
+	MalformedExpires:      MalformedComponent,
+	NegativeExpires:       MalformedComponent,
+	ExpiresTooLong:        MalformedComponent,
+	MalformedV2:           MalformedComponent,
+	FormTooLarge:          MalformedComponent,
+	InvalidPolicy:         MalformedComponent,
+	PolicyConditionFailed: MalformedComponent,
+	ExtraFormField:        MalformedComponent,
+	EntityTooSmall:        MalformedComponent,
+	EntityTooLarge:        MalformedComponent,
+
+	PolicyExpired: Expired,
+}
+
 // AWS: "Common Errors" of the IAM, RDS and Auto Scaling API references (codes and statuses);
 // "Troubleshoot signed requests for AWS APIs" in the IAM user guide (wording of scope and date errors);
 // the wording of the rest as clients report it in their issue trackers.
 var queryAnswers = map[Kind]row{
 	MissingAuth:          {"MissingAuthenticationToken", 403, msgMissing},
-	MultipleAuth:         {"IncompleteSignature", 400, "{detail}"},
 	UnsupportedScheme:    {"IncompleteSignature", 400, msgAlgorithm},
 	UnsupportedAlgorithm: {"IncompleteSignature", 400, msgAlgorithm},
-	TooLarge:             {"IncompleteSignature", 400, "{detail}"},
-	MissingComponents:    {"IncompleteSignature", 400, "{detail}"},
 	MalformedComponent:   {"IncompleteSignature", 400, "{detail}"},
 	MalformedCredential:  {"IncompleteSignature", 400, msgElements},
 	MalformedScopeDate:   {"SignatureDoesNotMatch", 403, msgScopeDate},
@@ -57,37 +83,15 @@ var queryAnswers = map[Kind]row{
 	WrongTerminator:      {"SignatureDoesNotMatch", 403, msgTerm},
 	MissingDate:          {"IncompleteSignature", 400, msgNoDate},
 	MalformedDate:        {"IncompleteSignature", 400, msgBadDate},
-	MalformedExpires:     {"IncompleteSignature", 400, "{detail}"},
-	NegativeExpires:      {"IncompleteSignature", 400, "{detail}"},
-	ExpiresTooLong:       {"IncompleteSignature", 400, "{detail}"},
-	MalformedV2:          {"IncompleteSignature", 400, "{detail}"},
-	MissingPayloadHash:   {"SignatureDoesNotMatch", 403, msgMismatch},
-	InvalidPayloadHash:   {"SignatureDoesNotMatch", 403, msgMismatch},
 	UnknownAccessKey:     {"InvalidClientTokenId", 403, msgToken},
 	InvalidToken:         {"InvalidClientTokenId", 403, msgToken},
 	ExpiredToken:         {"ExpiredToken", 403, msgExpired},
-	// AWS: clock skew of a header signature is SignatureDoesNotMatch in IAM and STS, not RequestExpired.
+	// AWS: clock skew of a header signature is SignatureDoesNotMatch in STS, not RequestExpired (aws-cli issue 6676).
 	Skewed:            {"SignatureDoesNotMatch", 403, msgSkew},
 	NotYetValid:       {"SignatureDoesNotMatch", 403, msgSkew},
 	Expired:           {"RequestExpired", 400, "Request has expired."},
 	UnsignedHeaders:   {"SignatureDoesNotMatch", 403, msgHost},
 	SignatureMismatch: {"SignatureDoesNotMatch", 403, msgMismatch},
-
-	PayloadMismatch:      {"SignatureDoesNotMatch", 403, msgMismatch},
-	MissingDecodedLength: {"SignatureDoesNotMatch", 403, msgMismatch},
-	IncompleteBody:       {"SignatureDoesNotMatch", 403, msgMismatch},
-	MalformedChunk:       {"SignatureDoesNotMatch", 403, msgMismatch},
-	ChunkTooSmall:        {"SignatureDoesNotMatch", 403, msgMismatch},
-	ChunkTooLarge:        {"SignatureDoesNotMatch", 403, msgMismatch},
-	MalformedTrailer:     {"SignatureDoesNotMatch", 403, msgMismatch},
-
-	FormTooLarge:          {"IncompleteSignature", 400, "{detail}"},
-	InvalidPolicy:         {"IncompleteSignature", 400, "{detail}"},
-	PolicyExpired:         {"RequestExpired", 400, "Request has expired."},
-	PolicyConditionFailed: {"IncompleteSignature", 400, "{detail}"},
-	ExtraFormField:        {"IncompleteSignature", 400, "{detail}"},
-	EntityTooSmall:        {"IncompleteSignature", 400, "{detail}"},
-	EntityTooLarge:        {"IncompleteSignature", 400, "{detail}"},
 }
 
 // AWS: "Error codes for the Amazon EC2 API"; AuthFailure comes with status 401. What is not here is
@@ -103,54 +107,34 @@ var ec2Answers = map[Kind]row{
 	WrongTerminator:    {"AuthFailure", 401, msgTerm},
 	Skewed:             {"RequestExpired", 400, "Request has expired."},
 	NotYetValid:        {"RequestExpired", 400, "Request has expired."},
-	MissingPayloadHash: {"AuthFailure", 401, msgAuthFailure},
-	InvalidPayloadHash: {"AuthFailure", 401, msgAuthFailure},
 	UnsignedHeaders:    {"AuthFailure", 401, msgAuthFailure},
 	SignatureMismatch:  {"AuthFailure", 401, msgAuthFailure},
-
-	PayloadMismatch:      {"AuthFailure", 401, msgAuthFailure},
-	MissingDecodedLength: {"AuthFailure", 401, msgAuthFailure},
-	IncompleteBody:       {"AuthFailure", 401, msgAuthFailure},
-	MalformedChunk:       {"AuthFailure", 401, msgAuthFailure},
-	ChunkTooSmall:        {"AuthFailure", 401, msgAuthFailure},
-	ChunkTooLarge:        {"AuthFailure", 401, msgAuthFailure},
-	MalformedTrailer:     {"AuthFailure", 401, msgAuthFailure},
 }
 
 const msgAuthFailure = "AWS was not able to validate the provided access credentials"
 
 // AWS: "Common Errors" of JSON services (SSM, KMS, DynamoDB), whose protocol answers 400 for every
 // error of the caller.
-var jsonAnswers = jsonRows(400, 400)
+var jsonAnswers = jsonRows(400)
 
 // AWS: REST-JSON services (EBS direct APIs, Lambda) use the same codes with 403 for a refused caller.
-var restJSONAnswers = jsonRows(403, 400)
+var restJSONAnswers = jsonRows(403)
 
-// jsonRows lists the codes of JSON services; refused is the status of a caller that is not let in,
-// malformed that of a signature that cannot be read.
-func jsonRows(refused, malformed int) map[Kind]row {
+// jsonRows lists the codes of JSON services; refused is the status of a caller that is not let in.
+func jsonRows(refused int) map[Kind]row {
 	return map[Kind]row{
 		MissingAuth:          {"MissingAuthenticationTokenException", refused, msgMissing},
-		MultipleAuth:         {"IncompleteSignatureException", malformed, "{detail}"},
-		UnsupportedScheme:    {"IncompleteSignatureException", malformed, msgAlgorithm},
-		UnsupportedAlgorithm: {"IncompleteSignatureException", malformed, msgAlgorithm},
-		TooLarge:             {"IncompleteSignatureException", malformed, "{detail}"},
-		MissingComponents:    {"IncompleteSignatureException", malformed, "{detail}"},
-		MalformedComponent:   {"IncompleteSignatureException", malformed, "{detail}"},
-		MalformedCredential:  {"IncompleteSignatureException", malformed, msgElements},
+		UnsupportedScheme:    {"IncompleteSignatureException", 400, msgAlgorithm},
+		UnsupportedAlgorithm: {"IncompleteSignatureException", 400, msgAlgorithm},
+		MalformedComponent:   {"IncompleteSignatureException", 400, "{detail}"},
+		MalformedCredential:  {"IncompleteSignatureException", 400, msgElements},
 		MalformedScopeDate:   {"InvalidSignatureException", refused, msgScopeDate},
 		WrongScopeDate:       {"InvalidSignatureException", refused, msgScopeDate},
 		WrongRegion:          {"InvalidSignatureException", refused, msgRegion},
 		WrongService:         {"InvalidSignatureException", refused, msgService},
 		WrongTerminator:      {"InvalidSignatureException", refused, msgTerm},
-		MissingDate:          {"IncompleteSignatureException", malformed, msgNoDate},
-		MalformedDate:        {"IncompleteSignatureException", malformed, msgBadDate},
-		MalformedExpires:     {"IncompleteSignatureException", malformed, "{detail}"},
-		NegativeExpires:      {"IncompleteSignatureException", malformed, "{detail}"},
-		ExpiresTooLong:       {"IncompleteSignatureException", malformed, "{detail}"},
-		MalformedV2:          {"IncompleteSignatureException", malformed, "{detail}"},
-		MissingPayloadHash:   {"InvalidSignatureException", refused, msgMismatch},
-		InvalidPayloadHash:   {"InvalidSignatureException", refused, msgMismatch},
+		MissingDate:          {"IncompleteSignatureException", 400, msgNoDate},
+		MalformedDate:        {"IncompleteSignatureException", 400, msgBadDate},
 		UnknownAccessKey:     {"UnrecognizedClientException", refused, msgToken},
 		InvalidToken:         {"UnrecognizedClientException", refused, msgToken},
 		ExpiredToken:         {"ExpiredTokenException", refused, msgExpired},
@@ -159,22 +143,6 @@ func jsonRows(refused, malformed int) map[Kind]row {
 		Expired:              {"InvalidSignatureException", refused, msgSkew},
 		UnsignedHeaders:      {"InvalidSignatureException", refused, msgHost},
 		SignatureMismatch:    {"InvalidSignatureException", refused, msgMismatch},
-
-		PayloadMismatch:      {"InvalidSignatureException", refused, msgMismatch},
-		MissingDecodedLength: {"InvalidSignatureException", refused, msgMismatch},
-		IncompleteBody:       {"InvalidSignatureException", refused, msgMismatch},
-		MalformedChunk:       {"InvalidSignatureException", refused, msgMismatch},
-		ChunkTooSmall:        {"InvalidSignatureException", refused, msgMismatch},
-		ChunkTooLarge:        {"InvalidSignatureException", refused, msgMismatch},
-		MalformedTrailer:     {"InvalidSignatureException", refused, msgMismatch},
-
-		FormTooLarge:          {"IncompleteSignatureException", malformed, "{detail}"},
-		InvalidPolicy:         {"IncompleteSignatureException", malformed, "{detail}"},
-		PolicyExpired:         {"InvalidSignatureException", refused, msgMismatch},
-		PolicyConditionFailed: {"IncompleteSignatureException", malformed, "{detail}"},
-		ExtraFormField:        {"IncompleteSignatureException", malformed, "{detail}"},
-		EntityTooSmall:        {"IncompleteSignatureException", malformed, "{detail}"},
-		EntityTooLarge:        {"IncompleteSignatureException", malformed, "{detail}"},
 	}
 }
 

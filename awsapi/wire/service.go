@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"slices"
+	"strings"
+)
+
 // Kind says what a Shape describes. Scalars have no shape: their Go type says enough.
 type Kind uint8
 
@@ -104,17 +109,9 @@ func (s *Service) OpenErrors() bool {
 
 // Op finds an operation by its name.
 func (s *Service) Op(name string) (*Op, bool) {
-	lo, hi := 0, len(s.Ops)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if s.Ops[mid].Name < name {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	i, ok := slices.BinarySearchFunc(s.Ops, name, func(o Op, name string) int { return strings.Compare(o.Name, name) })
+	if !ok {
+		return nil, false
 	}
-	if lo < len(s.Ops) && s.Ops[lo].Name == name {
-		return &s.Ops[lo], true
-	}
-	return nil, false
+	return &s.Ops[i], true
 }

@@ -19,9 +19,6 @@ var suite = &conformance.Suite{
 }
 
 func TestOperations(t *testing.T) {
-	if testing.Short() {
-		t.Skip("811 operations")
-	}
 	conformance.Selected(t, suite.Service)
 	suite.Run(t)
 }
