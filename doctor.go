@@ -119,7 +119,7 @@ func servesAt(ctx context.Context, address string) bool {
 	if err != nil {
 		return false
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // read to its end or of no use
 	var report healthReport
 	return response.StatusCode == http.StatusOK && json.NewDecoder(response.Body).Decode(&report) == nil && report.Status != ""
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -39,16 +41,18 @@ type source struct {
 	opShapes map[string]string // XInput or XOutput -> schema variable, for services on schemas
 }
 
+// moduleDir answers the folder of the pinned version in the module cache. It is fetched if it is not there: a build
+// fetches only the modules that something imports.
 func moduleDir(module string) (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2/service/"+module).Output()
-	if err != nil {
-		return "", fmt.Errorf("find module %s: %w", module, err)
+	out, err := exec.Command("go", "mod", "download", "-json", "github.com/aws/aws-sdk-go-v2/service/"+module).Output()
+	var found struct{ Dir, Error string }
+	if jsonErr := json.Unmarshal(out, &found); jsonErr != nil {
+		return "", fmt.Errorf("find module %s: %w", module, errors.Join(err, jsonErr))
 	}
-	dir := strings.TrimSpace(string(out))
-	if dir == "" {
-		return "", fmt.Errorf("module %s is not in the module cache: go mod download", module)
+	if found.Error != "" || found.Dir == "" {
+		return "", fmt.Errorf("find module %s: %s", module, found.Error)
 	}
-	return dir, nil
+	return found.Dir, nil
 }
 
 func load(module string) (*source, error) {
