@@ -315,3 +315,24 @@ func TestForwarding(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestKeysOutsideTheHomeAdmitNobody: init reads as root, so a link must not lead it to what the user could not read.
+func TestKeysOutsideTheHomeAdmitNobody(t *testing.T) {
+	address, root := testServer(t, testKeyLine(t, "own"))
+	outside := t.TempDir()
+	if err := os.WriteFile(outside+"/authorized_keys", []byte(testKeyLine(t, "own")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"authorized_keys": outside + "/authorized_keys", "": outside} {
+		link := root.path("home/admin/.ssh/" + name)
+		if err := errors.Join(os.RemoveAll(link), os.Symlink(target, link)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dial(t, address, "admin", "own"); err == nil {
+			t.Errorf("a link from %s to %s was followed", link, target)
+		}
+		if err := errors.Join(os.RemoveAll(root.path("home/admin/.ssh")), os.Mkdir(root.path("home/admin/.ssh"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
