@@ -10,7 +10,9 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pkg/sftp"
 	"go.uber.org/goleak"
@@ -333,6 +335,105 @@ func TestKeysOutsideTheHomeAdmitNobody(t *testing.T) {
 		}
 		if err := errors.Join(os.RemoveAll(root.path("home/admin/.ssh")), os.Mkdir(root.path("home/admin/.ssh"), 0o700)); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestClosedSessionsHangUp: the programs of channels that the client has closed end, while the connection goes on.
+func TestClosedSessionsHangUp(t *testing.T) {
+	address, _ := testServer(t)
+	client, err := dial(t, address, "admin", "configured")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, terminal := range map[string]bool{"with a terminal": true, "with pipes": false} {
+		session, err := client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if terminal {
+			if err := session.RequestPty("xterm", 24, 80, ssh.TerminalModes{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := session.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Start("echo $$; while :; do echo more; sleep 0.01; done"); err != nil {
+			t.Fatal(err)
+		}
+		var pid int
+		if _, err := fmt.Fscan(out, &pid); err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Errorf("%s: the program goes on", name)
+				_ = syscall.Kill(-pid, syscall.SIGKILL)
+				break
+			}
+		}
+	}
+}
+
+func TestForcedCommandGetsNoSignals(t *testing.T) {
+	address, _ := testServer(t, `command="echo ready; read line; echo $line" `+testKeyLine(t, "limited"))
+	session := newSession(t, address, "limited")
+	in, err := session.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Signal(ssh.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "alive\n"); err != nil {
+		t.Error(err)
+	}
+	if said, err := io.ReadAll(out); err != nil || string(said) != "alive\n" {
+		t.Errorf("%q: %v", said, err)
+	}
+	if err := session.Wait(); err != nil {
+		t.Errorf("ended: %v", err)
+	}
+}
+
+// TestClosedForwardingHangsUp: a target that says nothing does not keep a forwarding that the client has closed.
+func TestClosedForwardingHangsUp(t *testing.T) {
+	address, _ := testServer(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	client, err := dial(t, address, "admin", "configured")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for done := 0; done <= maxForwards; {
+		connection, err := client.Dial("tcp", listener.Addr().String())
+		switch {
+		case err == nil:
+			done++
+			if err := connection.Close(); err != nil {
+				t.Fatal(err)
+			}
+		case time.Now().After(deadline):
+			t.Fatalf("after %d closed forwardings: %v", done, err)
 		}
 	}
 }

@@ -45,7 +45,12 @@ type session struct {
 	size terminalSize
 	// master is the instance's end of the terminal, nil without one.
 	master *os.File
-	child  *process
+	// begun: the one program of the channel was asked for. child is nil if it could not be started.
+	begun bool
+	child *process
+	// signals: the client chose the program and may send it signals. They are sent as root, so a program that a forced
+	// command runs, perhaps with more rights than its user has, gets none.
+	signals bool
 }
 
 func (s *sshServer) session(ctx context.Context, offered ssh.NewChannel, connection net.Conn, who login) {
@@ -57,6 +62,9 @@ func (s *sshServer) session(ctx context.Context, offered ssh.NewChannel, connect
 	var finished sync.WaitGroup
 	defer finished.Wait()
 	defer func() { _ = channel.Close() }()
+	// A client that closes the channel hangs up on this program alone; the connection may go on with others.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for {
 		select {
 		case <-ctx.Done():
@@ -87,7 +95,7 @@ func (s *session) serve(ctx context.Context, request *ssh.Request, finished *syn
 		}
 	case "signal":
 		var wanted struct{ Name string }
-		if ssh.Unmarshal(request.Payload, &wanted) == nil && s.child != nil {
+		if ssh.Unmarshal(request.Payload, &wanted) == nil && s.child != nil && s.signals {
 			if number, known := signalNumbers[wanted.Name]; known {
 				ok = s.server.processes.signal(s.child, number) == nil
 			}
@@ -109,7 +117,7 @@ func (s *session) wantTerminal(payload []byte) bool {
 		Columns, Rows, Width, Height uint32
 		Modes                        string
 	}
-	if ssh.Unmarshal(payload, &wanted) != nil || s.who.key.noPTY || s.child != nil || strings.ContainsAny(wanted.Term, "\x00/") || len(wanted.Term) > 64 {
+	if ssh.Unmarshal(payload, &wanted) != nil || s.who.key.noPTY || s.begun || strings.ContainsAny(wanted.Term, "\x00/") || len(wanted.Term) > 64 {
 		return false
 	}
 	s.term = wanted.Term
@@ -135,7 +143,7 @@ func (s *session) setVariable(payload []byte) bool {
 
 // start runs what the request asks for; the function that it answers serves it until it ends.
 func (s *session) start(ctx context.Context, request *ssh.Request) (func(), bool) {
-	if s.child != nil {
+	if s.begun {
 		return nil, false
 	}
 	var wanted struct{ Text string }
@@ -145,6 +153,8 @@ func (s *session) start(ctx context.Context, request *ssh.Request) (func(), bool
 	if request.Type == "subsystem" && wanted.Text != "sftp" || strings.Contains(wanted.Text, "\x00") {
 		return nil, false
 	}
+	s.begun = true
+	s.signals = request.Type != "subsystem" && s.who.key.command == ""
 	what := s.launch(request.Type, wanted.Text)
 	var err error
 	var run func()
@@ -339,7 +349,7 @@ func (s *session) startWithPipes(ctx context.Context, what launch) (func(), erro
 	}, nil
 }
 
-// ended waits for the program; false if the connection ended first.
+// ended waits for the program; false if the client hung up first.
 func (s *session) ended(ctx context.Context) bool {
 	select {
 	case <-s.child.done:
