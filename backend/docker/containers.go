@@ -111,10 +111,15 @@ func (e *Engine) Start(ctx context.Context, id string) (backend.Observed, error)
 		return backend.Observed{}, err
 	}
 	if err := e.client.ContainerStart(ctx, e.name(id), container.StartOptions{}); err != nil {
-		failure := e.failure("start", id, err)
-		// The engine answers 400 or 500 for a command that is not in the image, and keeps the reason on record.
-		if observed, inspectErr := e.Inspect(ctx, id); inspectErr == nil && observed.Reason != "" {
+		// The engine answers 400 or 500 for a command that it cannot execute, with a shell's exit status for that. Other
+		// starts that failed, whatever the engine calls them, may succeed later: an address that is taken is a 403.
+		observed, inspectErr := e.Inspect(ctx, id)
+		if inspectErr == nil && observed.Reason != "" && (observed.ExitCode == 126 || observed.ExitCode == 127) {
 			return observed, &backend.Error{Kind: backend.KindPermanent, Op: "start", Object: id, Err: errors.New(observed.Reason)}
+		}
+		failure := &backend.Error{Kind: kindOf(err), Op: "start", Object: id, Err: err}
+		if failure.Kind == backend.KindPermanent || failure.Kind == backend.KindInUse {
+			failure.Kind = backend.KindUnavailable
 		}
 		return backend.Observed{}, failure
 	}

@@ -58,6 +58,7 @@ func Run(t *testing.T, setup Setup) {
 		{"stats", true, stats},
 		{"limits", true, limits},
 		{"command that cannot run", true, badCommand},
+		{"start that may work later", true, laterStart},
 		{"committed image boots", true, committedImage},
 		{"no network of its own making", true, noNetwork},
 		{"removed by hand", true, removedByHand},
