@@ -40,15 +40,14 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 	if backend.KindOf(err) != backend.KindNotFound {
 		return observed, err
 	}
-	// The engine itself would take a missing network until the start, and make a missing volume.
-	if spec.Network != "" {
-		if _, err := e.inspectNetwork(ctx, spec.Network); err != nil {
-			return backend.Observed{}, err
-		}
+	networkMode, networking, err := e.networkOf(ctx, spec)
+	if err != nil {
+		return backend.Observed{}, err
 	}
+	// The engine itself would make a missing volume.
 	for _, id := range spec.Files {
-		if _, err := e.client.VolumeInspect(ctx, e.name(id)); err != nil {
-			return backend.Observed{}, e.failure("ensure", id, err)
+		if err := e.inspectFiles(ctx, "ensure", id); err != nil {
+			return backend.Observed{}, err
 		}
 	}
 	config := &container.Config{
@@ -60,7 +59,6 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		Labels:      e.labels(spec.ID, spec.Account, spec.Region),
 	}
-	networkMode, networking := e.networkOf(spec)
 	host := &container.HostConfig{
 		NetworkMode:   networkMode,
 		Mounts:        e.mountsOf(spec),

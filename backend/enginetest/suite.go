@@ -51,6 +51,7 @@ func Run(t *testing.T, setup Setup) {
 		{"networks", false, networks},
 		{"addresses", false, addresses},
 		{"files", false, files},
+		{"concurrent networks and files", false, concurrentSurroundings},
 		{"process ends by itself", true, endsByItself},
 		{"stop is polite first", true, politeStop},
 		{"layer survives stop and start", true, layerSurvives},
@@ -65,6 +66,7 @@ func Run(t *testing.T, setup Setup) {
 		{"address answers", true, reachable},
 		{"files cannot be changed", true, filesCannotBeChanged},
 		{"files are mended", true, filesAreMended},
+		{"files spare a container", true, filesSpareContainers},
 	}
 	for _, c := range cases {
 		if c.real && !setup.Real {
