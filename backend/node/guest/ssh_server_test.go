@@ -437,3 +437,79 @@ func TestClosedForwardingHangsUp(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowClientGetsEverything: what a program printed last waits in the kernel for a client that is slow to take it.
+func TestSlowClientGetsEverything(t *testing.T) {
+	address, _ := testServer(t)
+	session := newSession(t, address, "configured")
+	if err := session.RequestPty("xterm", 24, 80, ssh.TerminalModes{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// More than the client's window and one read of the server, by less than the kernel takes.
+	const size = 64<<15 + 8<<10
+	if err := session.Start(fmt.Sprintf("echo $$; head -c %d /dev/zero | tr '\\0' x", size)); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 16)
+	if _, err := io.ReadFull(out, first); err != nil {
+		t.Fatal(err)
+	}
+	pid, rest, ok := strings.Cut(string(first), "\r\n")
+	var shell int
+	if _, err := fmt.Sscan(pid, &shell); err != nil || !ok {
+		t.Fatalf("%q: %v", first, err)
+	}
+	ended := time.Time{}
+	for deadline := time.Now().Add(20 * time.Second); ended.IsZero() || time.Since(ended) < 3*drainTime; time.Sleep(5 * time.Millisecond) {
+		if ended.IsZero() && syscall.Kill(shell, 0) != nil {
+			ended = time.Now()
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the program does not end")
+		}
+	}
+	if said, err := io.ReadAll(out); err != nil || len(said)+len(rest) != size {
+		t.Errorf("%d bytes of %d: %v", len(said)+len(rest), size, err)
+	}
+}
+
+// TestBackgroundHoldsNoTerminal: a session with a terminal ends with its shell, whoever else has the terminal.
+func TestBackgroundHoldsNoTerminal(t *testing.T) {
+	address, _ := testServer(t)
+	for _, background := range []string{"sleep 30", "yes"} {
+		session := newSession(t, address, "configured")
+		if err := session.RequestPty("xterm", 24, 80, ssh.TerminalModes{}); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- session.Run("trap '' HUP; " + background + " & exit 5") }()
+		select {
+		case err := <-ended:
+			var exit *ssh.ExitError
+			if !errors.As(err, &exit) || exit.ExitStatus() != 5 {
+				t.Errorf("%s: exit: %v", background, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s holds the session", background)
+		}
+	}
+}
+
+func TestSFTPNeedsALogin(t *testing.T) {
+	address, root := testServer(t)
+	passwd := fmt.Sprintf("admin:x:%d:%d::/home/admin:/usr/sbin/nologin\n", os.Getuid(), os.Getgid())
+	if err := os.WriteFile(root.path("etc/passwd"), []byte(passwd), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := dial(t, address, "admin", "configured")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files, err := sftp.NewClient(client); err == nil {
+		t.Error("sftp for an account without logins", files.Close())
+	}
+}
