@@ -40,15 +40,14 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 	if backend.KindOf(err) != backend.KindNotFound {
 		return observed, err
 	}
-	// The engine itself would take a missing network until the start, and make a missing volume.
-	if spec.Network != "" {
-		if _, err := e.inspectNetwork(ctx, spec.Network); err != nil {
-			return backend.Observed{}, err
-		}
+	networkMode, networking, err := e.networkOf(ctx, spec)
+	if err != nil {
+		return backend.Observed{}, err
 	}
+	// The engine itself would make a missing volume.
 	for _, id := range spec.Files {
-		if _, err := e.client.VolumeInspect(ctx, e.name(id)); err != nil {
-			return backend.Observed{}, e.failure("ensure", id, err)
+		if err := e.inspectFiles(ctx, "ensure", id); err != nil {
+			return backend.Observed{}, err
 		}
 	}
 	config := &container.Config{
@@ -60,7 +59,6 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		Labels:      e.labels(spec.ID, spec.Account, spec.Region),
 	}
-	networkMode, networking := e.networkOf(spec)
 	host := &container.HostConfig{
 		NetworkMode:   networkMode,
 		Mounts:        e.mountsOf(spec),
@@ -111,10 +109,15 @@ func (e *Engine) Start(ctx context.Context, id string) (backend.Observed, error)
 		return backend.Observed{}, err
 	}
 	if err := e.client.ContainerStart(ctx, e.name(id), container.StartOptions{}); err != nil {
-		failure := e.failure("start", id, err)
-		// The engine answers 400 or 500 for a command that is not in the image, and keeps the reason on record.
-		if observed, inspectErr := e.Inspect(ctx, id); inspectErr == nil && observed.Reason != "" {
+		// The engine answers 400 or 500 for a command that it cannot execute, with a shell's exit status for that. Other
+		// starts that failed, whatever the engine calls them, may succeed later: an address that is taken is a 403.
+		observed, inspectErr := e.Inspect(ctx, id)
+		if inspectErr == nil && observed.Reason != "" && (observed.ExitCode == 126 || observed.ExitCode == 127) {
 			return observed, &backend.Error{Kind: backend.KindPermanent, Op: "start", Object: id, Err: errors.New(observed.Reason)}
+		}
+		failure := &backend.Error{Kind: kindOf(err), Op: "start", Object: id, Err: err}
+		if failure.Kind == backend.KindPermanent || failure.Kind == backend.KindInUse {
+			failure.Kind = backend.KindUnavailable
 		}
 		return backend.Observed{}, failure
 	}

@@ -21,6 +21,8 @@ const minAPI = "1.41"
 type Engine struct {
 	client *client.Client
 	owner  string
+	// making holds a token while a network or files are made, in which the engine lets callers get in each other's way.
+	making chan struct{}
 }
 
 var _ backend.Engine = (*Engine)(nil)
@@ -36,7 +38,7 @@ func Open(ctx context.Context, owner string) (*Engine, error) {
 	if err != nil {
 		return nil, &backend.Error{Kind: backend.KindPermanent, Op: "open", Object: "docker", Err: err}
 	}
-	e := &Engine{client: api, owner: owner}
+	e := &Engine{client: api, owner: owner, making: make(chan struct{}, 1)}
 	ping, err := api.Ping(ctx)
 	if err != nil {
 		return nil, errors.Join(e.failure("open", "docker", err), api.Close())
@@ -80,6 +82,16 @@ func (e *Engine) Info(ctx context.Context) (backend.Info, error) {
 
 // Close closes the idle connections to the engine.
 func (e *Engine) Close() error { return e.client.Close() }
+
+// makeAlone waits until no other caller makes a network or files; the caller calls done.
+func (e *Engine) makeAlone(ctx context.Context, op, object string) (done func(), err error) {
+	select {
+	case e.making <- struct{}{}:
+		return func() { <-e.making }, nil
+	case <-ctx.Done():
+		return nil, e.failure(op, object, ctx.Err())
+	}
+}
 
 // failure turns the client's error into the contract's.
 func (e *Engine) failure(op, object string, err error) error {

@@ -36,6 +36,15 @@ func (e *Engine) EnsureFiles(ctx context.Context, id string, files fs.FS) (err e
 	if err != nil {
 		return &backend.Error{Kind: backend.KindPermanent, Op: "ensure files", Object: id, Err: err}
 	}
+	done, err := e.makeAlone(ctx, "ensure files", id)
+	if err != nil {
+		return err
+	}
+	defer done()
+	// The engine would fill a volume of that name that is somebody else's.
+	if err := e.inspectFiles(ctx, "ensure files", id); err != nil && backend.KindOf(err) != backend.KindNotFound {
+		return err
+	}
 	ref := "mini-aws/files-" + e.owner[:12] + ":" + id
 	if err := e.importFiles(ctx, id, ref, files); err != nil {
 		return err
@@ -114,18 +123,13 @@ func archiveFiles(out io.Writer, files fs.FS) error {
 
 // copyFiles mounts the volume over the image's folder, which fills a new one, and answers what it holds then.
 func (e *Engine) copyFiles(ctx context.Context, id, ref string) (have map[string]string, err error) {
-	name := e.name("copy-" + id)
-	discard := func() error {
-		err := e.client.ContainerRemove(context.WithoutCancel(ctx), name, container.RemoveOptions{Force: true})
-		if err == nil || cerrdefs.IsNotFound(err) {
-			return nil
-		}
-		return e.failure("ensure files", id, err)
-	}
+	copier := "copy." + id // no resource id has a dot
+	name := e.name(copier)
+	discard := func() error { return e.Remove(context.WithoutCancel(ctx), copier) }
 	if err := discard(); err != nil { // left by a crash
 		return nil, err
 	}
-	config := &container.Config{Image: ref, Labels: e.labels("copy-"+id, "", "")}
+	config := &container.Config{Image: ref, Labels: e.labels(copier, "", "")}
 	host := &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{{
 		Type: mount.TypeVolume, Source: e.name(id), Target: filesFolder,
 		VolumeOptions: &mount.VolumeOptions{Labels: e.labels(id, "", "")},
@@ -199,16 +203,29 @@ func digestOf(mode fs.FileMode, content io.Reader) (string, error) {
 	return fmt.Sprintf("%v %x", mode, sum.Sum(nil)), nil
 }
 
+// inspectFiles fails unless the volume is there: with KindNotFound, or with KindInUse where it is somebody else's.
+func (e *Engine) inspectFiles(ctx context.Context, op, id string) error {
+	found, err := e.client.VolumeInspect(ctx, e.name(id))
+	if err != nil {
+		return e.failure(op, id, err)
+	}
+	if found.Labels[backend.LabelOwner] != e.owner {
+		return &backend.Error{Kind: backend.KindInUse, Op: op, Object: id, Err: fmt.Errorf("volume %s is not of this installation", found.Name)}
+	}
+	return nil
+}
+
 // RemoveFiles removes the volume.
 func (e *Engine) RemoveFiles(ctx context.Context, id string) error {
-	found, err := e.client.VolumeInspect(ctx, e.name(id))
-	if cerrdefs.IsNotFound(err) || err == nil && found.Labels[backend.LabelOwner] != e.owner {
+	err := e.inspectFiles(ctx, "remove files", id)
+	switch backend.KindOf(err) {
+	case backend.KindNotFound, backend.KindInUse:
 		return nil
 	}
-	if err == nil {
-		err = e.client.VolumeRemove(ctx, e.name(id), false)
+	if err != nil {
+		return err
 	}
-	if err != nil && !cerrdefs.IsNotFound(err) {
+	if err := e.client.VolumeRemove(ctx, e.name(id), false); err != nil && !cerrdefs.IsNotFound(err) {
 		return e.failure("remove files", id, err)
 	}
 	return nil

@@ -19,6 +19,11 @@ import (
 
 // EnsureNetwork makes a bridge network with a range of its own.
 func (e *Engine) EnsureNetwork(ctx context.Context, spec backend.NetworkSpec) (backend.Network, error) {
+	done, err := e.makeAlone(ctx, "ensure network", spec.ID)
+	if err != nil {
+		return backend.Network{}, err
+	}
+	defer done()
 	found, err := e.inspectNetwork(ctx, spec.ID)
 	if backend.KindOf(err) != backend.KindNotFound {
 		return found, err
@@ -34,8 +39,7 @@ func (e *Engine) EnsureNetwork(ctx context.Context, spec backend.NetworkSpec) (b
 			Labels: e.labels(spec.ID, spec.Account, spec.Region),
 		})
 		switch {
-		case err == nil || cerrdefs.IsConflict(err):
-			// A conflict is the name: another Ensure of the same id came first.
+		case err == nil:
 			return e.inspectNetwork(ctx, spec.ID)
 		case !cerrdefs.IsPermissionDenied(err) && !cerrdefs.IsInvalidArgument(err):
 			return backend.Network{}, e.failure("ensure network", spec.ID, err)
@@ -65,14 +69,24 @@ func onThisHost(candidate netip.Prefix) bool {
 }
 
 func (e *Engine) inspectNetwork(ctx context.Context, id string) (backend.Network, error) {
-	found, err := e.client.NetworkInspect(ctx, e.name(id), network.InspectOptions{})
+	found, err := e.namesakes(ctx, id)
 	if err != nil {
 		return backend.Network{}, e.failure("inspect network", id, err)
 	}
-	if found.Labels[backend.LabelOwner] != e.owner {
+	if len(found) == 0 {
 		return backend.Network{}, &backend.Error{Kind: backend.KindNotFound, Op: "inspect network", Object: id}
 	}
-	return networkFrom(found)
+	return networkFrom(found[0])
+}
+
+// namesakes answers the installation's networks of this id, the oldest first. There is one, unless a creation that
+// somebody gave up waiting for came to its end beside the next: engines do not keep the names of networks apart.
+func (e *Engine) namesakes(ctx context.Context, id string) ([]network.Inspect, error) {
+	found, err := e.client.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(e.ours(), filters.Arg("label", backend.LabelID+"="+id))})
+	slices.SortFunc(found, func(a, b network.Inspect) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return found, err
 }
 
 func networkFrom(found network.Inspect) (backend.Network, error) {
@@ -96,24 +110,24 @@ func networkFrom(found network.Inspect) (backend.Network, error) {
 	return answer, nil
 }
 
-// RemoveNetwork removes the network.
+// RemoveNetwork removes the network, with all of its namesakes.
 func (e *Engine) RemoveNetwork(ctx context.Context, id string) error {
-	if _, err := e.inspectNetwork(ctx, id); err != nil {
-		if backend.KindOf(err) == backend.KindNotFound {
-			return nil
-		}
-		return err
-	}
-	err := e.client.NetworkRemove(ctx, e.name(id))
-	switch {
-	case err == nil || cerrdefs.IsNotFound(err):
-		return nil
-	case cerrdefs.IsPermissionDenied(err):
-		// "has active endpoints" is a 403.
-		return &backend.Error{Kind: backend.KindInUse, Op: "remove network", Object: id, Err: err}
-	default:
+	found, err := e.namesakes(ctx, id)
+	if err != nil {
 		return e.failure("remove network", id, err)
 	}
+	for _, item := range found {
+		err := e.client.NetworkRemove(ctx, item.ID)
+		switch {
+		case err == nil || cerrdefs.IsNotFound(err):
+		case cerrdefs.IsPermissionDenied(err):
+			// "has active endpoints" is a 403.
+			return &backend.Error{Kind: backend.KindInUse, Op: "remove network", Object: id, Err: err}
+		default:
+			return e.failure("remove network", id, err)
+		}
+	}
+	return nil
 }
 
 // ListNetworks answers the installation's networks.
@@ -134,17 +148,21 @@ func (e *Engine) ListNetworks(ctx context.Context) ([]backend.Network, error) {
 	return all, nil
 }
 
-// networkOf answers how the container joins its network.
-func (e *Engine) networkOf(spec backend.Spec) (container.NetworkMode, *network.NetworkingConfig) {
+// networkOf answers how the container joins its network. The engine itself would take a missing one until the start.
+func (e *Engine) networkOf(ctx context.Context, spec backend.Spec) (container.NetworkMode, *network.NetworkingConfig, error) {
 	if spec.Network == "" {
-		return "none", nil
+		return "none", nil, nil
 	}
-	name := e.name(spec.Network)
+	found, err := e.inspectNetwork(ctx, spec.Network)
+	if err != nil {
+		return "", nil, err
+	}
 	endpoint := &network.EndpointSettings{}
 	if spec.Address.IsValid() {
 		endpoint.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: spec.Address.String()}
 	}
-	return container.NetworkMode(name), &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{name: endpoint}}
+	endpoints := map[string]*network.EndpointSettings{found.EngineID: endpoint}
+	return container.NetworkMode(found.EngineID), &network.NetworkingConfig{EndpointsConfig: endpoints}, nil
 }
 
 // addressOf answers the container's address: the wanted one where there is a wish, since the engine shows its own

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -111,6 +112,28 @@ func badCommand(b *bench) {
 	if err == nil || !strings.Contains(err.Error(), "/no/such/program") {
 		b.Errorf("error does not name the program: %v", err)
 	}
+}
+
+// laterStart: what stands in the way of a start may go, so only a command that cannot be executed is permanent.
+func laterStart(b *bench) {
+	network, err := b.engine.EnsureNetwork(b.ctx, backend.NetworkSpec{ID: "net-1"})
+	b.must(err)
+	taken := network.Range.Addr().As4()
+	taken[3] = 77
+	for _, id := range []string{"i-1", "i-2"} {
+		spec := b.spec(id)
+		spec.Network, spec.Address = "net-1", netip.AddrFrom4(taken)
+		b.ensure(spec)
+	}
+	_, err = b.engine.Start(b.ctx, "i-1")
+	b.must(err)
+	if _, err := b.engine.Start(b.ctx, "i-2"); err == nil || backend.KindOf(err) == backend.KindPermanent {
+		b.Errorf("start on an address that another has: %v", err)
+	}
+	b.must(b.engine.Remove(b.ctx, "i-1"))
+	started, err := b.engine.Start(b.ctx, "i-2")
+	b.must(err)
+	b.wantState(started, backend.StateRunning)
 }
 
 func committedImage(b *bench) {

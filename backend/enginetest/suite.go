@@ -51,6 +51,7 @@ func Run(t *testing.T, setup Setup) {
 		{"networks", false, networks},
 		{"addresses", false, addresses},
 		{"files", false, files},
+		{"concurrent networks and files", false, concurrentSurroundings},
 		{"process ends by itself", true, endsByItself},
 		{"stop is polite first", true, politeStop},
 		{"layer survives stop and start", true, layerSurvives},
@@ -58,12 +59,14 @@ func Run(t *testing.T, setup Setup) {
 		{"stats", true, stats},
 		{"limits", true, limits},
 		{"command that cannot run", true, badCommand},
+		{"start that may work later", true, laterStart},
 		{"committed image boots", true, committedImage},
 		{"no network of its own making", true, noNetwork},
 		{"removed by hand", true, removedByHand},
 		{"address answers", true, reachable},
 		{"files cannot be changed", true, filesCannotBeChanged},
 		{"files are mended", true, filesAreMended},
+		{"files spare a container", true, filesSpareContainers},
 	}
 	for _, c := range cases {
 		if c.real && !setup.Real {

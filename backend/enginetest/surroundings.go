@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing/fstest"
 	"time"
 
@@ -127,6 +129,26 @@ func files(b *bench) {
 	b.wantKind(err, backend.KindNotFound)
 }
 
+// concurrentSurroundings: many callers of the same id make one network and one volume.
+func concurrentSurroundings(b *bench) {
+	const callers = 6
+	content := fstest.MapFS{"a": {Data: []byte(strings.Repeat("a", 1<<20)), Mode: 0o644}}
+	made := make([]backend.Network, callers)
+	var errs [2 * callers]error
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() { made[i], errs[i] = b.engine.EnsureNetwork(b.ctx, backend.NetworkSpec{ID: "net-1"}) })
+		all.Go(func() { errs[callers+i] = b.engine.EnsureFiles(b.ctx, "files-1", content) })
+	}
+	all.Wait()
+	b.must(errors.Join(errs[:]...))
+	for i := range callers {
+		if made[i] != made[0] {
+			b.Errorf("caller %d has %+v, caller 0 %+v", i, made[i], made[0])
+		}
+	}
+}
+
 // filesCannotBeChanged: root in the container can run the files, and do nothing to them.
 func filesCannotBeChanged(b *bench) {
 	content := fstest.MapFS{"tool": {Data: []byte("#!/bin/sh\necho \"tool $1\"\n"), Mode: 0o755}}
@@ -165,4 +187,16 @@ func filesAreMended(b *bench) {
 	b.start(spec)
 	b.ended("i-1")
 	b.printed("i-1", "wholeb2\n")
+}
+
+// filesSpareContainers: no id of a container is the name of what brings files.
+func filesSpareContainers(b *bench) {
+	for _, id := range []string{"copy-files-1", "files-1"} {
+		spec := b.spec(id)
+		first := b.start(spec)
+		b.must(b.engine.EnsureFiles(b.ctx, "files-1", fstest.MapFS{"a": {Data: []byte("a"), Mode: 0o644}}))
+		if now, err := b.engine.Inspect(b.ctx, id); err != nil || now != first {
+			b.Errorf("%s is %+v, %v; it was %+v", id, now, err, first)
+		}
+	}
 }

@@ -79,7 +79,10 @@ func (k *authorizedKey) apply(option string) error {
 		}
 		k.command = value
 	case "from":
-		k.from = append(k.from, strings.Split(value, ",")...)
+		if len(k.from) > 0 {
+			return errors.New("two lists of addresses") // one may limit the other
+		}
+		k.from = strings.Split(value, ",")
 	case "permitopen":
 		k.permitOpen = append(k.permitOpen, value)
 	case "expiry-time":

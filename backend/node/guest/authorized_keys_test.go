@@ -40,6 +40,7 @@ func TestAuthorizedKeyOptions(t *testing.T) {
 		{`from="fd00::/8" `, "fd00::1%eth0", true},
 		{`from="*.example.com" `, "10.0.0.1", false},
 		{`from="*,!10.0.0.0/x" `, "10.0.0.1", false},
+		{`from="10.0.0.1",from="10.0.0.0/8" `, "10.0.0.1", false},
 		{`from="" `, "10.0.0.1", false},
 		{`from `, "10.0.0.1", false},
 		{`expiry-time="20260601" `, "10.0.0.1", false},

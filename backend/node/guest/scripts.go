@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -125,7 +126,8 @@ func (u userDataRun) runCommand(path string, args ...string) error {
 	if err := os.MkdirAll(u.root.path("var/log"), 0o755); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(u.root.path(outputLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	// Not through a link: in some images the folder is the log service's, too.
+	log, err := os.OpenFile(u.root.path(outputLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NOFOLLOW, 0o640)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,10 @@ func (s *sshServer) forward(ctx context.Context, offered ssh.NewChannel, who log
 	}
 	defer func() { _ = channel.Close() }()
 	var copies sync.WaitGroup
-	copies.Go(func() { ssh.DiscardRequests(requests) })
+	copies.Go(func() {
+		ssh.DiscardRequests(requests)
+		_ = connection.Close() // the client has closed the channel, or the connection has ended
+	})
 	// One side's end is passed on; the other side may go on sending.
 	var both sync.WaitGroup
 	both.Go(func() {

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -248,11 +247,16 @@ func (s *sshServer) authenticate(meta ssh.ConnMetadata, offered ssh.PublicKey) (
 }
 
 // readUserKeys reads the user's authorized_keys, if nobody else could have written it: file, folder and home belong to
-// the user or root, and only they may write.
+// the user or root, and only they may write. The folder belongs to the user, and init is root: so every step stays below
+// the home folder, whatever links the user put there.
 func (s *sshServer) readUserKeys(user account) (text string, err error) {
-	home := s.root.path(user.home)
-	for _, name := range []string{home, filepath.Join(home, ".ssh")} {
-		info, err := os.Stat(name)
+	home, err := os.OpenRoot(s.root.path(user.home))
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, home.Close()) }()
+	for _, name := range []string{".", ".ssh"} {
+		info, err := home.Stat(name)
 		if err != nil {
 			return "", err
 		}
@@ -260,8 +264,9 @@ func (s *sshServer) readUserKeys(user account) (text string, err error) {
 			return "", err
 		}
 	}
-	// Not blocking: a named pipe in place of the file must not hold up the login.
-	file, err := os.OpenFile(filepath.Join(home, ".ssh/authorized_keys"), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	// Not blocking: a named pipe in place of the file must not hold up the login. Not a controlling terminal: what the
+	// user types at it would be signals to init.
+	file, err := home.OpenFile(".ssh/authorized_keys", os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return "", err
 	}

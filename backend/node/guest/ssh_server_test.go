@@ -10,7 +10,9 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pkg/sftp"
 	"go.uber.org/goleak"
@@ -313,5 +315,201 @@ func TestForwarding(t *testing.T) {
 	}
 	if err := <-echoed; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKeysOutsideTheHomeAdmitNobody: init reads as root, so a link must not lead it to what the user could not read.
+func TestKeysOutsideTheHomeAdmitNobody(t *testing.T) {
+	address, root := testServer(t, testKeyLine(t, "own"))
+	outside := t.TempDir()
+	if err := os.WriteFile(outside+"/authorized_keys", []byte(testKeyLine(t, "own")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"authorized_keys": outside + "/authorized_keys", "": outside} {
+		link := root.path("home/admin/.ssh/" + name)
+		if err := errors.Join(os.RemoveAll(link), os.Symlink(target, link)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dial(t, address, "admin", "own"); err == nil {
+			t.Errorf("a link from %s to %s was followed", link, target)
+		}
+		if err := errors.Join(os.RemoveAll(root.path("home/admin/.ssh")), os.Mkdir(root.path("home/admin/.ssh"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestClosedSessionsHangUp: the programs of channels that the client has closed end, while the connection goes on.
+func TestClosedSessionsHangUp(t *testing.T) {
+	address, _ := testServer(t)
+	client, err := dial(t, address, "admin", "configured")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, terminal := range map[string]bool{"with a terminal": true, "with pipes": false} {
+		session, err := client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if terminal {
+			if err := session.RequestPty("xterm", 24, 80, ssh.TerminalModes{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := session.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Start("echo $$; while :; do echo more; sleep 0.01; done"); err != nil {
+			t.Fatal(err)
+		}
+		var pid int
+		if _, err := fmt.Fscan(out, &pid); err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Errorf("%s: the program goes on", name)
+				_ = syscall.Kill(-pid, syscall.SIGKILL)
+				break
+			}
+		}
+	}
+}
+
+func TestForcedCommandGetsNoSignals(t *testing.T) {
+	address, _ := testServer(t, `command="echo ready; read line; echo $line" `+testKeyLine(t, "limited"))
+	session := newSession(t, address, "limited")
+	in, err := session.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Signal(ssh.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "alive\n"); err != nil {
+		t.Error(err)
+	}
+	if said, err := io.ReadAll(out); err != nil || string(said) != "alive\n" {
+		t.Errorf("%q: %v", said, err)
+	}
+	if err := session.Wait(); err != nil {
+		t.Errorf("ended: %v", err)
+	}
+}
+
+// TestClosedForwardingHangsUp: a target that says nothing does not keep a forwarding that the client has closed.
+func TestClosedForwardingHangsUp(t *testing.T) {
+	address, _ := testServer(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	client, err := dial(t, address, "admin", "configured")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for done := 0; done <= maxForwards; {
+		connection, err := client.Dial("tcp", listener.Addr().String())
+		switch {
+		case err == nil:
+			done++
+			if err := connection.Close(); err != nil {
+				t.Fatal(err)
+			}
+		case time.Now().After(deadline):
+			t.Fatalf("after %d closed forwardings: %v", done, err)
+		}
+	}
+}
+
+// TestSlowClientGetsEverything: what a program printed last waits in the kernel for a client that is slow to take it.
+func TestSlowClientGetsEverything(t *testing.T) {
+	address, _ := testServer(t)
+	session := newSession(t, address, "configured")
+	if err := session.RequestPty("xterm", 24, 80, ssh.TerminalModes{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// More than the client's window and one read of the server, by less than the kernel takes.
+	const size = 64<<15 + 8<<10
+	if err := session.Start(fmt.Sprintf("echo $$; head -c %d /dev/zero | tr '\\0' x", size)); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 16)
+	if _, err := io.ReadFull(out, first); err != nil {
+		t.Fatal(err)
+	}
+	pid, rest, ok := strings.Cut(string(first), "\r\n")
+	var shell int
+	if _, err := fmt.Sscan(pid, &shell); err != nil || !ok {
+		t.Fatalf("%q: %v", first, err)
+	}
+	ended := time.Time{}
+	for deadline := time.Now().Add(20 * time.Second); ended.IsZero() || time.Since(ended) < 3*drainTime; time.Sleep(5 * time.Millisecond) {
+		if ended.IsZero() && syscall.Kill(shell, 0) != nil {
+			ended = time.Now()
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the program does not end")
+		}
+	}
+	if said, err := io.ReadAll(out); err != nil || len(said)+len(rest) != size {
+		t.Errorf("%d bytes of %d: %v", len(said)+len(rest), size, err)
+	}
+}
+
+// TestBackgroundHoldsNoTerminal: a session with a terminal ends with its shell, whoever else has the terminal.
+func TestBackgroundHoldsNoTerminal(t *testing.T) {
+	address, _ := testServer(t)
+	for _, background := range []string{"sleep 30", "yes"} {
+		session := newSession(t, address, "configured")
+		if err := session.RequestPty("xterm", 24, 80, ssh.TerminalModes{}); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- session.Run("trap '' HUP; " + background + " & exit 5") }()
+		select {
+		case err := <-ended:
+			var exit *ssh.ExitError
+			if !errors.As(err, &exit) || exit.ExitStatus() != 5 {
+				t.Errorf("%s: exit: %v", background, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s holds the session", background)
+		}
+	}
+}
+
+func TestSFTPNeedsALogin(t *testing.T) {
+	address, root := testServer(t)
+	passwd := fmt.Sprintf("admin:x:%d:%d::/home/admin:/usr/sbin/nologin\n", os.Getuid(), os.Getgid())
+	if err := os.WriteFile(root.path("etc/passwd"), []byte(passwd), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := dial(t, address, "admin", "configured")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files, err := sftp.NewClient(client); err == nil {
+		t.Error("sftp for an account without logins", files.Close())
 	}
 }

@@ -25,9 +25,9 @@ const (
 	maxValue     = 4096
 )
 
-// drainTime is how long a terminal's last words are waited for after its shell has ended, where a process in the
-// background keeps it open.
-const drainTime = 200 * time.Millisecond
+// drainTime is how long a terminal must be silent after its shell has ended, where a process in the background keeps it
+// open; maxLastWords is what the kernel holds of a terminal's output, at most.
+const drainTime, maxLastWords = 200 * time.Millisecond, 64 << 10
 
 // defaultPath is what a login has unless /etc/environment sets another.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -45,7 +45,12 @@ type session struct {
 	size terminalSize
 	// master is the instance's end of the terminal, nil without one.
 	master *os.File
-	child  *process
+	// begun: the one program of the channel was asked for. child is nil if it could not be started.
+	begun bool
+	child *process
+	// signals: the client chose the program and may send it signals. They are sent as root, so a program that a forced
+	// command runs, perhaps with more rights than its user has, gets none.
+	signals bool
 }
 
 func (s *sshServer) session(ctx context.Context, offered ssh.NewChannel, connection net.Conn, who login) {
@@ -57,6 +62,9 @@ func (s *sshServer) session(ctx context.Context, offered ssh.NewChannel, connect
 	var finished sync.WaitGroup
 	defer finished.Wait()
 	defer func() { _ = channel.Close() }()
+	// A client that closes the channel hangs up on this program alone; the connection may go on with others.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for {
 		select {
 		case <-ctx.Done():
@@ -87,7 +95,7 @@ func (s *session) serve(ctx context.Context, request *ssh.Request, finished *syn
 		}
 	case "signal":
 		var wanted struct{ Name string }
-		if ssh.Unmarshal(request.Payload, &wanted) == nil && s.child != nil {
+		if ssh.Unmarshal(request.Payload, &wanted) == nil && s.child != nil && s.signals {
 			if number, known := signalNumbers[wanted.Name]; known {
 				ok = s.server.processes.signal(s.child, number) == nil
 			}
@@ -109,7 +117,7 @@ func (s *session) wantTerminal(payload []byte) bool {
 		Columns, Rows, Width, Height uint32
 		Modes                        string
 	}
-	if ssh.Unmarshal(payload, &wanted) != nil || s.who.key.noPTY || s.child != nil || strings.ContainsAny(wanted.Term, "\x00/") || len(wanted.Term) > 64 {
+	if ssh.Unmarshal(payload, &wanted) != nil || s.who.key.noPTY || s.begun || strings.ContainsAny(wanted.Term, "\x00/") || len(wanted.Term) > 64 {
 		return false
 	}
 	s.term = wanted.Term
@@ -135,16 +143,18 @@ func (s *session) setVariable(payload []byte) bool {
 
 // start runs what the request asks for; the function that it answers serves it until it ends.
 func (s *session) start(ctx context.Context, request *ssh.Request) (func(), bool) {
-	if s.child != nil {
+	if s.begun {
 		return nil, false
 	}
 	var wanted struct{ Text string }
 	if request.Type != "shell" && ssh.Unmarshal(request.Payload, &wanted) != nil {
 		return nil, false
 	}
-	if request.Type == "subsystem" && wanted.Text != "sftp" || strings.Contains(wanted.Text, "\x00") {
+	if request.Type == "subsystem" && (wanted.Text != "sftp" || noLogins[filepath.Base(s.who.account.shell)]) || strings.Contains(wanted.Text, "\x00") {
 		return nil, false
 	}
+	s.begun = true
+	s.signals = request.Type != "subsystem" && s.who.key.command == ""
 	what := s.launch(request.Type, wanted.Text)
 	var err error
 	var run func()
@@ -162,6 +172,10 @@ func (s *session) start(ctx context.Context, request *ssh.Request) (func(), bool
 	}
 	return run, true
 }
+
+// noLogins are the shells of accounts that nobody logs in to. They refuse a command themselves, but sftp runs without a
+// shell, as images may have none.
+var noLogins = map[string]bool{"nologin": true, "false": true}
 
 func (s *session) launch(kind, text string) launch {
 	user := s.who.account
@@ -261,24 +275,42 @@ func (s *session) startInTerminal(ctx context.Context, what launch) (func(), err
 		drained := make(chan struct{})
 		go func() {
 			defer close(drained)
-			_, _ = io.Copy(s.channel, master)
+			_, _ = io.Copy(s.channel, &lastWords{master: master, ended: s.child.done, left: maxLastWords})
 		}()
-		if !s.ended(ctx) {
-			hangUp()
-			<-drained
-			return
+		ended := s.ended(ctx)
+		if ended {
+			_ = master.SetReadDeadline(time.Now().Add(drainTime)) // of a read that waits already
 		}
-		select {
-		case <-drained:
-		case <-time.After(drainTime):
-			hangUp()
-			<-drained
-		case <-ctx.Done():
-			hangUp()
-			<-drained
+		<-drained // at the latest when the client hangs up
+		if ended {
+			s.sendExit(s.child.status)
 		}
-		s.sendExit(s.child.status)
 	}, nil
+}
+
+// lastWords reads a terminal to its end: that of the shell, and then of what the shell left in the kernel's buffer, however
+// slowly the client takes it. A process in the background keeps the terminal open, and may go on printing.
+type lastWords struct {
+	master *os.File
+	ended  <-chan struct{}
+	left   int
+}
+
+func (l *lastWords) Read(p []byte) (int, error) {
+	select {
+	case <-l.ended:
+	default:
+		return l.master.Read(p)
+	}
+	if l.left <= 0 {
+		return 0, io.EOF
+	}
+	if err := l.master.SetReadDeadline(time.Now().Add(drainTime)); err != nil {
+		return 0, err
+	}
+	n, err := l.master.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
 }
 
 // terminalGroup is the group "tty", which write(1) needs, else the user's.
@@ -339,7 +371,7 @@ func (s *session) startWithPipes(ctx context.Context, what launch) (func(), erro
 	}, nil
 }
 
-// ended waits for the program; false if the connection ended first.
+// ended waits for the program; false if the client hung up first.
 func (s *session) ended(ctx context.Context) bool {
 	select {
 	case <-s.child.done:
