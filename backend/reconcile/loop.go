@@ -223,10 +223,11 @@ func (l *Loop) call(ctx context.Context, item Item) (again time.Duration, err er
 
 // backoff answers the pause after so many failures in a row.
 func (l *Loop) backoff(attempts int) time.Duration {
-	pause := l.options.MaxBackoff
-	if shift := attempts - 1; shift < 30 {
-		pause = min(pause, l.options.MinBackoff<<shift)
+	pause := l.options.MinBackoff
+	for ; attempts > 1 && pause < l.options.MaxBackoff; attempts-- {
+		pause *= 2
 	}
+	pause = min(pause, l.options.MaxBackoff)
 	return pause/2 + rand.N(pause/2+1)
 }
 
