@@ -25,7 +25,7 @@ func dumpPath(dir string, revision uint64) string {
 
 // newestDump returns the revision of the newest dump, 0 if there is none.
 func newestDump(dir string) (uint64, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.dump"))
+	paths, err := filesIn(dir, ".dump")
 	if err != nil || len(paths) == 0 {
 		return 0, err
 	}
@@ -101,12 +101,9 @@ func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() 
 
 // removeDumpsBefore leaves the dump of revision alone.
 func removeDumpsBefore(dir string, revision uint64) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.dump*"))
-	if err != nil {
-		return err
-	}
+	paths, err := filesIn(dir, "")
 	for _, p := range paths {
-		if p < dumpPath(dir, revision) || strings.HasSuffix(p, ".tmp") {
+		if filepath.Ext(p) == ".dump" && p < dumpPath(dir, revision) || strings.HasSuffix(p, ".dump.tmp") {
 			err = errors.Join(err, os.Remove(p))
 		}
 	}
@@ -126,6 +123,9 @@ func readDump(dir string, revision uint64, add func(Row) error) (rows int64, err
 	head := make([]byte, len(dumpMagic)+8)
 	if _, err := io.ReadFull(r, head); err != nil || string(head[:len(dumpMagic)]) != dumpMagic {
 		return 0, damaged("no valid header")
+	}
+	if was := binary.LittleEndian.Uint64(head[len(dumpMagic):]); was != revision {
+		return 0, damaged(fmt.Sprintf("it is of revision %d: someone has renamed it", was))
 	}
 	var row Row
 	for {

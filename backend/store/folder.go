@@ -91,6 +91,17 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
+// filesIn lists the paths in dir whose names end so, in order. The name of dir is no pattern, as it would be for Glob.
+func filesIn(dir, suffix string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, err
+}
+
 // syncTree syncs every file of a folder.
 func syncTree(dir string) error {
 	return filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
