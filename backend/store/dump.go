@@ -38,8 +38,8 @@ func newestDump(dir string) (uint64, error) {
 }
 
 // writeDump makes a dump of s durable under its final name. It fails, and nothing changes, unless exactly rows
-// rows are found: a damaged index must not become the truth.
-func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() bool) (size int64, err error) {
+// rows are found, and unless allowed answers nil to the end: a damaged index must not become the truth.
+func writeDump(dir string, revision uint64, s snapshot, rows int64, allowed func() error) (size int64, err error) {
 	path := dumpPath(dir, revision)
 	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -67,8 +67,8 @@ func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() 
 		buf = append(buf, row.Value...)
 		_, failed = w.Write(buf)
 		n++
-		if failed == nil && n%1024 == 0 && stop() {
-			failed = ErrClosed
+		if failed == nil && n%1024 == 0 {
+			failed = allowed()
 		}
 		return failed == nil
 	})
@@ -90,7 +90,7 @@ func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() 
 	if size, err = f.Seek(0, io.SeekCurrent); err != nil {
 		return 0, err
 	}
-	if err := f.Sync(); err != nil {
+	if err := errors.Join(f.Sync(), allowed()); err != nil {
 		return 0, err
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {

@@ -62,6 +62,7 @@ type durable struct {
 	dumpSize int64
 	logDebt  int64 // bytes of log that earlier processes left behind the newest dump
 	doubted  atomic.Bool
+	trust    sync.Mutex // of the file that says whether the index may be believed
 	started  atomic.Bool
 	migrate  atomic.Bool // an emergency is over, the schemas have to be looked at
 	shutOnce sync.Once
@@ -148,6 +149,9 @@ func (d *durable) open(ctx context.Context) error {
 	}
 	d.start(d.o.Options, ix, d)
 	d.started.Store(true)
+	if d.doubted.Load() { // since the index was opened
+		d.fail(errDoubt)
+	}
 	d.keepers.Add(2)
 	go d.keepRoom()
 	go d.keepDumps()
@@ -229,7 +233,7 @@ func (d *durable) catchUp(x *badgerIndex) error {
 	if err := d.log.openTail(last + 1); err != nil {
 		return err
 	}
-	return writeTrust(d.path("index.trust"), trust{Boot: bootID()})
+	return d.entrust(trust{Boot: bootID()})
 }
 
 // openTrusted answers nil and the reason if the index has to be built anew.
@@ -261,7 +265,6 @@ func (d *durable) openTrusted() (*badgerIndex, string) {
 	}
 	if why != "" {
 		_ = x.close() // it is thrown away
-		d.doubted.Store(false)
 		return nil, why
 	}
 	return x, ""
@@ -269,6 +272,7 @@ func (d *durable) openTrusted() (*badgerIndex, string) {
 
 // rebuild makes the index from the newest dump; the log is applied by the caller.
 func (d *durable) rebuild() (*badgerIndex, error) {
+	d.doubted.Store(false) // that was the old one
 	if err := os.RemoveAll(d.path("index")); err != nil {
 		return nil, err
 	}
@@ -290,8 +294,20 @@ func (d *durable) rebuild() (*badgerIndex, error) {
 	return x, nil
 }
 
-// distrust removes the word that the index may be believed.
+// entrust says that the index may be believed, unless it is in doubt.
+func (d *durable) entrust(t trust) error {
+	d.trust.Lock()
+	defer d.trust.Unlock()
+	if d.doubted.Load() {
+		return errDoubt
+	}
+	return writeTrust(d.path("index.trust"), t)
+}
+
+// distrust takes that back.
 func (d *durable) distrust() error {
+	d.trust.Lock()
+	defer d.trust.Unlock()
 	err := os.Remove(d.path("index.trust"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -301,8 +317,8 @@ func (d *durable) distrust() error {
 
 // doubt takes the trust away and stops the store: whoever starts it again gets a new index.
 func (d *durable) doubt(err error) {
+	d.doubted.Store(true) // first: nobody entrusts the index any more, and no dump of it is kept
 	err = errors.Join(err, d.distrust())
-	d.doubted.Store(true)
 	if d.started.Load() && !d.stopping() { // else open is still looking, or close is about to
 		d.fail(fmt.Errorf("%w: %w", errDoubt, err))
 	}
@@ -342,7 +358,7 @@ func (d *durable) Close() error {
 	d.shutOnce.Do(func() {
 		close(d.quit)
 		d.keepers.Wait()
-		d.log.interrupt()
+		d.log.refuse(ErrClosed)
 		d.stop()
 		err = errors.Join(d.closeIndex(), d.lock.Close())
 	})
@@ -362,7 +378,7 @@ func (d *durable) closeIndex() error {
 		return nil // the next open decides
 	}
 	if err := syncTree(d.path("index")); err != nil {
-		return err
+		return errors.Join(err, d.distrust())
 	}
-	return writeTrust(d.path("index.trust"), trust{Clean: true})
+	return d.entrust(trust{Clean: true})
 }

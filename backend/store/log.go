@@ -359,14 +359,14 @@ func (l *commitLog) behind(dumped uint64) int64 {
 	return n
 }
 
-// interrupt ends waiting in reserve.
-func (l *commitLog) interrupt() {
+// refuse ends waiting in reserve, until there is a spare.
+func (l *commitLog) refuse(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.noSpare == nil {
-		l.noSpare = ErrClosed
+	if len(l.spares) == 0 && l.noSpare == nil {
+		l.noSpare = why
+		l.changed.Broadcast()
 	}
-	l.changed.Broadcast()
 }
 
 func (l *commitLog) close() {
