@@ -28,7 +28,8 @@ type DiskOptions struct {
 	// much; 256 MiB.
 	Reserve int64
 
-	// Schemas are migrated before Open returns; if the disk is full, soon after space has returned.
+	// Schemas are migrated before Open returns. If rows have to be and the disk is full, Open answers ErrFull: half of
+	// a table, or an index that was not made yet, would be read as if it were all there is.
 	Schemas []Schema
 }
 
@@ -64,7 +65,6 @@ type durable struct {
 	doubted  atomic.Bool
 	trust    sync.Mutex // of the file that says whether the index may be believed
 	started  atomic.Bool
-	migrate  atomic.Bool // an emergency is over, the schemas have to be looked at
 	shutOnce sync.Once
 }
 
@@ -155,10 +155,13 @@ func (d *durable) open(ctx context.Context) error {
 	d.keepers.Add(2)
 	go d.keepRoom()
 	go d.keepDumps()
-	if d.badger != nil {
-		if err := Migrate(ctx, d, d.o.Schemas...); err != nil {
-			return errors.Join(err, d.Close())
-		}
+	if d.hasIndex() {
+		err = Migrate(ctx, d, d.o.Schemas...)
+	} else if err = mustMigrate(ctx, d, d.o.Schemas...); err != nil {
+		err = fmt.Errorf("%w: %w, which needs room", ErrFull, err)
+	}
+	if err != nil {
+		return errors.Join(err, d.Close())
 	}
 	return nil
 }

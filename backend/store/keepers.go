@@ -93,7 +93,6 @@ func (d *durable) recoverFromFull() error {
 	d.index.Store(&ix)
 	d.badger, d.refusing = x, nil
 	d.mu.Unlock()
-	d.migrate.Store(true)
 	return nil
 }
 
@@ -111,11 +110,6 @@ func (d *durable) keepDumps() {
 			return
 		case asked = <-d.dumpNow:
 		case <-tick.C:
-		}
-		if d.migrate.Swap(false) {
-			if err := Migrate(context.Background(), d, d.o.Schemas...); err != nil {
-				d.fail(err)
-			}
 		}
 		written := d.Stats().LogBytes
 		d.mu.Lock()
