@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"miniaws/backend/durably"
 	"miniaws/iam"
 )
 
@@ -52,7 +53,7 @@ func makeRootKey(path string) (iam.RootKey, error) {
 	if err != nil {
 		return key, err
 	}
-	return key, writeDurably(path, append(content, '\n'))
+	return key, durably.WriteFile(path, append(content, '\n'))
 }
 
 type envCommand struct {

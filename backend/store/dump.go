@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"miniaws/backend/durably"
 )
 
 // A dump holds every row at one revision, in key order:
@@ -96,7 +98,7 @@ func writeDump(dir string, revision uint64, s snapshot, rows int64, allowed func
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return 0, err
 	}
-	return size, syncDir(dir)
+	return size, durably.SyncFolder(dir)
 }
 
 // removeDumpsBefore leaves the dump of revision alone.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"miniaws/backend/durably"
 )
 
 // DiskOptions of the durable store; the zero value is usable.
@@ -34,9 +36,8 @@ type DiskOptions struct {
 }
 
 const (
-	roomEvery      = 20 * time.Millisecond // the disk is looked at this often while writers come
-	verifyInside   = 200_000               // rows that open counts itself; more are counted in the background
-	foldersAllowed = 0o700
+	roomEvery    = 20 * time.Millisecond // the disk is looked at this often while writers come
+	verifyInside = 200_000               // rows that open counts itself; more are counted in the background
 )
 
 // errDoubt: the index is not what the log says. The store stops, and the next open builds the index again.
@@ -76,10 +77,13 @@ func Open(ctx context.Context, dir string, o DiskOptions) (DB, error) {
 	o.DumpEvery = cmp.Or(o.DumpEvery, 64<<20)
 	o.Reserve = cmp.Or(o.Reserve, 256<<20)
 	d := &durable{o: o, dir: dir, quit: make(chan struct{}), dumpNow: make(chan chan error)}
-	if err := os.MkdirAll(dir, foldersAllowed); err != nil {
+	if err := durably.MakeFolder(dir); err != nil {
 		return nil, err
 	}
-	lock, err := lockFolder(dir)
+	lock, err := durably.Lock(d.path("LOCK"))
+	if errors.Is(err, durably.ErrLocked) {
+		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +108,7 @@ func (d *durable) open(ctx context.Context) error {
 	if d.log, err = openLog(d.path("log"), d.o.SegmentSize); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(d.path("checkpoint"), foldersAllowed); err != nil {
+	if err := durably.MakeFolder(d.path("checkpoint")); err != nil {
 		return err
 	}
 	if d.dumped, err = newestDump(d.path("checkpoint")); err != nil {
@@ -142,7 +146,7 @@ func (d *durable) open(ctx context.Context) error {
 		}
 		ix, d.badger = x, x
 		if !made {
-			if err := writeFile(d.path("FORMAT"), []byte(format)); err != nil {
+			if err := durably.WriteFile(d.path("FORMAT"), []byte(format)); err != nil {
 				return errors.Join(err, d.closeIndex())
 			}
 		}
@@ -245,7 +249,7 @@ func (d *durable) openTrusted() (*badgerIndex, string) {
 		return nil, why
 	}
 	// Until it has proved itself: Badger may end the process on damage, and must not do so for ever.
-	if err := errors.Join(os.Remove(d.path("index.trust")), syncDir(d.dir)); err != nil {
+	if err := errors.Join(os.Remove(d.path("index.trust")), durably.SyncFolder(d.dir)); err != nil {
 		return nil, err.Error()
 	}
 	x, err := openBadger(d.path("index"), d.doubt)

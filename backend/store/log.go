@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"miniaws/backend/durably"
 )
 
 const maxSpares = 4
@@ -37,7 +39,7 @@ type commitLog struct {
 func openLog(dir string, size int64) (*commitLog, error) {
 	l := &commitLog{dir: dir, size: max(size, minSegment), want: make(chan struct{}, 1)}
 	l.changed = sync.NewCond(&l.mu)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durably.MakeFolder(dir); err != nil {
 		return nil, err
 	}
 	names, err := filesIn(dir, "")
@@ -190,7 +192,7 @@ func (l *commitLog) settle(f *os.File) error {
 	if _, err := f.WriteAt(record, l.newest); err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), syncDir(l.dir))
+	return errors.Join(f.Sync(), durably.SyncFolder(l.dir))
 }
 
 func (l *commitLog) reserve() error {
@@ -246,7 +248,7 @@ func (l *commitLog) roll(base uint64) error {
 	if _, err = f.WriteAt(s.header(), 0); err == nil {
 		if err = f.Sync(); err == nil {
 			if err = os.Rename(spare, s.path); err == nil {
-				err = syncDir(l.dir)
+				err = durably.SyncFolder(l.dir)
 			}
 		}
 	}
@@ -337,7 +339,7 @@ func (l *commitLog) retire(dumped uint64, keep int) error {
 	if len(spares) == 0 {
 		return nil
 	}
-	if err := syncDir(l.dir); err != nil { // before one of them gets a new header: it must not be found under its old name
+	if err := durably.SyncFolder(l.dir); err != nil { // before one of them gets a new header: it must not be found under its old name
 		return err
 	}
 	l.spares, l.noSpare = append(l.spares, spares...), nil
@@ -426,13 +428,4 @@ func (f *logFeed) locate(revision uint64) error {
 		}
 	}
 	return ErrCompacted
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
