@@ -396,6 +396,20 @@ func TestSweepsRunAtStartAndAtIntervals(t *testing.T) {
 	})
 }
 
+func TestPanicOfASweepStopsNobody(t *testing.T) {
+	play(t, Options{}, func(s *scene) {
+		var swept, made calls
+		s.loop.Sweep("things", time.Minute, func(context.Context) error { swept.note(); panic("nil map") })
+		s.loop.Handle("test.thing", made.failUntil(1))
+		s.run()
+		s.want(one)
+		time.Sleep(90 * time.Second)
+		if swept.count() != 2 || made.count() != 1 {
+			t.Errorf("%d sweeps, %d calls", swept.count(), made.count())
+		}
+	})
+}
+
 func TestTwoHandlersOfAKindPanic(t *testing.T) {
 	defer func() {
 		if recover() == nil {
