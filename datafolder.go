@@ -11,9 +11,8 @@ import (
 	"regexp"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"miniaws/backend"
+	"miniaws/backend/durably"
 )
 
 // dataFolder is the folder that one serving process holds for as long as it lives.
@@ -45,18 +44,15 @@ func dataPath(setting string) (string, error) {
 // openDataFolder makes the folder if it is new (0700), takes it for this process alone, and reads or makes its
 // installation id. The lock ends with the process, however that ends.
 func openDataFolder(path string) (*dataFolder, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := durably.MakeFolder(path); err != nil {
 		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := durably.Lock(filepath.Join(path, "lock"))
+	if errors.Is(err, durably.ErrLocked) {
+		return nil, fmt.Errorf("the data folder %s is in use by another mini-aws; stop that one, or give this one another --data", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the data folder cannot be used: %w", err)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = fmt.Errorf("the data folder %s is in use by another mini-aws; stop that one, or give this one another --data", path)
-		}
-		return nil, errors.Join(err, lock.Close())
 	}
 	installation, err := readInstallation(filepath.Join(path, "installation"))
 	if err != nil {
@@ -84,26 +80,5 @@ func readInstallation(path string) (string, error) {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:]) // never fails
 	id := hex.EncodeToString(raw[:])
-	return id, writeDurably(path, []byte(id+"\n"))
-}
-
-// writeDurably puts the whole content at path or nothing, and returns once both are on the disk.
-func writeDurably(path string, content []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return id, durably.WriteFile(path, []byte(id+"\n"))
 }

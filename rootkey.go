@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 
+	"miniaws/backend/durably"
 	"miniaws/iam"
 )
 
@@ -60,7 +61,7 @@ func makeRootKey(path string) (iam.RootKey, error) {
 	if err != nil {
 		return key, err
 	}
-	return key, writeDurably(path, append(content, '\n'))
+	return key, durably.WriteFile(path, append(content, '\n'))
 }
 
 type envCommand struct {

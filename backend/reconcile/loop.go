@@ -212,27 +212,35 @@ func (l *Loop) look(ctx context.Context, row *todo) {
 func (l *Loop) call(ctx context.Context, item Item) (again time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.options.Patience)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			l.options.Log.Error("reconcile: handler panicked", "item", item.String(), "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("internal failure: %v", p)
-		}
-	}()
+	defer l.recovered(item.String(), &err)
 	return l.handlers[item.Kind](ctx, item)
+}
+
+// recovered, when deferred, turns a panic of what into its error.
+func (l *Loop) recovered(what string, err *error) {
+	if p := recover(); p != nil {
+		l.options.Log.Error("reconcile: panic", "in", what, "panic", p, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("internal failure: %v", p)
+	}
 }
 
 // backoff answers the pause after so many failures in a row.
 func (l *Loop) backoff(attempts int) time.Duration {
-	pause := l.options.MaxBackoff
-	if shift := attempts - 1; shift < 30 {
-		pause = min(pause, l.options.MinBackoff<<shift)
+	pause := l.options.MinBackoff
+	for ; attempts > 1 && pause < l.options.MaxBackoff; attempts-- {
+		pause *= 2
 	}
+	pause = min(pause, l.options.MaxBackoff)
 	return pause/2 + rand.N(pause/2+1)
 }
 
 func (l *Loop) sweep(ctx context.Context, s sweep) {
+	once := func() (err error) {
+		defer l.recovered("sweep "+s.name, &err)
+		return s.run(ctx)
+	}
 	for ctx.Err() == nil {
-		if err := s.run(ctx); err != nil && ctx.Err() == nil {
+		if err := once(); err != nil && ctx.Err() == nil {
 			l.options.Log.Warn("reconcile: sweep failed", "sweep", s.name, "error", err)
 		}
 		pause(ctx, s.every)

@@ -111,6 +111,16 @@ func (c *calls) note() int {
 	return len(c.at)
 }
 
+// failUntil is a handler whose calls fail before the one of this number; 1 is a handler that never fails.
+func (c *calls) failUntil(number int) Handler {
+	return func(context.Context, Item) (time.Duration, error) {
+		if c.note() < number {
+			return 0, errors.New("the engine is gone")
+		}
+		return 0, nil
+	}
+}
+
 func (c *calls) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,12 +155,7 @@ func TestWantedIsLookedAtOnceAndAtOnce(t *testing.T) {
 func TestFailureIsPutOffLongerEachTime(t *testing.T) {
 	play(t, Options{MinBackoff: time.Second, MaxBackoff: 10 * time.Second}, func(s *scene) {
 		var made calls
-		s.loop.Handle("test.thing", func(context.Context, Item) (time.Duration, error) {
-			if made.note() < 8 {
-				return 0, errors.New("the engine is gone")
-			}
-			return 0, nil
-		})
+		s.loop.Handle("test.thing", made.failUntil(8))
 		s.run()
 		s.want(one)
 		synctest.Wait()
@@ -173,12 +178,7 @@ func TestFailureIsPutOffLongerEachTime(t *testing.T) {
 func TestNewWishEndsTheBackoff(t *testing.T) {
 	play(t, Options{MinBackoff: time.Hour, MaxBackoff: time.Hour}, func(s *scene) {
 		var made calls
-		s.loop.Handle("test.thing", func(context.Context, Item) (time.Duration, error) {
-			if made.note() == 1 {
-				return 0, errors.New("no")
-			}
-			return 0, nil
-		})
+		s.loop.Handle("test.thing", made.failUntil(2))
 		s.run()
 		s.want(one)
 		synctest.Wait()
@@ -234,10 +234,7 @@ func TestHandlerAsksToBeCalledAgain(t *testing.T) {
 func TestWantAfter(t *testing.T) {
 	play(t, Options{Interval: 7 * time.Second}, func(s *scene) {
 		var made calls
-		s.loop.Handle("test.thing", func(context.Context, Item) (time.Duration, error) {
-			made.note()
-			return 0, nil
-		})
+		s.loop.Handle("test.thing", made.failUntil(1))
 		s.run()
 		start := time.Now()
 		err := s.db.Update(s.Context(), func(tx store.Tx) error { return WantAfter(tx, one, time.Minute) })
@@ -249,6 +246,34 @@ func TestWantAfter(t *testing.T) {
 			t.Errorf("calls at %v, wished at %v", made.at, start)
 		}
 	})
+}
+
+// TestWantAfterDoesNotPutOffARetry: what failed comes back when it was going to, not when the later look is due.
+func TestWantAfterDoesNotPutOffARetry(t *testing.T) {
+	play(t, Options{MinBackoff: time.Second, MaxBackoff: time.Second}, func(s *scene) {
+		var made calls
+		s.loop.Handle("test.thing", made.failUntil(2))
+		s.run()
+		s.want(one)
+		synctest.Wait()
+		err := s.db.Update(s.Context(), func(tx store.Tx) error { return WantAfter(tx, one, time.Hour) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if made.count() != 2 {
+			t.Errorf("%d calls two seconds after the failure", made.count())
+		}
+	})
+}
+
+func TestBackoffIsBounded(t *testing.T) {
+	loop := New(nil, Options{MinBackoff: time.Minute, MaxBackoff: time.Hour})
+	for attempts := 1; attempts < 100; attempts++ {
+		if pause := loop.backoff(attempts); pause < 30*time.Second || pause > time.Hour {
+			t.Fatalf("pause of %v after %d failures", pause, attempts)
+		}
+	}
 }
 
 func TestRestartContinues(t *testing.T) {
@@ -266,9 +291,8 @@ func TestRestartContinues(t *testing.T) {
 		s.load(Options{}) // ends the first loop in the middle of the look
 
 		var made calls
-		handle := func(context.Context, Item) (time.Duration, error) { made.note(); return 0, nil }
-		s.loop.Handle("test.thing", handle)
-		s.loop.Handle("test.other", handle) // a kind that nobody knew before
+		s.loop.Handle("test.thing", made.failUntil(1))
+		s.loop.Handle("test.other", made.failUntil(1)) // a kind that nobody knew before
 		s.run()
 		synctest.Wait()
 		if made.count() != 2 || len(s.waiting()) != 0 {
@@ -368,6 +392,20 @@ func TestSweepsRunAtStartAndAtIntervals(t *testing.T) {
 		time.Sleep(25 * time.Minute)
 		if made.count() != 3 {
 			t.Errorf("%d sweeps after 25 minutes", made.count())
+		}
+	})
+}
+
+func TestPanicOfASweepStopsNobody(t *testing.T) {
+	play(t, Options{}, func(s *scene) {
+		var swept, made calls
+		s.loop.Sweep("things", time.Minute, func(context.Context) error { swept.note(); panic("nil map") })
+		s.loop.Handle("test.thing", made.failUntil(1))
+		s.run()
+		s.want(one)
+		time.Sleep(90 * time.Second)
+		if swept.count() != 2 || made.count() != 1 {
+			t.Errorf("%d sweeps, %d calls", swept.count(), made.count())
 		}
 	})
 }

@@ -63,7 +63,7 @@ func WantAfter(tx store.Tx, item Item, delay time.Duration) error {
 	if row == nil {
 		row = &todo{Item: item, Due: due}
 	}
-	if row.Attempts > 0 || due.Before(row.Due) {
+	if due.Before(row.Due) {
 		row.Due = due
 	}
 	row.Wanted++

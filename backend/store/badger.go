@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -53,7 +53,10 @@ func openBadger(dir string, doubt func(error)) (*badgerIndex, error) {
 	o.SyncWrites = false
 	o.Logger = doubtLogger{doubt}
 	// A file of no length is a memtable that was just being made; Badger refuses to open with it.
-	mems, _ := filepath.Glob(filepath.Join(dir, "*.mem"))
+	mems, err := filesIn(dir, ".mem")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	for _, m := range mems {
 		if fi, err := os.Stat(m); err == nil && fi.Size() == 0 {
 			if err := os.Remove(m); err != nil {

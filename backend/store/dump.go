@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"miniaws/backend/durably"
 )
 
 // A dump holds every row at one revision, in key order:
@@ -25,7 +27,7 @@ func dumpPath(dir string, revision uint64) string {
 
 // newestDump returns the revision of the newest dump, 0 if there is none.
 func newestDump(dir string) (uint64, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.dump"))
+	paths, err := filesIn(dir, ".dump")
 	if err != nil || len(paths) == 0 {
 		return 0, err
 	}
@@ -38,8 +40,8 @@ func newestDump(dir string) (uint64, error) {
 }
 
 // writeDump makes a dump of s durable under its final name. It fails, and nothing changes, unless exactly rows
-// rows are found: a damaged index must not become the truth.
-func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() bool) (size int64, err error) {
+// rows are found, and unless allowed answers nil to the end: a damaged index must not become the truth.
+func writeDump(dir string, revision uint64, s snapshot, rows int64, allowed func() error) (size int64, err error) {
 	path := dumpPath(dir, revision)
 	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -67,8 +69,8 @@ func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() 
 		buf = append(buf, row.Value...)
 		_, failed = w.Write(buf)
 		n++
-		if failed == nil && n%1024 == 0 && stop() {
-			failed = ErrClosed
+		if failed == nil && n%1024 == 0 {
+			failed = allowed()
 		}
 		return failed == nil
 	})
@@ -90,23 +92,20 @@ func writeDump(dir string, revision uint64, s snapshot, rows int64, stop func() 
 	if size, err = f.Seek(0, io.SeekCurrent); err != nil {
 		return 0, err
 	}
-	if err := f.Sync(); err != nil {
+	if err := errors.Join(f.Sync(), allowed()); err != nil {
 		return 0, err
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return 0, err
 	}
-	return size, syncDir(dir)
+	return size, durably.SyncFolder(dir)
 }
 
 // removeDumpsBefore leaves the dump of revision alone.
 func removeDumpsBefore(dir string, revision uint64) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.dump*"))
-	if err != nil {
-		return err
-	}
+	paths, err := filesIn(dir, "")
 	for _, p := range paths {
-		if p < dumpPath(dir, revision) || strings.HasSuffix(p, ".tmp") {
+		if filepath.Ext(p) == ".dump" && p < dumpPath(dir, revision) || strings.HasSuffix(p, ".dump.tmp") {
 			err = errors.Join(err, os.Remove(p))
 		}
 	}
@@ -126,6 +125,9 @@ func readDump(dir string, revision uint64, add func(Row) error) (rows int64, err
 	head := make([]byte, len(dumpMagic)+8)
 	if _, err := io.ReadFull(r, head); err != nil || string(head[:len(dumpMagic)]) != dumpMagic {
 		return 0, damaged("no valid header")
+	}
+	if was := binary.LittleEndian.Uint64(head[len(dumpMagic):]); was != revision {
+		return 0, damaged(fmt.Sprintf("it is of revision %d: someone has renamed it", was))
 	}
 	var row Row
 	for {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"miniaws/backend/durably"
 )
 
 // DiskOptions of the durable store; the zero value is usable.
@@ -28,14 +30,14 @@ type DiskOptions struct {
 	// much; 256 MiB.
 	Reserve int64
 
-	// Schemas are migrated before Open returns; if the disk is full, soon after space has returned.
+	// Schemas are migrated before Open returns. If rows have to be and the disk is full, Open answers ErrFull: half of
+	// a table, or an index that was not made yet, would be read as if it were all there is.
 	Schemas []Schema
 }
 
 const (
-	roomEvery      = 20 * time.Millisecond // the disk is looked at this often while writers come
-	verifyInside   = 200_000               // rows that open counts itself; more are counted in the background
-	foldersAllowed = 0o700
+	roomEvery    = 20 * time.Millisecond // the disk is looked at this often while writers come
+	verifyInside = 200_000               // rows that open counts itself; more are counted in the background
 )
 
 // errDoubt: the index is not what the log says. The store stops, and the next open builds the index again.
@@ -62,8 +64,8 @@ type durable struct {
 	dumpSize int64
 	logDebt  int64 // bytes of log that earlier processes left behind the newest dump
 	doubted  atomic.Bool
+	trust    sync.Mutex // of the file that says whether the index may be believed
 	started  atomic.Bool
-	migrate  atomic.Bool // an emergency is over, the schemas have to be looked at
 	shutOnce sync.Once
 }
 
@@ -75,10 +77,13 @@ func Open(ctx context.Context, dir string, o DiskOptions) (DB, error) {
 	o.DumpEvery = cmp.Or(o.DumpEvery, 64<<20)
 	o.Reserve = cmp.Or(o.Reserve, 256<<20)
 	d := &durable{o: o, dir: dir, quit: make(chan struct{}), dumpNow: make(chan chan error)}
-	if err := os.MkdirAll(dir, foldersAllowed); err != nil {
+	if err := durably.MakeFolder(dir); err != nil {
 		return nil, err
 	}
-	lock, err := lockFolder(dir)
+	lock, err := durably.Lock(d.path("LOCK"))
+	if errors.Is(err, durably.ErrLocked) {
+		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +108,7 @@ func (d *durable) open(ctx context.Context) error {
 	if d.log, err = openLog(d.path("log"), d.o.SegmentSize); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(d.path("checkpoint"), foldersAllowed); err != nil {
+	if err := durably.MakeFolder(d.path("checkpoint")); err != nil {
 		return err
 	}
 	if d.dumped, err = newestDump(d.path("checkpoint")); err != nil {
@@ -141,20 +146,26 @@ func (d *durable) open(ctx context.Context) error {
 		}
 		ix, d.badger = x, x
 		if !made {
-			if err := writeFile(d.path("FORMAT"), []byte(format)); err != nil {
+			if err := durably.WriteFile(d.path("FORMAT"), []byte(format)); err != nil {
 				return errors.Join(err, d.closeIndex())
 			}
 		}
 	}
 	d.start(d.o.Options, ix, d)
 	d.started.Store(true)
+	if d.doubted.Load() { // since the index was opened
+		d.fail(errDoubt)
+	}
 	d.keepers.Add(2)
 	go d.keepRoom()
 	go d.keepDumps()
-	if d.badger != nil {
-		if err := Migrate(ctx, d, d.o.Schemas...); err != nil {
-			return errors.Join(err, d.Close())
-		}
+	if d.hasIndex() {
+		err = Migrate(ctx, d, d.o.Schemas...)
+	} else if err = mustMigrate(ctx, d, d.o.Schemas...); err != nil {
+		err = fmt.Errorf("%w: %w, which needs room", ErrFull, err)
+	}
+	if err != nil {
+		return errors.Join(err, d.Close())
 	}
 	return nil
 }
@@ -229,7 +240,7 @@ func (d *durable) catchUp(x *badgerIndex) error {
 	if err := d.log.openTail(last + 1); err != nil {
 		return err
 	}
-	return writeTrust(d.path("index.trust"), trust{Boot: bootID()})
+	return d.entrust(trust{Boot: bootID()})
 }
 
 // openTrusted answers nil and the reason if the index has to be built anew.
@@ -238,7 +249,7 @@ func (d *durable) openTrusted() (*badgerIndex, string) {
 		return nil, why
 	}
 	// Until it has proved itself: Badger may end the process on damage, and must not do so for ever.
-	if err := errors.Join(os.Remove(d.path("index.trust")), syncDir(d.dir)); err != nil {
+	if err := errors.Join(os.Remove(d.path("index.trust")), durably.SyncFolder(d.dir)); err != nil {
 		return nil, err.Error()
 	}
 	x, err := openBadger(d.path("index"), d.doubt)
@@ -261,7 +272,6 @@ func (d *durable) openTrusted() (*badgerIndex, string) {
 	}
 	if why != "" {
 		_ = x.close() // it is thrown away
-		d.doubted.Store(false)
 		return nil, why
 	}
 	return x, ""
@@ -269,6 +279,7 @@ func (d *durable) openTrusted() (*badgerIndex, string) {
 
 // rebuild makes the index from the newest dump; the log is applied by the caller.
 func (d *durable) rebuild() (*badgerIndex, error) {
+	d.doubted.Store(false) // that was the old one
 	if err := os.RemoveAll(d.path("index")); err != nil {
 		return nil, err
 	}
@@ -290,8 +301,20 @@ func (d *durable) rebuild() (*badgerIndex, error) {
 	return x, nil
 }
 
-// distrust removes the word that the index may be believed.
+// entrust says that the index may be believed, unless it is in doubt.
+func (d *durable) entrust(t trust) error {
+	d.trust.Lock()
+	defer d.trust.Unlock()
+	if d.doubted.Load() {
+		return errDoubt
+	}
+	return writeTrust(d.path("index.trust"), t)
+}
+
+// distrust takes that back.
 func (d *durable) distrust() error {
+	d.trust.Lock()
+	defer d.trust.Unlock()
 	err := os.Remove(d.path("index.trust"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -301,8 +324,8 @@ func (d *durable) distrust() error {
 
 // doubt takes the trust away and stops the store: whoever starts it again gets a new index.
 func (d *durable) doubt(err error) {
+	d.doubted.Store(true) // first: nobody entrusts the index any more, and no dump of it is kept
 	err = errors.Join(err, d.distrust())
-	d.doubted.Store(true)
 	if d.started.Load() && !d.stopping() { // else open is still looking, or close is about to
 		d.fail(fmt.Errorf("%w: %w", errDoubt, err))
 	}
@@ -342,7 +365,7 @@ func (d *durable) Close() error {
 	d.shutOnce.Do(func() {
 		close(d.quit)
 		d.keepers.Wait()
-		d.log.interrupt()
+		d.log.refuse(ErrClosed)
 		d.stop()
 		err = errors.Join(d.closeIndex(), d.lock.Close())
 	})
@@ -362,7 +385,7 @@ func (d *durable) closeIndex() error {
 		return nil // the next open decides
 	}
 	if err := syncTree(d.path("index")); err != nil {
-		return err
+		return errors.Join(err, d.distrust())
 	}
-	return writeTrust(d.path("index.trust"), trust{Clean: true})
+	return d.entrust(trust{Clean: true})
 }

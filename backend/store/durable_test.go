@@ -181,6 +181,22 @@ func TestIndexInDoubt(t *testing.T) {
 	}
 }
 
+// TestFolderWithCharactersOfPatterns: what Glob would take for a pattern is a name like any other.
+func TestFolderWithCharactersOfPatterns(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), `a[b]*c`)
+	for range 3 {
+		db := open(t, dir, store.DiskOptions{})
+		put(t, db, "/m/a", "1")
+		wantValue(t, db, "/m/a", "1")
+		if err := errors.Join(store.Checkpoint(t.Context(), db), db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dumps, err := os.ReadDir(filepath.Join(dir, "checkpoint")); len(dumps) != 1 {
+		t.Errorf("dumps %v, %v", dumps, err)
+	}
+}
+
 // newestSegment returns the path, the content, and where its records end.
 func newestSegment(t *testing.T, dir string) (string, []byte, int) {
 	t.Helper()

@@ -10,26 +10,12 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"miniaws/backend/durably"
 )
 
 // format is the version of the folder's layout.
 const format = "mini-aws store 1\n"
-
-// lockFolder holds the folder for this process until the file is closed; the kernel lets go when it dies.
-func lockFolder(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
-		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	return f, nil
-}
 
 // checkFormat answers whether the folder was made before.
 func checkFormat(dir string) (made bool, err error) {
@@ -41,23 +27,6 @@ func checkFormat(dir string) (made bool, err error) {
 		err = fmt.Errorf("%w: %s has the format %q, this program knows %q", ErrNewer, dir, strings.TrimSpace(string(b)), strings.TrimSpace(format))
 	}
 	return true, err
-}
-
-// writeFile replaces a small file durably.
-func writeFile(path string, b []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		_ = os.Remove(path + ".new") // written anew next time
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }
 
 // trust says until when the unsynced index may be believed.
@@ -82,13 +51,24 @@ func writeTrust(path string, t trust) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, b)
+	return durably.WriteFile(path, b)
 }
 
 // bootID is empty where the system has none; then only a clean close is believed.
 func bootID() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b))
+}
+
+// filesIn lists the paths in dir whose names end so, in order. The name of dir is no pattern, as it would be for Glob.
+func filesIn(dir, suffix string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, err
 }
 
 // syncTree syncs every file of a folder.

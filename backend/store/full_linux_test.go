@@ -148,6 +148,7 @@ func TestFullDiskUnderLoad(t *testing.T) {
 	dir := filepath.Join(disk, "store")
 	acked := map[string]bool{}
 	deaths := 0
+	open(t, dir, store.DiskOptions{}).Close() // a slow child must not meet the full disk before it has made the store
 	for run := range 4 {
 		filled := make(chan struct{})
 		time.AfterFunc(30*time.Millisecond, func() {

@@ -36,8 +36,8 @@ func (d *durable) look() {
 			d.refusing = errors.Join(d.refusing, err)
 		}
 	}
-	if before != nil && d.refusing == nil && !d.doubted.Load() {
-		if err := writeTrust(d.path("index.trust"), trust{Boot: bootID()}); err != nil {
+	if before != nil && d.refusing == nil {
+		if err := d.entrust(trust{Boot: bootID()}); err != nil {
 			d.refusing = fmt.Errorf("%w: %w", ErrFull, err)
 		}
 	}
@@ -53,8 +53,12 @@ func (d *durable) keepRoom() {
 			d.fail(err)
 			return
 		}
-		if d.hasIndex() && d.room() == nil {
-			_ = d.log.makeSpare() // an error refuses writers and is tried again
+		if d.hasIndex() {
+			if err := d.room(); err != nil {
+				d.log.refuse(err) // else who has just passed room waits for a spare until there is room again
+			} else {
+				_ = d.log.makeSpare() // an error refuses writers and is tried again
+			}
 		}
 		select {
 		case <-d.quit:
@@ -89,7 +93,6 @@ func (d *durable) recoverFromFull() error {
 	d.index.Store(&ix)
 	d.badger, d.refusing = x, nil
 	d.mu.Unlock()
-	d.migrate.Store(true)
 	return nil
 }
 
@@ -107,11 +110,6 @@ func (d *durable) keepDumps() {
 			return
 		case asked = <-d.dumpNow:
 		case <-tick.C:
-		}
-		if d.migrate.Swap(false) {
-			if err := Migrate(context.Background(), d, d.o.Schemas...); err != nil {
-				d.fail(err)
-			}
 		}
 		written := d.Stats().LogBytes
 		d.mu.Lock()
@@ -154,6 +152,17 @@ func (d *durable) stopping() bool {
 	}
 }
 
+// dumpable says whether a dump that is being written may still become the truth.
+func (d *durable) dumpable() error {
+	switch {
+	case d.stopping():
+		return ErrClosed
+	case d.doubted.Load(): // the number of its rows does not show that an older value has come back
+		return errDoubt
+	}
+	return nil
+}
+
 // verifyLate counts the rows of a large index, which open did not wait for.
 func (d *durable) verifyLate() {
 	d.mu.Lock()
@@ -185,7 +194,7 @@ func (d *durable) dump() error {
 	if s.revision == dumped {
 		return nil
 	}
-	size, err := writeDump(d.path("checkpoint"), s.revision, s, rows, d.stopping)
+	size, err := writeDump(d.path("checkpoint"), s.revision, s, rows, d.dumpable)
 	if err != nil {
 		return err
 	}

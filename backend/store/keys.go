@@ -91,30 +91,6 @@ func escapePart(s string) string {
 	return strings.ReplaceAll(s, "\x00", escapedNUL)
 }
 
-func decodeID(s string) (ID, error) {
-	if strings.IndexByte(s, 0) < 0 {
-		return ID{s}, nil
-	}
-	id := ID{}
-	var part []byte
-	for i := 0; i < len(s); i++ {
-		if s[i] != 0 {
-			part = append(part, s[i])
-			continue
-		}
-		i++
-		switch {
-		case i < len(s) && s[i] == 0x01:
-			id, part = append(id, string(part)), nil
-		case i < len(s) && s[i] == 0xff:
-			part = append(part, 0)
-		default:
-			return nil, fmt.Errorf("%w: broken escape in id %q", ErrInvalidKey, s)
-		}
-	}
-	return append(id, string(part)), nil
-}
-
 // prefixEnd is the first key after all keys that begin with p.
 func prefixEnd(p Key) Key {
 	for i := len(p) - 1; i >= 0; i-- {

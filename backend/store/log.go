@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"miniaws/backend/durably"
 )
 
 const maxSpares = 4
@@ -27,6 +29,7 @@ type commitLog struct {
 
 	file   *os.File
 	offset int64
+	newest int64 // where the last record begins, after replay
 	buf    []byte
 	syncs  uint64
 	bytes  uint64
@@ -36,14 +39,14 @@ type commitLog struct {
 func openLog(dir string, size int64) (*commitLog, error) {
 	l := &commitLog{dir: dir, size: max(size, minSegment), want: make(chan struct{}, 1)}
 	l.changed = sync.NewCond(&l.mu)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durably.MakeFolder(dir); err != nil {
 		return nil, err
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	names, err := filesIn(dir, "")
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range names { // sorted
+	for _, p := range names {
 		switch filepath.Ext(p) {
 		case ".log":
 			s, err := readSegment(p)
@@ -123,7 +126,9 @@ func (l *commitLog) replaySegment(s segment, newest bool, after uint64, fn func(
 		return 0, err
 	}
 	defer r.close()
+	at := r.offset
 	for {
+		begin := r.offset
 		g, err := r.read()
 		if errors.Is(err, errNoGroup) {
 			break
@@ -131,6 +136,7 @@ func (l *commitLog) replaySegment(s segment, newest bool, after uint64, fn func(
 		if err != nil {
 			return 0, err
 		}
+		at = begin
 		if g.last() > after {
 			if err := fn(g); err != nil {
 				return 0, err
@@ -141,7 +147,7 @@ func (l *commitLog) replaySegment(s segment, newest bool, after uint64, fn func(
 		if err := r.checkTail(); err != nil {
 			return 0, err
 		}
-		l.offset = r.offset
+		l.offset, l.newest = r.offset, at
 	}
 	return r.next - 1, nil
 }
@@ -159,6 +165,10 @@ func (l *commitLog) openTail(next uint64) error {
 	if err != nil {
 		return err
 	}
+	if err := l.settle(f); err != nil {
+		f.Close()
+		return fmt.Errorf("sync the log: %w", err)
+	}
 	fi, err := f.Stat()
 	if err != nil {
 		f.Close()
@@ -169,6 +179,20 @@ func (l *commitLog) openTail(next uint64) error {
 	}
 	l.file = f
 	return nil
+}
+
+// settle makes durable what replay has read: the process before may have died ahead of its sync, or because of it, and
+// then the last record and the name of the newest segment are perhaps only in memory. After a sync that failed the
+// kernel takes the pages for clean, so the record is written again.
+func (l *commitLog) settle(f *os.File) error {
+	record := make([]byte, l.offset-l.newest)
+	if _, err := f.ReadAt(record, l.newest); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(record, l.newest); err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), durably.SyncFolder(l.dir))
 }
 
 func (l *commitLog) reserve() error {
@@ -224,7 +248,7 @@ func (l *commitLog) roll(base uint64) error {
 	if _, err = f.WriteAt(s.header(), 0); err == nil {
 		if err = f.Sync(); err == nil {
 			if err = os.Rename(spare, s.path); err == nil {
-				err = syncDir(l.dir)
+				err = durably.SyncFolder(l.dir)
 			}
 		}
 	}
@@ -294,25 +318,32 @@ func writeSpare(path string, size int64) (err error) {
 func (l *commitLog) retire(dumped uint64, keep int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	var spares []string
 	for len(l.segments) > keep+1 && l.segments[1].base <= dumped+1 {
 		old := l.segments[0]
 		fi, err := os.Stat(old.path)
 		if err != nil {
 			return err
 		}
-		if len(l.spares) < maxSpares && fi.Size() == l.size {
+		if len(l.spares)+len(spares) < maxSpares && fi.Size() == l.size {
 			spare := strings.TrimSuffix(old.path, ".log") + ".spare"
 			if err := os.Rename(old.path, spare); err != nil {
 				return err
 			}
-			l.spares = append(l.spares, spare)
-			l.noSpare = nil
-			l.changed.Broadcast()
+			spares = append(spares, spare)
 		} else if err := os.Remove(old.path); err != nil {
 			return err
 		}
 		l.segments = slices.Clone(l.segments[1:])
 	}
+	if len(spares) == 0 {
+		return nil
+	}
+	if err := durably.SyncFolder(l.dir); err != nil { // before one of them gets a new header: it must not be found under its old name
+		return err
+	}
+	l.spares, l.noSpare = append(l.spares, spares...), nil
+	l.changed.Broadcast()
 	return nil
 }
 
@@ -330,14 +361,14 @@ func (l *commitLog) behind(dumped uint64) int64 {
 	return n
 }
 
-// interrupt ends waiting in reserve.
-func (l *commitLog) interrupt() {
+// refuse ends waiting in reserve, until there is a spare.
+func (l *commitLog) refuse(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.noSpare == nil {
-		l.noSpare = ErrClosed
+	if len(l.spares) == 0 && l.noSpare == nil {
+		l.noSpare = why
+		l.changed.Broadcast()
 	}
-	l.changed.Broadcast()
 }
 
 func (l *commitLog) close() {
@@ -397,13 +428,4 @@ func (f *logFeed) locate(revision uint64) error {
 		}
 	}
 	return ErrCompacted
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

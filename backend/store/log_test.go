@@ -142,7 +142,17 @@ func TestDamagedDumpIsRefused(t *testing.T) {
 			}
 		}
 	}
-	if err := os.WriteFile(found[0], good, 0o600); err != nil {
+	other := filepath.Join(dir, "checkpoint", fmt.Sprintf("%020d.dump", 1))
+	if err := errors.Join(os.WriteFile(other, good, 0o600), os.Remove(found[0])); err != nil {
+		t.Fatal(err)
+	}
+	if db, err := store.Open(t.Context(), dir, options(store.DiskOptions{})); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("under the name of another revision: %v", err)
+		if err == nil {
+			db.Close()
+		}
+	}
+	if err := errors.Join(os.Rename(other, found[0]), os.WriteFile(found[0], good, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	db = open(t, dir, store.DiskOptions{})

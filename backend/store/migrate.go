@@ -18,12 +18,23 @@ type Schema interface {
 	renew(tx Tx, s Scope, k Key, value []byte) error
 }
 
+// schema is what the rows of a table were made for.
 type schema struct {
 	Version int      `json:"version"`
 	Indexes []string `json:"indexes,omitempty"`
+	// Unfinished: a migration to Version was interrupted, and Indexes are those of before and after.
+	Unfinished bool `json:"unfinished,omitempty"`
 }
 
-const migrateBatch = 256 << 10 // bytes read and rewritten in one transaction
+func (s schema) equal(other schema) bool {
+	return s.Version == other.Version && slices.Equal(s.Indexes, other.Indexes) && s.Unfinished == other.Unfinished
+}
+
+// Rows read and rewritten in one transaction, at most.
+const (
+	migrateBatch = 256 << 10 // bytes
+	migrateRows  = 256
+)
 
 // Migrate brings the rows of the tables to the schema of this program: it runs migrations in every scope and makes
 // new indexes. Call it after open, before anyone uses the tables. If it is interrupted the next call goes on.
@@ -37,18 +48,67 @@ func Migrate(ctx context.Context, db DB, tables ...Schema) error {
 }
 
 func migrate(ctx context.Context, db DB, t Schema) error {
-	base, err := Scope{}.base("store", "schemas")
+	have, err := schemaOf(ctx, db, t)
+	want := t.fingerprint()
+	if err != nil || have.equal(want) {
+		return err
+	}
+	if have.Version > want.Version {
+		return fmt.Errorf("%w: it has schema version %d, this one knows %d", ErrNewer, have.Version, want.Version)
+	}
+	scopes, err := scopesOf(ctx, db, t)
 	if err != nil {
 		return err
 	}
-	at := base + Key(t.name())
-	want := t.fingerprint()
-	var have schema
-	known := true
+	both := schema{Version: want.Version, Indexes: slices.Concat(have.Indexes, want.Indexes), Unfinished: true}
+	slices.Sort(both.Indexes)
+	both.Indexes = slices.Compact(both.Indexes)
+	if len(scopes) > 0 {
+		// Whoever comes after an interruption, this program or another, must not take the rows for what they were.
+		if err := putSchema(ctx, db, t, both); err != nil {
+			return err
+		}
+	}
+	for _, s := range scopes {
+		if err := renewScope(ctx, db, t, s, both.Indexes); err != nil {
+			return err
+		}
+	}
+	return putSchema(ctx, db, t, want)
+}
+
+// mustMigrate says that the rows of some table cannot be read as they are.
+func mustMigrate(ctx context.Context, db DB, tables ...Schema) error {
+	for _, t := range tables {
+		have, err := schemaOf(ctx, db, t)
+		if err != nil {
+			return err
+		}
+		if have.equal(t.fingerprint()) {
+			continue
+		}
+		if scopes, err := scopesOf(ctx, db, t); err != nil || len(scopes) > 0 {
+			return errors.Join(err, fmt.Errorf("table %s has to be migrated", t.name()))
+		}
+	}
+	return nil
+}
+
+func schemaKey(t Schema) (Key, error) {
+	base, err := Scope{}.base("store", "schemas")
+	return base + Key(t.name()), err
+}
+
+// schemaOf answers version -1 for a table that was never here.
+func schemaOf(ctx context.Context, db DB, t Schema) (have schema, err error) {
+	at, err := schemaKey(t)
+	if err != nil {
+		return have, err
+	}
 	err = db.View(ctx, func(tx Tx) error {
 		b, err := tx.Get(at)
 		if errors.Is(err, ErrNotFound) {
-			known = false
+			have = schema{Version: -1}
 			return nil
 		}
 		if err != nil {
@@ -56,31 +116,19 @@ func migrate(ctx context.Context, db DB, t Schema) error {
 		}
 		return json.Unmarshal(b, &have)
 	})
+	return have, err
+}
+
+func putSchema(ctx context.Context, db DB, t Schema, s schema) error {
+	at, err := schemaKey(t)
 	if err != nil {
 		return err
 	}
-	if known && have.Version > want.Version {
-		return fmt.Errorf("%w: it has schema version %d, this one knows %d", ErrNewer, have.Version, want.Version)
-	}
-	if known && have.Version == want.Version && slices.Equal(have.Indexes, want.Indexes) {
-		return nil
-	}
-	scopes, err := scopesOf(ctx, db, t)
+	b, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	for _, s := range scopes {
-		if err := renewScope(ctx, db, t, s, append(have.Indexes, want.Indexes...)); err != nil {
-			return err
-		}
-	}
-	return db.Update(ctx, func(tx Tx) error {
-		b, err := json.Marshal(want)
-		if err != nil {
-			return err
-		}
-		return tx.Put(at, b)
-	})
+	return db.Update(ctx, func(tx Tx) error { return tx.Put(at, b) })
 }
 
 // scopesOf finds the scopes in which the table has rows, by skipping from region to region.
@@ -142,8 +190,9 @@ func renewScope(ctx context.Context, db DB, t Schema, s Scope, indexes []string)
 	return inBatches(ctx, db, base, func(tx Tx, row Row) error { return t.renew(tx, s, row.Key, row.Value) })
 }
 
+// inBatches calls fn with every row below base. A batch whose writes are too large is tried again as smaller ones.
 func inBatches(ctx context.Context, db DB, base Key, fn func(Tx, Row) error) error {
-	start := base
+	start, most := base, migrateRows
 	for done := false; !done; {
 		var next Key
 		err := db.Update(ctx, func(tx Tx) error {
@@ -154,7 +203,7 @@ func inBatches(ctx context.Context, db DB, base Key, fn func(Tx, Row) error) err
 				if err != nil {
 					return err
 				}
-				if size += len(row.Key) + len(row.Value); len(rows) > 0 && (size > migrateBatch || len(rows) >= 256) {
+				if size += len(row.Key) + len(row.Value); len(rows) > 0 && (size > migrateBatch || len(rows) >= most) {
 					done = false
 					break
 				}
@@ -168,10 +217,14 @@ func inBatches(ctx context.Context, db DB, base Key, fn func(Tx, Row) error) err
 			}
 			return nil
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrTooLarge) && most > 1:
+			most, done = most/2, false
+		case err != nil:
 			return err
+		default:
+			start = next
 		}
-		start = next
 	}
 	return nil
 }
@@ -223,6 +276,12 @@ func (t *Table[T]) renew(tx Tx, s Scope, k Key, value []byte) error {
 	if at, err := rows.key(t.spec.ID(rec)); err != nil {
 		return err
 	} else if at != k { // the migration changed the id
+		switch _, err := tx.Get(at); {
+		case err == nil:
+			return fmt.Errorf("%w: record %q would replace %q", ErrExists, k, at)
+		case !errors.Is(err, ErrNotFound):
+			return err
+		}
 		if err := tx.Delete(k); err != nil {
 			return err
 		}

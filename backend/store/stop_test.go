@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -121,5 +122,77 @@ func TestBadgerError(t *testing.T) {
 	defer d.Close()
 	if s := d.Stats(); s.Rebuilt == "" || s.Rows != 1 {
 		t.Errorf("stats %+v", s)
+	}
+}
+
+// TestNoDumpOfADoubtedIndex: lost versions bring back older values, which the number of rows does not show.
+func TestNoDumpOfADoubtedIndex(t *testing.T) {
+	var fatal []error
+	d := openForDoubt(t, t.TempDir(), &fatal)
+	defer d.Close()
+	if err := d.Update(t.Context(), func(tx Tx) error { return tx.Put("/a", nil) }); err != nil {
+		t.Fatal(err)
+	}
+	d.doubt(errors.New("compaction failed"))
+	if err := d.dump(); !errors.Is(err, errDoubt) {
+		t.Errorf("dump: %v", err)
+	}
+	if found, _ := os.ReadDir(d.path("checkpoint")); len(found) > 0 {
+		t.Errorf("dump written: %v", found)
+	}
+}
+
+func TestDoubtWhileCatchingUp(t *testing.T) {
+	dir := t.TempDir()
+	var fatal []error
+	d := openForDoubt(t, dir, &fatal)
+	if err := d.Update(t.Context(), func(tx Tx) error { return tx.Put("/a", nil) }); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	half := &durable{o: d.o, dir: dir}
+	var err error
+	if half.log, err = openLog(half.path("log"), minSegment); err != nil {
+		t.Fatal(err)
+	}
+	defer half.log.close()
+	x, why := half.openTrusted()
+	if x == nil {
+		t.Fatal(why)
+	}
+	defer x.close()
+	half.doubt(errors.New("compaction failed"))
+	if err := half.catchUp(x); !errors.Is(err, errDoubt) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(half.path("index.trust")); err == nil {
+		t.Error("trusted all the same")
+	}
+}
+
+// TestRefusedWhileWaitingForASpare: the room went after the committer had asked for it.
+func TestRefusedWhileWaitingForASpare(t *testing.T) {
+	var fatal []error
+	d := openForDoubt(t, t.TempDir(), &fatal)
+	defer d.Close()
+	d.mu.Lock()
+	d.o.Reserve = 1 << 62
+	d.mu.Unlock()
+	for d.room() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	d.log.mu.Lock()
+	d.log.spares = nil
+	d.log.mu.Unlock()
+	d.log.offset = d.log.size
+	answer := make(chan error, 1)
+	go func() { answer <- d.log.reserve() }()
+	select {
+	case err := <-answer:
+		if !errors.Is(err, ErrFull) {
+			t.Error(err)
+		}
+	case <-time.After(3 * time.Second):
+		t.Error("it waits for a spare that nobody makes")
 	}
 }

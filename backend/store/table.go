@@ -350,6 +350,9 @@ func (x IndexRows[T]) scan(q Query) iter.Seq2[indexed[T], error] {
 				if b, err = x.rows.tx.Get(k); err == nil {
 					out.rec, err = x.rows.t.decode(k, b)
 				} else if errors.Is(err, ErrNotFound) {
+					if _, gone := x.rows.tx.Get(row.Key); errors.Is(gone, ErrNotFound) {
+						continue // this transaction has deleted the record since
+					}
 					// Rows of an index live and die with their record.
 					err = fmt.Errorf("%w: index row %q has no record", ErrDamaged, row.Key)
 				}
