@@ -17,7 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// hostKeyMakers are the kinds of host keys, preferred first. RSA is left out: making one takes up to a second, and
+// hostKeyMakers are the kinds of host keys, preferred first. RSA is left out: making one is slow, and
 // every client of the last ten years knows the other two.
 var hostKeyMakers = []struct {
 	kind, label string
