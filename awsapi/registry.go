@@ -16,7 +16,7 @@ type Operation struct {
 	in, out  reflect.Type
 	newInput func() any
 	call     func(ctx context.Context, in any) (any, error)
-	access   func(r *Request, in any) []Access
+	access   func(ctx context.Context, in any) ([]Access, error)
 	// unsigned operations take requests without a signature; one that is there is still verified.
 	unsigned bool
 }
@@ -39,9 +39,10 @@ type OpOption func(*Operation)
 func Unsigned() OpOption { return func(o *Operation) { o.unsigned = true } }
 
 // Op registers a handler: a function on the SDK's own types. The operation's name is that of the input type without
-// "Input". The access function says what must be allowed; it sees the decoded and not yet validated input, so it takes
-// absent members for what they are, and must not change it.
-func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access func(*Request, *In) []Access, options ...OpOption) Operation {
+// "Input". The access function says what must be allowed. It sees the decoded and not yet validated input, so it takes
+// absent members for what they are, and must not change it; it may read the store, for example to learn which subnet a
+// call means that names none, and [FromContext] answers the request. Its error ends the call.
+func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access func(context.Context, *In) ([]Access, error), options ...OpOption) Operation {
 	in := reflect.TypeFor[In]()
 	o := Operation{
 		name:     strings.TrimSuffix(in.Name(), "Input"),
@@ -55,7 +56,7 @@ func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access fu
 			}
 			return out, nil
 		},
-		access: func(r *Request, input any) []Access { return access(r, input.(*In)) },
+		access: func(ctx context.Context, input any) ([]Access, error) { return access(ctx, input.(*In)) },
 	}
 	for _, option := range options {
 		option(&o)
@@ -64,8 +65,8 @@ func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access fu
 }
 
 // Action is the usual access function: one action on no particular resource.
-func Action[In any](action string) func(*Request, *In) []Access {
-	return func(*Request, *In) []Access { return []Access{{Action: action}} }
+func Action[In any](action string) func(context.Context, *In) ([]Access, error) {
+	return func(context.Context, *In) ([]Access, error) { return []Access{{Action: action}}, nil }
 }
 
 // service is a registered service.

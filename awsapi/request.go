@@ -25,7 +25,8 @@ type Principal struct {
 // Anonymous tells that nobody signed.
 func (p Principal) Anonymous() bool { return p.Account == "" }
 
-// Request is what the pipeline knows of a call. Handlers get it with [FromContext]; it must not be changed.
+// Request is what the pipeline knows of a call. Access functions and handlers get it with [FromContext]; it must not be
+// changed.
 type Request struct {
 	// ID is the request id that the client sees.
 	ID        string

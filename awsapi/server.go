@@ -120,7 +120,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}}
 	// Until the route is known errors are worded as S3 does, which takes all that nobody else takes.
 	c.route = route{service: s.services[meta.S3], protocol: meta.RESTXML}
-	reply := c.answer(r.Context())
+	reply := c.answer(context.WithValue(r.Context(), requestKey{}, c.request))
 	// net/http reads the rest of a body that nobody wanted before it answers: no longer than it may take.
 	c.limitBody()
 	write(w, reply)
@@ -345,7 +345,11 @@ func (c *call) checkUnknown(unknown []string) error {
 
 // authorize asks whether the caller may do everything that the call needs.
 func (c *call) authorize(ctx context.Context) error {
-	err := c.server.options.Authorizer.Authorize(ctx, c.request, c.operation.access(c.request, c.input))
+	wanted, err := c.operation.access(ctx, c.input)
+	if err != nil {
+		return err
+	}
+	err = c.server.options.Authorizer.Authorize(ctx, c.request, wanted)
 	var denied *Denied
 	if errors.As(err, &denied) {
 		return c.denial(denied)
@@ -374,7 +378,7 @@ func (c *call) validate(context.Context) error {
 }
 
 func (c *call) handle(ctx context.Context) (err error) {
-	c.output, err = c.operation.call(context.WithValue(ctx, requestKey{}, c.request), c.input)
+	c.output, err = c.operation.call(ctx, c.input)
 	return err
 }
 

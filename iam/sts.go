@@ -11,7 +11,9 @@ import (
 
 // noPermission declares an operation that every known caller may use, whatever any policy says.
 // AWS: "GetCallerIdentity" in the STS API reference: "No permissions are required to perform this operation."
-func noPermission(*awsapi.Request, *sts.GetCallerIdentityInput) []awsapi.Access { return nil }
+func noPermission(context.Context, *sts.GetCallerIdentityInput) ([]awsapi.Access, error) {
+	return nil, nil
+}
 
 // GetCallerIdentity answers who signed the call.
 func (s *Service) GetCallerIdentity(ctx context.Context, _ *sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
