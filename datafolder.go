@@ -63,6 +63,36 @@ func openDataFolder(path string) (*dataFolder, error) {
 
 func (d *dataFolder) close() error { return d.lock.Close() }
 
+// checkAccount refuses another account than the one that the folder was made for: its records and the resources on the
+// engine belong to that one.
+func (d *dataFolder) checkAccount(account string) error {
+	path := filepath.Join(d.path, "account")
+	content, err := os.ReadFile(path)
+	switch had := strings.TrimSpace(string(content)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return durably.WriteFile(path, []byte(account+"\n"))
+	case err != nil:
+		return err
+	case had != account:
+		return fmt.Errorf("the data folder %s belongs to account %s, not to %s: serve with --account-id %[2]s, or give this account another --data", d.path, had, account)
+	}
+	return nil
+}
+
+// usedDocker tells whether an earlier start of this installation ran instances on a Docker engine.
+func (d *dataFolder) usedDocker() bool {
+	_, err := os.Stat(filepath.Join(d.path, "docker"))
+	return err == nil
+}
+
+// noteDocker remembers that what runs for this installation is on a Docker engine.
+func (d *dataFolder) noteDocker() error {
+	if d.usedDocker() {
+		return nil
+	}
+	return durably.WriteFile(filepath.Join(d.path, "docker"), []byte("instances of this installation are containers of a Docker engine\n"))
+}
+
 // readInstallation answers the id in the file. A missing file gets a new id, durably: what is made on an engine under
 // an id that is lost afterwards would never be found again. A damaged one is an error for the same reason.
 func readInstallation(path string) (string, error) {

@@ -17,9 +17,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/backend"
-	"miniaws/backend/docker"
-	"miniaws/backend/sim"
-	"miniaws/iam"
+	"miniaws/backend/store"
 )
 
 type serveCommand struct {
@@ -48,48 +46,17 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, folder.close()) }()
-	key, err := c.rootKey(folder.path, makeRootKey)
-	if err != nil {
+	if err := folder.checkAccount(c.AccountID); err != nil {
 		return err
 	}
-	api := c.newAPI(key)
-	engine, err := c.openEngine(ctx, folder.installation)
-	if err != nil {
+	if _, err := c.rootKey(folder.path, makeRootKey); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
-
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("the endpoint cannot listen: %w%s", err, listenAdvice(err))
 	}
-	server := &http.Server{
-		Handler: newEndpoint(api, engine),
-		// A client that is slow with its headers or that leaves a connection idle must not hold it forever.
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       120 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	fmt.Printf("mini-aws ready http://%s\n", listener.Addr())
-
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	slog.Info("stopping; what runs goes on running")
-	// Requests under way get a while to end; whoever started this process may be waiting for it.
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	err = server.Shutdown(grace)
-	if errors.Is(err, context.DeadlineExceeded) {
-		slog.Warn("requests that did not end in 10 s were cut off")
-		err = server.Close()
-	}
-	return err
+	return c.work(ctx, folder, listener, func() { fmt.Printf("mini-aws ready http://%s\n", listener.Addr()) })
 }
 
 // listenAdvice says what to do about an address that cannot be had.
@@ -125,39 +92,11 @@ func (c *serveCommand) checkAccount() error {
 	return fmt.Errorf("--account-id %s is not an account number: it takes twelve digits", c.AccountID)
 }
 
-func (c *serveCommand) openEngine(ctx context.Context, installation string) (backend.Engine, error) {
-	if c.Engine == "sim" {
-		return openSimulated(), nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	engine, err := docker.Open(ctx, installation)
-	if err == nil {
-		slog.Info("instances are containers of the Docker engine")
-		return engine, nil
-	}
-	if c.Engine == "docker" {
-		return nil, fmt.Errorf("no Docker engine to use: %w; start one, or serve with --engine sim", err)
-	}
-	slog.Warn("NO DOCKER ENGINE: instances are simulated, nothing real runs behind them", "reason", err)
-	return openSimulated(), nil
-}
-
-func openSimulated() backend.Engine { return sim.Open(time.Now) }
-
-// newAPI is the AWS side of the endpoint: every service, with what is implemented of it.
-func (c *serveCommand) newAPI(root iam.RootKey) *awsapi.Server {
-	identities := iam.New(iam.Config{Account: c.AccountID, Root: root})
-	api := awsapi.NewServer(awsapi.Options{Identities: identities, Authorizer: identities, Region: c.Region})
-	identities.Register(api)
-	return api
-}
-
 // newEndpoint puts what is open on loopback beside the AWS side. The path is taken as it was sent: cleaning it, as
 // http.ServeMux does, would break S3's keys and every signature over them.
-func newEndpoint(api *awsapi.Server, engine backend.Engine) http.Handler {
+func newEndpoint(api *awsapi.Server, health *health) http.Handler {
 	open := http.NewServeMux()
-	open.Handle("GET /_mini/health", &health{engine: engine})
+	open.Handle("GET /_mini/health", health)
 	open.HandleFunc("GET /_mini/coverage", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, api.Coverage()) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/_mini/") {
@@ -179,9 +118,11 @@ func writeJSON(w http.ResponseWriter, answer any) {
 // not become a way to load the engine.
 const healthLifetime = 2 * time.Second
 
-// health answers GET /_mini/health: 200 with status "ok", or "degraded" where the engine does not answer.
+// health answers GET /_mini/health: 200 with status "ok", or "degraded" where the engine does not answer or
+// the store takes no writes.
 type health struct {
 	engine backend.Engine
+	db     store.DB
 
 	mu     sync.Mutex
 	looked time.Time
@@ -194,6 +135,8 @@ type healthReport struct {
 	Engine  *backend.Info `json:"engine,omitempty"`
 	// EngineError is set instead of Engine.
 	EngineError string `json:"engineError,omitempty"`
+	// StoreError says why writes are refused at this moment.
+	StoreError string `json:"storeError,omitempty"`
 }
 
 func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -214,6 +157,9 @@ func (h *health) look(ctx context.Context) healthReport {
 		h.report.Status, h.report.EngineError = "degraded", err.Error()
 	} else {
 		h.report.Engine = &info
+	}
+	if h.report.StoreError = h.db.Stats().Refusing; h.report.StoreError != "" {
+		h.report.Status = "degraded"
 	}
 	h.looked = time.Now()
 	return h.report

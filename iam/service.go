@@ -3,17 +3,29 @@ package iam
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	"miniaws/backend/seal"
+	"miniaws/backend/store"
 )
 
 // Config of the service.
 type Config struct {
+	DB store.DB
+	// Key seals secrets at rest.
+	Key seal.Key
 	// Account is the twelve digits of the installation's account.
 	Account string
 	Root    RootKey
+	Region  string
+	// Now is the clock.
+	Now func() time.Time
 }
+
+// Tables are those of this package, for [store.Migrate].
+func Tables() []store.Schema { return nil }
 
 // Service is IAM and STS.
 type Service struct{ config Config }

@@ -31,24 +31,42 @@ var _ backend.Engine = (*Engine)(nil)
 // its version. The owner is the installation id: at least 12 letters and digits.
 // Kinds: KindUnavailable (nothing answers), KindPermanent (too old an engine, bad settings).
 func Open(ctx context.Context, owner string) (*Engine, error) {
+	e, err := Connect(owner)
+	if err != nil {
+		return nil, err
+	}
+	ping, err := e.client.Ping(ctx)
+	if err != nil {
+		return nil, errors.Join(e.failure("open", "docker", err), e.Close())
+	}
+	e.client.NegotiateAPIVersionPing(ping)
+	if err := e.checkVersion(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// Connect is [Open] for an engine that may come later: nothing is asked yet. The versions are agreed upon with the first
+// call that the engine answers, and Info says whether it is too old.
+// Kinds: KindPermanent (bad settings).
+func Connect(owner string) (*Engine, error) {
 	if len(owner) < 12 {
 		return nil, &backend.Error{Kind: backend.KindPermanent, Op: "open", Object: "docker", Err: fmt.Errorf("installation id %q is too short", owner)}
 	}
-	api, err := client.NewClientWithOpts(client.FromEnv)
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		return nil, &backend.Error{Kind: backend.KindPermanent, Op: "open", Object: "docker", Err: err}
 	}
-	e := &Engine{client: api, owner: owner, making: make(chan struct{}, 1)}
-	ping, err := api.Ping(ctx)
-	if err != nil {
-		return nil, errors.Join(e.failure("open", "docker", err), api.Close())
+	return &Engine{client: api, owner: owner, making: make(chan struct{}, 1)}, nil
+}
+
+// checkVersion looks at the version that was agreed upon.
+func (e *Engine) checkVersion() error {
+	if !olderThan(e.client.ClientVersion(), minAPI) {
+		return nil
 	}
-	api.NegotiateAPIVersionPing(ping)
-	if olderThan(api.ClientVersion(), minAPI) {
-		err := fmt.Errorf("the engine speaks API %s; Mini AWS needs %s (Docker 20.10) or newer", api.ClientVersion(), minAPI)
-		return nil, errors.Join(&backend.Error{Kind: backend.KindPermanent, Op: "open", Object: "docker", Err: err}, api.Close())
-	}
-	return e, nil
+	err := fmt.Errorf("the engine speaks API %s; Mini AWS needs %s (Docker 20.10) or newer", e.client.ClientVersion(), minAPI)
+	return &backend.Error{Kind: backend.KindPermanent, Op: "open", Object: "docker", Err: err}
 }
 
 // olderThan compares API versions such as 1.41.
@@ -68,6 +86,9 @@ func (e *Engine) Info(ctx context.Context) (backend.Info, error) {
 	info, err := e.client.Info(ctx)
 	if err != nil {
 		return backend.Info{}, e.failure("info", "docker", err)
+	}
+	if err := e.checkVersion(); err != nil {
+		return backend.Info{}, err
 	}
 	return backend.Info{
 		Name:          "docker",

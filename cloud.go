@@ -1,0 +1,87 @@
+package main
+
+import (
+	"slices"
+	"time"
+
+	"miniaws/awsapi"
+	"miniaws/backend"
+	"miniaws/backend/reconcile"
+	"miniaws/backend/seal"
+	"miniaws/backend/store"
+	"miniaws/iam"
+)
+
+// cloudConfig is what a cloud stands on. Everything in it belongs to the caller, who closes it after the cloud's loop
+// has ended.
+type cloudConfig struct {
+	DB store.DB
+	// Key seals secrets at rest.
+	Key seal.Key
+	// Engine may be one that does not answer: only what needs it fails then.
+	Engine backend.Engine
+	// Installation is the random id on every object of ours on an engine.
+	Installation string
+	// Data is the folder for bytes that are not in the store.
+	Data string
+	// Account is the twelve digits of the account whose root user Root is.
+	Account, Region, Domain string
+	Root                    iam.RootKey
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// cloud is everything behind the endpoint: the services, and the loop that makes true what they want.
+type cloud struct {
+	api  *awsapi.Server
+	loop *reconcile.Loop
+}
+
+// service is what each service package offers.
+type service interface {
+	Register(*awsapi.Server)
+}
+
+// reconciled is a service that has things to make true.
+type reconciled interface {
+	Reconcile(*reconcile.Loop)
+}
+
+// tables are those of every package that keeps records. A new service adds its line here (1 of 3).
+func tables() []store.Schema {
+	return slices.Concat(
+		reconcile.Tables(),
+		iam.Tables(),
+	)
+}
+
+// newCloud makes the services over a store whose tables are migrated.
+func newCloud(c cloudConfig) *cloud {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	// A new service is made here, of what it needs and of what it needs of others (2 of 3).
+	identities := iam.New(iam.Config{DB: c.DB, Key: c.Key, Account: c.Account, Root: c.Root, Region: c.Region, Now: c.Now})
+
+	// And it is named here (3 of 3).
+	services := []service{
+		identities,
+	}
+
+	made := &cloud{
+		api: awsapi.NewServer(awsapi.Options{
+			Identities: identities,
+			Authorizer: identities,
+			Region:     c.Region,
+			Now:        c.Now,
+		}),
+		loop: reconcile.New(c.DB, reconcile.Options{}),
+	}
+	for _, s := range services {
+		s.Register(made.api)
+		if r, ok := s.(reconciled); ok {
+			r.Reconcile(made.loop)
+		}
+	}
+	return made
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"miniaws/backend"
+	"miniaws/backend/docker"
+	"miniaws/backend/seal"
+	"miniaws/backend/sim"
+	"miniaws/backend/store"
+)
+
+// work opens what the cloud stands on, serves on the listener until the context ends, and closes everything in the
+// opposite order. ready is called once, when the endpoint answers.
+func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener net.Listener, ready func()) (err error) {
+	root, err := c.rootKey(folder.path, makeRootKey)
+	if err != nil {
+		return err
+	}
+	key, err := seal.Load(filepath.Join(folder.path, "secrets.key"))
+	if err != nil {
+		return err
+	}
+	db, err := openStore(ctx, filepath.Join(folder.path, "store"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	engine, err := c.openEngine(ctx, folder)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+
+	cloud := newCloud(cloudConfig{
+		DB: db, Key: key, Engine: engine, Installation: folder.installation, Data: folder.path,
+		Account: c.AccountID, Region: c.Region, Root: root,
+	})
+	server := &http.Server{
+		Handler: newEndpoint(cloud.api, &health{engine: engine, db: db}),
+		// A client that is slow with its headers or that leaves a connection idle must not hold it forever.
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	ready()
+
+	looping, stopLoop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLoop()
+	looped := make(chan error, 1)
+	go func() { looped <- cloud.loop.Run(looping) }()
+
+	select {
+	case err = <-served:
+	case err = <-looped:
+		looped <- nil
+	case <-ctx.Done():
+		slog.Info("stopping; what runs goes on running")
+	}
+	err = errors.Join(err, shutDown(server))
+	stopLoop()
+	return errors.Join(err, <-looped)
+}
+
+// shutDown gives requests under way a while to end; whoever started this process may be waiting for it.
+func shutDown(server *http.Server) error {
+	grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		slog.Warn("requests that did not end in 10 s were cut off")
+		err = server.Close()
+	}
+	return err
+}
+
+// openStore opens the store, and says in one sentence what stands in its way.
+func openStore(ctx context.Context, path string) (store.DB, error) {
+	db, err := store.Open(ctx, path, store.DiskOptions{Schemas: tables()})
+	switch {
+	case errors.Is(err, store.ErrNewer):
+		return nil, fmt.Errorf("%s was written by a newer mini-aws, so this one cannot read it: use that one, or another --data (%w)", path, err)
+	case errors.Is(err, store.ErrLocked):
+		return nil, fmt.Errorf("%s is in use by another process; stop that one, or serve with another --data", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if why := db.Stats().Rebuilt; why != "" {
+		slog.Warn("the store's index was made again from its log", "reason", why)
+	}
+	return db, nil
+}
+
+// openEngine answers the engine that the settings name. A Docker engine need not be there: what needs it says so until it
+// is. Left to itself it simulates where no Docker engine answers, but never for an installation whose instances already
+// are containers somewhere.
+func (c *serveCommand) openEngine(ctx context.Context, folder *dataFolder) (backend.Engine, error) {
+	if c.Engine == "sim" {
+		return openSimulated(), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	engine, err := docker.Open(ctx, folder.installation)
+	if err == nil {
+		slog.Info("instances are containers of the Docker engine")
+		return engine, folder.noteDocker()
+	}
+	if c.Engine == "docker" || folder.usedDocker() {
+		slog.Warn("THE DOCKER ENGINE DOES NOT ANSWER: what needs it fails until it does, all else works", "reason", err)
+		return docker.Connect(folder.installation)
+	}
+	slog.Warn("NO DOCKER ENGINE: instances are simulated, nothing real runs behind them", "reason", err)
+	return openSimulated(), nil
+}
+
+func openSimulated() backend.Engine { return sim.Open(time.Now) }
