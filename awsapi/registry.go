@@ -17,6 +17,8 @@ type Operation struct {
 	newInput func() any
 	call     func(ctx context.Context, in any) (any, error)
 	access   func(ctx context.Context, in any) ([]Access, error)
+	// dryRun is the index of the input's field DryRun, nil where it has none.
+	dryRun []int
 	// unsigned operations take requests without a signature; one that is there is still verified.
 	unsigned bool
 }
@@ -58,10 +60,22 @@ func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access fu
 		},
 		access: func(ctx context.Context, input any) ([]Access, error) { return access(ctx, input.(*In)) },
 	}
+	if field, ok := in.FieldByName("DryRun"); ok && field.Type == reflect.TypeFor[*bool]() {
+		o.dryRun = field.Index
+	}
 	for _, option := range options {
 		option(&o)
 	}
 	return o
+}
+
+// asksDryRun tells whether an input only asks if the call would be allowed.
+func (o *Operation) asksDryRun(in any) bool {
+	if o.dryRun == nil {
+		return false
+	}
+	wanted, _ := reflect.ValueOf(in).Elem().FieldByIndex(o.dryRun).Interface().(*bool)
+	return wanted != nil && *wanted
 }
 
 // Action is the usual access function: one action on no particular resource.

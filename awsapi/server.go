@@ -100,6 +100,7 @@ var pipeline = []func(*call, context.Context) error{
 	(*call).decode,
 	(*call).authorize,
 	(*call).validate,
+	(*call).dryRun,
 	(*call).handle,
 }
 
@@ -375,6 +376,15 @@ func (c *call) denial(d *Denied) error {
 
 func (c *call) validate(context.Context) error {
 	return c.route.service.codec.Validate(c.route.protocol, c.operation.name, c.input, c.route.service.checks)
+}
+
+// dryRun ends a call of EC2 that only asks whether it would be allowed.
+// AWS: "Error codes for the Amazon EC2 API", DryRunOperation; the status is what EC2 answers with.
+func (c *call) dryRun(context.Context) error {
+	if c.route.family() == sigv4.EC2 && c.operation.asksDryRun(c.input) {
+		return &Error{Code: "DryRunOperation", Message: "Request would have succeeded, but DryRun flag is set.", Status: http.StatusPreconditionFailed}
+	}
+	return nil
 }
 
 func (c *call) handle(ctx context.Context) (err error) {

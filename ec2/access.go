@@ -1,0 +1,165 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/awsapi"
+	"miniaws/backend/store"
+)
+
+// arn names a resource: typ is as in AWS's service authorization reference, such as "vpc"; id may be "*".
+func arn(scope store.Scope, typ types.ResourceType, id string) string {
+	return fmt.Sprintf("arn:aws:ec2:%s:%s:%s/%s", scope.Region, scope.Account, typ, id)
+}
+
+// arnOf is arn for an id that tells its kind by its prefix. What no kind knows is "*".
+func (s *Service) arnOf(scope store.Scope, id string) string {
+	if k := s.kindOf(id); k != nil {
+		return arn(scope, k.resourceType(), id)
+	}
+	return "*"
+}
+
+// accessTo is what an action needs for each of the resources, with the condition keys that EC2 knows of them.
+// AWS: "Actions, resources, and condition keys for Amazon EC2" in the service authorization reference.
+func (s *Service) accessTo(ctx context.Context, action string, ids []string) ([]awsapi.Access, error) {
+	scope := scopeOf(ctx)
+	all := make([]awsapi.Access, 0, len(ids))
+	err := s.view(ctx, func(t tx) error {
+		all = all[:0]
+		for _, id := range ids {
+			if id == "" {
+				continue
+			}
+			access := awsapi.Access{Action: action, Resources: []string{s.arnOf(scope, id)}, Conditions: map[string][]string{"ec2:Region": {scope.Region}}}
+			if k := s.kindOf(id); k != nil {
+				if vpc := k.vpcOf(t, id); vpc != "" {
+					access.Conditions["ec2:Vpc"] = []string{arn(scope, types.ResourceTypeVpc, vpc)}
+				}
+				if strings.HasPrefix(id, "subnet-") {
+					access.Conditions["ec2:Subnet"] = []string{arn(scope, types.ResourceTypeSubnet, id)}
+				}
+			}
+			all = append(all, access)
+		}
+		return nil
+	})
+	if len(all) == 0 {
+		all = append(all, awsapi.Access{Action: action, Conditions: map[string][]string{"ec2:Region": {scope.Region}}})
+	}
+	return all, err
+}
+
+// on is the access function of an operation on existing resources: action is without "ec2:".
+func on[In any](s *Service, action string, ids func(*In) []string) func(context.Context, *In) ([]awsapi.Access, error) {
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		return s.accessTo(ctx, "ec2:"+action, ids(in))
+	}
+}
+
+// makes is the access function of an operation that creates a resource of a type, with tags if the input has
+// TagSpecifications, near existing resources.
+func makes[In any](s *Service, action string, typ types.ResourceType, near func(*In) []string) func(context.Context, *In) ([]awsapi.Access, error) {
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		scope := scopeOf(ctx)
+		tags := requestTags(tagSpecificationsOf(in))
+		made := awsapi.Access{Action: "ec2:" + action, Resources: []string{arn(scope, typ, "*")}, Conditions: map[string][]string{"ec2:Region": {scope.Region}}}
+		for key, values := range tags {
+			made.Conditions[key] = values
+		}
+		all := []awsapi.Access{made}
+		if near != nil {
+			around, err := s.accessTo(ctx, "ec2:"+action, near(in))
+			if err != nil {
+				return nil, err
+			}
+			if around[0].Resources != nil {
+				all = append(all, around...)
+			}
+		}
+		return append(all, tagOnCreate(ctx, action, tagSpecificationsOf(in))...), nil
+	}
+}
+
+// tagOnCreate is what tagging in a create operation needs: ec2:CreateTags on the resources to be.
+// AWS: "Grant permission to tag Amazon EC2 resources during creation".
+func tagOnCreate(ctx context.Context, action string, specs []types.TagSpecification) []awsapi.Access {
+	scope := scopeOf(ctx)
+	var all []awsapi.Access
+	for _, spec := range specs {
+		if len(spec.Tags) == 0 {
+			continue
+		}
+		conditions := requestTags([]types.TagSpecification{spec})
+		conditions["ec2:CreateAction"] = []string{action}
+		conditions["ec2:Region"] = []string{scope.Region}
+		all = append(all, awsapi.Access{Action: "ec2:CreateTags", Resources: []string{arn(scope, spec.ResourceType, "*")}, Conditions: conditions})
+	}
+	return all
+}
+
+// requestTags are the condition keys of tags in a request.
+func requestTags(specs []types.TagSpecification) map[string][]string {
+	conditions := map[string][]string{}
+	for _, spec := range specs {
+		for _, tag := range spec.Tags {
+			key := aws.ToString(tag.Key)
+			conditions["aws:RequestTag/"+key] = []string{aws.ToString(tag.Value)}
+			conditions["aws:TagKeys"] = append(conditions["aws:TagKeys"], key)
+		}
+	}
+	return conditions
+}
+
+func tagSpecificationsOf(in any) []types.TagSpecification {
+	field := reflect.ValueOf(in).Elem().FieldByName("TagSpecifications")
+	if !field.IsValid() {
+		return nil
+	}
+	specs, _ := field.Interface().([]types.TagSpecification)
+	return specs
+}
+
+// strs collects what an access function names: absent pointers are left out.
+func strs(values ...*string) []string {
+	var list []string
+	for _, value := range values {
+		if aws.ToString(value) != "" {
+			list = append(list, *value)
+		}
+	}
+	return list
+}
+
+// ResourceTags answers the tags of the resource with this ARN, for aws:ResourceTag and ec2:ResourceTag; nil where there
+// is no such resource, or none of this package.
+func (s *Service) ResourceTags(ctx context.Context, resourceARN string) (tags map[string]string, err error) {
+	parts := strings.SplitN(resourceARN, ":", 6)
+	if len(parts) != 6 || parts[2] != "ec2" {
+		return nil, nil
+	}
+	_, id, _ := strings.Cut(parts[5], "/")
+	k := s.kindOf(id)
+	if k == nil || parts[3] == "" || parts[4] == "" {
+		return nil, nil
+	}
+	err = s.viewIn(ctx, store.Scope{Account: parts[4], Region: parts[3]}, func(t tx) error {
+		rec, _, err := k.load(t, id)
+		var known *awsapi.Error
+		if errors.As(err, &known) {
+			return nil
+		}
+		if err == nil {
+			tags = rec.Tags
+		}
+		return err
+	})
+	return tags, err
+}

@@ -1,0 +1,168 @@
+package ec2
+
+import (
+	"errors"
+	"regexp"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/store"
+)
+
+// resource is what every record begins with.
+type resource struct {
+	ID   string
+	Tags map[string]string `json:",omitempty"`
+}
+
+// kind is a type of resource: where its records are, what its errors are called, and how Describe filters them.
+type kind[T any] struct {
+	// prefix is that of ids, with the dash: "vpc-".
+	prefix string
+	// typ is the name in tags, ARNs and TagSpecifications: "vpc".
+	typ   types.ResourceType
+	table *store.Table[T]
+	base  func(*T) *resource
+
+	notFound func(id string) error
+	// malformed is nil where AWS words a malformed id as one that is not found.
+	malformed func(id string) error
+
+	filters filters[T]
+	// narrow names the indexes that answer a filter's exact values: filter name -> index name.
+	narrow map[string]string
+	// pages bounds MaxResults; the zero value is 5 to 1000.
+	pages pageBounds
+}
+
+// taggable is a kind as the operations on tags and ARNs see it.
+type taggable interface {
+	idPrefix() string
+	resourceType() types.ResourceType
+	missing(id string) error
+	// load answers the record's tags and a function that writes it back with them; notFound where there is none.
+	load(t tx, id string) (*resource, func() error, error)
+	// each calls fn for every record that the account owns.
+	each(t tx, fn func(*resource) error) error
+	// vpcOf is the VPC of a record, or "".
+	vpcOf(t tx, id string) string
+}
+
+func (k *kind[T]) idPrefix() string                 { return k.prefix }
+func (k *kind[T]) resourceType() types.ResourceType { return k.typ }
+func (k *kind[T]) missing(id string) error          { return k.notFound(id) }
+
+func (k *kind[T]) load(t tx, id string) (*resource, func() error, error) {
+	rec, err := k.get(t, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	return k.base(rec), func() error { return k.put(t, rec) }, nil
+}
+
+func (k *kind[T]) each(t tx, fn func(*resource) error) error {
+	for rec, err := range k.in(t).Scan(store.Query{}) {
+		if err != nil {
+			return err
+		}
+		if err := fn(k.base(rec)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inVPC is a record that belongs to a VPC.
+type inVPC interface{ vpc() string }
+
+func (k *kind[T]) vpcOf(t tx, id string) string {
+	rec, err := k.in(t).Find(id)
+	if rec == nil || err != nil {
+		return ""
+	}
+	if within, ok := any(rec).(inVPC); ok {
+		return within.vpc()
+	}
+	return ""
+}
+
+func (k *kind[T]) in(t tx) store.Rows[T] { return k.table.In(t, t.scope) }
+
+var idPattern = regexp.MustCompile(`^[0-9a-f]{8}([0-9a-f]{9})?$`)
+
+// wellFormed tells whether the id looks like one of this kind.
+func (k *kind[T]) wellFormed(id string) bool {
+	return len(id) > len(k.prefix) && id[:len(k.prefix)] == k.prefix && idPattern.MatchString(id[len(k.prefix):])
+}
+
+// get answers the record, or AWS's error: Malformed for what cannot be an id of this kind, else NotFound.
+func (k *kind[T]) get(t tx, id string) (*T, error) {
+	if k.malformed != nil && !k.wellFormed(id) {
+		return nil, k.malformed(id)
+	}
+	rec, err := k.in(t).Get(id)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalidKey) {
+		return nil, k.notFound(id)
+	}
+	return rec, err
+}
+
+// find answers nil for absence.
+func (k *kind[T]) find(t tx, id string) (*T, error) {
+	if id == "" {
+		return nil, nil
+	}
+	return k.in(t).Find(id)
+}
+
+func (k *kind[T]) put(t tx, rec *T) error    { return k.in(t).Put(rec) }
+func (k *kind[T]) insert(t tx, rec *T) error { return k.in(t).Insert(rec) }
+
+func (k *kind[T]) delete(t tx, id string) error { return k.in(t).Delete(id) }
+
+// all answers every record, in the order of ids.
+func (k *kind[T]) all(t tx) ([]*T, error) {
+	list, _, err := k.in(t).List(store.Query{})
+	return list, err
+}
+
+// by answers the records with a value in an index.
+func (k *kind[T]) by(t tx, index string, value ...string) ([]*T, error) {
+	list, _, err := k.in(t).Index(index).List(store.Query{Parts: value})
+	return list, err
+}
+
+// any tells whether an index has a record with the value.
+func (k *kind[T]) any(t tx, index string, value ...string) (bool, error) {
+	rec, err := k.in(t).Index(index).Find(value...)
+	return rec != nil, err
+}
+
+// edit changes one record.
+func (k *kind[T]) edit(t tx, id string, change func(*T) error) error {
+	rec, err := k.get(t, id)
+	if err != nil {
+		return err
+	}
+	if err := change(rec); err != nil {
+		return err
+	}
+	return k.put(t, rec)
+}
+
+// tableOf declares a kind's table: records by id, with indexes of single values. Empty values are left out.
+func tableOf[T any](name string, base func(*T) *resource, indexes map[string]func(*T) []string) *store.Table[T] {
+	spec := store.Spec[T]{Service: "ec2", Name: name, ID: func(rec *T) store.ID { return store.ID{base(rec).ID} }}
+	for index, values := range indexes {
+		spec.Indexes = append(spec.Indexes, store.Index[T]{Name: index, Values: func(rec *T) []store.ID {
+			var ids []store.ID
+			for _, value := range values(rec) {
+				if value != "" {
+					ids = append(ids, store.ID{value})
+				}
+			}
+			return ids
+		}})
+	}
+	return store.NewTable(spec)
+}

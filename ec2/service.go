@@ -1,0 +1,110 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+
+	"miniaws/awsapi"
+	"miniaws/backend/reconcile"
+	"miniaws/backend/store"
+)
+
+// Config of the service.
+type Config struct {
+	DB store.DB
+	// Simulated says that nothing real runs behind the records.
+	Simulated bool
+	// Domain is that of the installation's own names.
+	Domain string
+	// Network makes VPCs real; nil where nothing does, and then records are confirmed as they are.
+	Network Network
+}
+
+// Service is EC2.
+type Service struct {
+	config Config
+	kinds  []taggable
+}
+
+// New makes the service.
+func New(c Config) *Service {
+	return &Service{config: c, kinds: append(vpcKinds(), instanceKinds()...)}
+}
+
+// Register adds the operations.
+func (s *Service) Register(server *awsapi.Server) {
+	s.registerVPC(server)
+	s.registerInstances(server)
+}
+
+// Tables are the tables of this package, for [store.Migrate].
+func Tables() []store.Schema {
+	return append(vpcTables(), instanceTables()...)
+}
+
+// Reconcile registers what makes wanted state true.
+func (s *Service) Reconcile(loop *reconcile.Loop) {
+	s.reconcileVPC(loop)
+	s.reconcileInstances(loop)
+}
+
+// tx is a transaction of one account in one region.
+type tx struct {
+	store.Tx
+	scope     store.Scope
+	simulated bool
+}
+
+// scopeOf is where a request's records live.
+func scopeOf(ctx context.Context) store.Scope {
+	r := awsapi.FromContext(ctx)
+	return store.Scope{Account: r.Principal.Account, Region: r.Region}
+}
+
+// errNoNetwork ends a View of an account that has no default network in this region yet.
+var errNoNetwork = errors.New("the default network is still to be made")
+
+// view runs fn on a snapshot of the caller's account and region, in which the default network exists.
+func (s *Service) view(ctx context.Context, fn func(tx) error) error {
+	scope := scopeOf(ctx)
+	for {
+		err := s.config.DB.View(ctx, func(t store.Tx) error {
+			in := tx{t, scope, s.config.Simulated}
+			made, err := networks.In(in, scope).Find(networkID)
+			switch {
+			case err != nil:
+				return err
+			case made == nil:
+				return errNoNetwork
+			}
+			return fn(in)
+		})
+		if !errors.Is(err, errNoNetwork) {
+			return err
+		}
+		if err := s.update(ctx, func(tx) error { return nil }); err != nil {
+			return err
+		}
+	}
+}
+
+// update runs fn in a transaction of the caller's account and region, in which the default network exists. It may run
+// more than once.
+func (s *Service) update(ctx context.Context, fn func(tx) error) error {
+	return s.updateIn(ctx, scopeOf(ctx), func(t tx) error {
+		if err := ensureNetwork(t); err != nil {
+			return err
+		}
+		return fn(t)
+	})
+}
+
+// updateIn is update for reconcilers, which work for no request; nothing is made by the way.
+func (s *Service) updateIn(ctx context.Context, scope store.Scope, fn func(tx) error) error {
+	return s.config.DB.Update(ctx, func(t store.Tx) error { return fn(tx{t, scope, s.config.Simulated}) })
+}
+
+// viewIn is updateIn on a snapshot.
+func (s *Service) viewIn(ctx context.Context, scope store.Scope, fn func(tx) error) error {
+	return s.config.DB.View(ctx, func(t store.Tx) error { return fn(tx{t, scope, s.config.Simulated}) })
+}
