@@ -1,0 +1,150 @@
+package s3
+
+import (
+	"context"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"miniaws/awsapi"
+	"miniaws/backend/store"
+)
+
+// conditions are the condition keys of one call.
+type conditions map[string][]string
+
+// set adds a key with one value; an absent or empty value adds nothing.
+func (c conditions) set(key string, value *string) {
+	if value != nil && *value != "" {
+		c[key] = []string{*value}
+	}
+}
+
+// AWS: "Actions, resources, and condition keys for Amazon S3", service authorization reference.
+
+// keysOf are the condition keys that every call of S3 has.
+func keysOf(r *awsapi.Request, owner string) conditions {
+	keys := conditions{"s3:ResourceAccount": {owner}}
+	if r.HTTP == nil {
+		return keys
+	}
+	header, query := r.HTTP.Header, r.HTTP.URL.RawQuery
+	if hash := header.Get("X-Amz-Content-Sha256"); hash != "" {
+		keys["s3:x-amz-content-sha256"] = []string{hash}
+	}
+	switch authorization := header.Get("Authorization"); {
+	case strings.HasPrefix(authorization, "AWS4-"):
+		keys["s3:authType"], keys["s3:signatureversion"] = []string{"REST-HEADER"}, []string{"AWS4-HMAC-SHA256"}
+	case strings.HasPrefix(authorization, "AWS "):
+		keys["s3:authType"], keys["s3:signatureversion"] = []string{"REST-HEADER"}, []string{"AWS"}
+	case strings.Contains(query, "X-Amz-Signature="):
+		keys["s3:authType"], keys["s3:signatureversion"] = []string{"REST-QUERY-STRING"}, []string{"AWS4-HMAC-SHA256"}
+		if signed, err := time.Parse("20060102T150405Z", r.HTTP.URL.Query().Get("X-Amz-Date")); err == nil {
+			keys["s3:signatureAge"] = []string{strconv.FormatInt(r.Time.Sub(signed).Milliseconds(), 10)}
+		}
+	case strings.Contains(query, "Signature="):
+		keys["s3:authType"], keys["s3:signatureversion"] = []string{"REST-QUERY-STRING"}, []string{"AWS"}
+	case strings.HasPrefix(header.Get("Content-Type"), "multipart/form-data") && !r.Principal.Anonymous():
+		keys["s3:authType"] = []string{"POST"}
+	}
+	if state := r.HTTP.TLS; state != nil {
+		keys["s3:TlsVersion"] = []string{map[uint16]string{0x301: "1", 0x302: "1.1", 0x303: "1.2", 0x304: "1.3"}[state.Version]}
+	}
+	return keys
+}
+
+// members finds members of an input by their names, once for each operation.
+type members struct{ bucket, key, version, owner []int }
+
+func membersOf[In any]() members {
+	in := reflect.TypeFor[In]()
+	index := func(name string) []int {
+		if field, ok := in.FieldByName(name); ok && field.Type == reflect.TypeFor[*string]() {
+			return field.Index
+		}
+		return nil
+	}
+	return members{index("Bucket"), index("Key"), index("VersionId"), index("ExpectedBucketOwner")}
+}
+
+func member(in any, index []int) string {
+	if index == nil {
+		return ""
+	}
+	return aws.ToString(reflect.ValueOf(in).Elem().FieldByIndex(index).Interface().(*string))
+}
+
+// onBucket makes the access function of an operation on a bucket: it finds the bucket and asks for the action on its
+// ARN. More functions add condition keys.
+func onBucket[In any](s *Service, action string, more ...func(*In, conditions)) func(context.Context, *In) ([]awsapi.Access, error) {
+	names := membersOf[In]()
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		b, err := s.locate(ctx, member(in, names.bucket), member(in, names.owner))
+		if err != nil {
+			return nil, err
+		}
+		keys := keysOf(awsapi.FromContext(ctx), b.Account)
+		for _, add := range more {
+			add(in, keys)
+		}
+		return []awsapi.Access{{Action: action, Resources: []string{b.arn()}, Conditions: keys}}, nil
+	}
+}
+
+// onObject is [onBucket] for an operation on an object. With a version id the action is versionAction, if there is one,
+// and s3:VersionId is set.
+func onObject[In any](s *Service, action, versionAction string, more ...func(*In, conditions)) func(context.Context, *In) ([]awsapi.Access, error) {
+	names := membersOf[In]()
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		b, err := s.locate(ctx, member(in, names.bucket), member(in, names.owner))
+		if err != nil {
+			return nil, err
+		}
+		keys := keysOf(awsapi.FromContext(ctx), b.Account)
+		wanted := action
+		if version := member(in, names.version); version != "" {
+			keys["s3:VersionId"] = []string{version}
+			if versionAction != "" {
+				wanted = versionAction
+			}
+		}
+		for _, add := range more {
+			add(in, keys)
+		}
+		return []awsapi.Access{{Action: wanted, Resources: []string{b.objectARN(member(in, names.key))}, Conditions: keys}}, nil
+	}
+}
+
+// locate finds the bucket that a request names, for its access function.
+func (s *Service) locate(ctx context.Context, name, expectedOwner string) (b *bucket, err error) {
+	err = s.db.View(ctx, func(tx store.Tx) error {
+		b, err = s.bucketOf(ctx, tx, &name, &expectedOwner)
+		return err
+	})
+	return b, err
+}
+
+// bucketOf finds the bucket that an operation works on, in the operation's own transaction.
+// Errors: InvalidBucketName, NoSuchBucket, AccessDenied if the owner is not the expected one, and the region's errors.
+func (s *Service) bucketOf(ctx context.Context, tx store.Tx, name, expectedOwner *string) (*bucket, error) {
+	b, err := buckets.In(tx, store.Scope{}).Find(aws.ToString(name))
+	switch {
+	case err != nil:
+		return nil, err
+	case b == nil && !validForLookup(aws.ToString(name)):
+		return nil, errInvalidBucketName(aws.ToString(name))
+	case b == nil:
+		return nil, errNoSuchBucket(aws.ToString(name))
+	}
+	if owner := aws.ToString(expectedOwner); owner != "" && owner != b.Account {
+		return nil, errWrongOwner()
+	}
+	// Who did not sign named no region.
+	if r := awsapi.FromContext(ctx); !r.Principal.Anonymous() && r.Region != b.Region {
+		return nil, errWrongRegion(r.Region, b.Region)
+	}
+	return b, nil
+}

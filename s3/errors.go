@@ -1,0 +1,133 @@
+package s3
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/aws/smithy-go"
+
+	"miniaws/awsapi"
+)
+
+// AWS: "Error responses" of the S3 API reference has the codes and statuses; the words are what the service answers,
+// where that page has others.
+
+// refusal makes an error of the client. Fields are names and values in turn.
+func refusal(status int, code, message string, fields ...string) error {
+	e := &awsapi.Error{Code: code, Message: message, Status: status, Fault: smithy.FaultClient}
+	for i := 0; i+1 < len(fields); i += 2 {
+		if e.Fields == nil {
+			e.Fields = map[string]string{}
+		}
+		e.Fields[fields[i]] = fields[i+1]
+	}
+	return e
+}
+
+// errAccessDenied is for what no policy decides: an owner that is not the expected one, a retention that stands.
+func errAccessDenied() error {
+	return refusal(http.StatusForbidden, "AccessDenied", "Access Denied")
+}
+
+// AWS: "Bucket owner condition": a mismatch answers 403 AccessDenied.
+func errWrongOwner() error { return errAccessDenied() }
+
+// errWrongRegion tells the client where the bucket is; SDKs sign again for that region.
+// AWS: "Error responses", AuthorizationHeaderMalformed. The endpoint is the same for all regions, so it is never the
+// endpoint that is wrong (PermanentRedirect), only the signature.
+func errWrongRegion(signed, actual string) error {
+	return refusal(http.StatusBadRequest, "AuthorizationHeaderMalformed",
+		fmt.Sprintf("The authorization header is malformed; the region '%s' is wrong; expecting '%s'", signed, actual), "Region", actual)
+}
+
+func errBucketAlreadyExists(name string) error {
+	return refusal(http.StatusConflict, "BucketAlreadyExists", "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.", "BucketName", name)
+}
+
+func errBucketAlreadyOwnedByYou(name string) error {
+	return refusal(http.StatusConflict, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.", "BucketName", name)
+}
+
+func errBucketNotEmpty(name string, versioned bool) error {
+	message := "The bucket you tried to delete is not empty"
+	if versioned {
+		message = "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+	}
+	return refusal(http.StatusConflict, "BucketNotEmpty", message, "BucketName", name)
+}
+
+func errIllegalLocationConstraint(constraint string) error {
+	if constraint == "" {
+		constraint = "unspecified"
+	}
+	return refusal(http.StatusBadRequest, "IllegalLocationConstraintException",
+		"The "+constraint+" location constraint is incompatible for the region specific endpoint this request was sent to.")
+}
+
+func errInvalidArgument(message, name, value string) error {
+	return refusal(http.StatusBadRequest, "InvalidArgument", message, "ArgumentName", name, "ArgumentValue", value)
+}
+
+func errInvalidBucketName(name string) error {
+	return refusal(http.StatusBadRequest, "InvalidBucketName", "The specified bucket is not valid.", "BucketName", name)
+}
+
+func errInvalidBucketAclWithObjectOwnership() error {
+	return refusal(http.StatusBadRequest, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+}
+
+func errInvalidBucketState(message string) error {
+	return refusal(http.StatusConflict, "InvalidBucketState", message)
+}
+
+func errInvalidLocationConstraint(constraint string) error {
+	return refusal(http.StatusBadRequest, "InvalidLocationConstraint", "The specified location-constraint is not valid", "LocationConstraint", constraint)
+}
+
+func errInvalidRequest(message string) error {
+	return refusal(http.StatusBadRequest, "InvalidRequest", message)
+}
+
+func errMalformedXML() error {
+	return refusal(http.StatusBadRequest, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+}
+
+func errNoSuchBucket(name string) error {
+	return refusal(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist", "BucketName", name)
+}
+
+// errNotImplementedHere is S3's own answer to a header that asks for what it does not do; the status is 501.
+func errNotImplementedHere(header string) error {
+	return &awsapi.Error{Code: "NotImplemented", Message: "A header you provided implies functionality that is not implemented", Status: http.StatusNotImplemented, Fault: smithy.FaultServer, Fields: map[string]string{"Header": header}}
+}
+
+// AWS: "Controlling ownership of objects and disabling ACLs".
+func errACLNotSupported() error {
+	return refusal(http.StatusBadRequest, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+}
+
+// AWS: API reference of Grantee: since October 2025 email grantees answer 405.
+func errEmailGrantee() error {
+	return refusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+}
+
+func errMalformedACL() error {
+	return refusal(http.StatusBadRequest, "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema")
+}
+
+func errUnexpectedContent() error {
+	return refusal(http.StatusBadRequest, "UnexpectedContent", "This request does not support content")
+}
+
+func errInvalidTag(message, key string) error {
+	return refusal(http.StatusBadRequest, "InvalidTag", message, "TagKey", key)
+}
+
+func errTooManyTags(message string) error {
+	return refusal(http.StatusBadRequest, "BadRequest", message)
+}
+
+// errNotSet is the answer to a sub-resource that the bucket does not have.
+func errNotSet(code, message, bucket string) error {
+	return refusal(http.StatusNotFound, code, message, "BucketName", bucket)
+}

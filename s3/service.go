@@ -1,0 +1,53 @@
+package s3
+
+import (
+	"context"
+	"errors"
+
+	"miniaws/awsapi"
+	"miniaws/backend/store"
+)
+
+// Config is what the service stands on.
+type Config struct {
+	DB store.DB
+	// Domain is the installation's domain: buckets are BUCKET.s3.DOMAIN, websites BUCKET.s3-website.DOMAIN.
+	Domain string
+	// Accounts tells which accounts exist, for the grantees of ACLs; nil takes every number.
+	Accounts Accounts
+	// ClassicBuckets makes new buckets as AWS did before April 2023: ACLs count and no public access is blocked, unless
+	// the request says otherwise. Old test suites expect it.
+	ClassicBuckets bool
+}
+
+// Accounts is what S3 needs to know of the installation's accounts.
+type Accounts interface {
+	AccountExists(ctx context.Context, account string) (bool, error)
+}
+
+// Service is S3. Its exported methods are operations, on the SDK's types.
+type Service struct {
+	db     store.DB
+	domain string
+	// accounts is nil where every account number is taken.
+	accounts Accounts
+	classic  bool
+	// contents are asked by DeleteBucket: each tells whether it keeps something in the bucket that a user stored.
+	contents []func(store.Tx, *bucket) (bool, error)
+}
+
+// New makes the service; it starts nothing.
+func New(c Config) *Service {
+	return &Service{db: c.DB, domain: c.Domain, accounts: c.Accounts, classic: c.ClassicBuckets}
+}
+
+// Register adds S3's operations to the endpoint.
+func (s *Service) Register(server *awsapi.Server) {
+	s.registerBuckets(server)
+}
+
+// Tables are the service's tables, for migrations.
+func Tables() []store.Schema { return []store.Schema{buckets, settings} }
+
+// absent tells that the store has no such record.
+func absent(err error) bool { return errors.Is(err, store.ErrNotFound) }
