@@ -25,7 +25,9 @@ type checker struct {
 	errs      []error
 }
 
-func (c *checker) fail(format string, args ...any) { c.errs = append(c.errs, fmt.Errorf(format, args...)) }
+func (c *checker) fail(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
+}
 
 // once fails where the id is empty or was there before.
 func (c *checker) once(id string) {
