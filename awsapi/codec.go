@@ -1,6 +1,8 @@
 package awsapi
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/url"
@@ -60,6 +62,18 @@ func dialectOf(p meta.Protocol) dialect {
 		return query
 	}
 	return native
+}
+
+// hostSecret makes this process's part of x-amz-id-2, which tells nothing.
+var hostSecret = func() (b [48]byte) {
+	_, _ = rand.Read(b[:]) // never fails
+	return b
+}()
+
+// hostID is S3's second request id: opaque, as long as AWS's.
+func hostID(requestID string) string {
+	b := append(hostSecret[:len(hostSecret):len(hostSecret)], requestID[:min(8, len(requestID))]...)
+	return base64.StdEncoding.EncodeToString(b)
 }
 
 type opPlans struct {
@@ -186,6 +200,9 @@ func (c *Codec) Encode(p meta.Protocol, op, requestID string, out any, buf []byt
 		r.Body, err = encodeCBOR(buf[:0], pl, v)
 	case meta.RESTXML, meta.RESTJSON:
 		err = encodeREST(r, buf[:0], p, o.op, c.Service, pl, v)
+		if r.Header["Content-Range"] != nil { // no output of S3 has a member for it
+			r.Status = http.StatusPartialContent
+		}
 	default:
 		err = malformed("protocol %v has no encoder", p)
 	}
@@ -209,7 +226,7 @@ func s3Family(s *meta.Service) bool { return s.SigningName == "s3" }
 func setRequestID(h http.Header, s *meta.Service, id string) {
 	if s3Family(s) {
 		h["X-Amz-Request-Id"] = []string{id}
-		h["X-Amz-Id-2"] = []string{id}
+		h["X-Amz-Id-2"] = []string{hostID(id)}
 		return
 	}
 	h["X-Amzn-Requestid"] = []string{id}

@@ -227,7 +227,7 @@ func TestErrors(t *testing.T) {
 func TestS3Errors(t *testing.T) {
 	c := NewCodec(meta.S3)
 	r := c.EncodeError(meta.RESTXML, "rid", &Error{Code: "NoSuchKey", Message: "The specified key does not exist.", Fields: map[string]string{"Key": "k"}})
-	want := xmlDeclaration + `<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message><Key>k</Key><RequestId>rid</RequestId><HostId>rid</HostId></Error>`
+	want := xmlDeclaration + `<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message><Key>k</Key><RequestId>rid</RequestId><HostId>` + hostID("rid") + `</HostId></Error>`
 	if string(r.Body) != want || r.Status != 404 || r.Header.Get("X-Amz-Request-Id") != "rid" {
 		t.Errorf("%d %s %v", r.Status, r.Body, r.Header)
 	}

@@ -21,6 +21,7 @@ type Error struct {
 	Status  int               // 0: what the model says for the code, else 400 or 500 by Fault
 	Fault   smithy.ErrorFault // FaultUnknown counts as the client's
 	Fields  map[string]string // further members beside code and message: S3's Key, BucketName
+	Header  http.Header       // further headers of the answer, in canonical form: S3's ETag of a 304
 
 	cause error
 }
@@ -85,6 +86,7 @@ type described struct {
 	status        int
 	server        bool
 	fields        map[string]string
+	header        http.Header
 	shape         string // Go type when the error is modelled
 	plan          *plan  // of a typed error's members, nil otherwise
 	value         reflect.Value
@@ -116,7 +118,7 @@ func (c *Codec) describeError(err error, dialect dialect) *described {
 	var own *Error
 	typeName := ""
 	if errors.As(err, &own) {
-		d.status, d.fields = own.Status, own.Fields
+		d.status, d.fields, d.header = own.Status, own.Fields, own.Header
 		d.server = d.server || own.Status >= 500
 	} else if t := reflect.TypeOf(api); t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
 		typeName = t.Elem().Name()

@@ -14,6 +14,9 @@ import (
 func (c *Codec) EncodeError(p meta.Protocol, requestID string, err error) *Reply {
 	d := c.describeError(err, dialectOf(p))
 	r := &Reply{Status: d.status, Header: http.Header{}}
+	for name, values := range d.header {
+		r.Header[name] = values
+	}
 	setRequestID(r.Header, c.Service, requestID)
 	switch p {
 	case meta.EC2Query:
@@ -100,7 +103,7 @@ func (c *Codec) queryError(d *described, requestID string) []byte {
 func s3Error(d *described, requestID string) []byte {
 	b := append([]byte(xmlDeclaration), "<Error>"...)
 	b = d.extras(xmlText(xmlText(b, "Code", d.code), "Message", d.message))
-	return append(xmlText(xmlText(b, "RequestId", requestID), "HostId", requestID), "</Error>"...)
+	return append(xmlText(xmlText(b, "RequestId", requestID), "HostId", hostID(requestID)), "</Error>"...)
 }
 
 // changeBatchError is Route 53's one error with a root of its own, and with capitals that the model lacks.

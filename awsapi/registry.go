@@ -21,6 +21,10 @@ type Operation struct {
 	dryRun []int
 	// unsigned operations take requests without a signature; one that is there is still verified.
 	unsigned bool
+	// checksummed operations insist on a checksum of their document.
+	checksummed bool
+	// streams tells that the handler reads the body, which was not read before.
+	streams bool
 }
 
 // Access is one thing that a call needs to be allowed: an IAM action on resources, with the condition keys that the
@@ -40,10 +44,19 @@ type OpOption func(*Operation)
 // Unsigned lets requests without a signature through, as an anonymous principal.
 func Unsigned() OpOption { return func(o *Operation) { o.unsigned = true } }
 
+// Checksummed refuses documents of S3 that come without a checksum.
+//
+// AWS: "Checking object integrity for data uploads in Amazon S3": DeleteObjects and most that put a configuration.
+func Checksummed() OpOption { return func(o *Operation) { o.checksummed = true } }
+
 // Op registers a handler: a function on the SDK's own types. The operation's name is that of the input type without
 // "Input". The access function says what must be allowed. It sees the decoded and not yet validated input, so it takes
 // absent members for what they are, and must not change it; it may read the store, for example to learn which subnet a
 // call means that names none, and [FromContext] answers the request. Its error ends the call.
+//
+// An input with an io.Reader takes the body of a request to S3 as it comes: nothing was read of it when the handler starts,
+// and its errors are AWS's own. An output with an io.ReadCloser is sent and closed after the handler returned; one that is
+// an io.WriterTo as well writes itself.
 func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access func(context.Context, *In) ([]Access, error), options ...OpOption) Operation {
 	in := reflect.TypeFor[In]()
 	o := Operation{
@@ -58,7 +71,8 @@ func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access fu
 			}
 			return out, nil
 		},
-		access: func(ctx context.Context, input any) ([]Access, error) { return access(ctx, input.(*In)) },
+		access:  func(ctx context.Context, input any) ([]Access, error) { return access(ctx, input.(*In)) },
+		streams: streams(in),
 	}
 	if field, ok := in.FieldByName("DryRun"); ok && field.Type == reflect.TypeFor[*bool]() {
 		o.dryRun = field.Index
@@ -91,6 +105,7 @@ type service struct {
 	checks     Checks
 	restOnce   sync.Once
 	rest       restRouter
+	s3         *s3Router // instead of rest
 }
 
 // Register adds operations of a service, before the first request. An operation that the metadata does not know, or

@@ -44,6 +44,18 @@ type Request struct {
 	UserAgent string
 	// HTTP is nil for calls that did not come over the wire.
 	HTTP *http.Request
+	// Header are the headers that the input was made of: HTTP's, or the fields of an S3 POST form. Nil without a wire.
+	Header http.Header
+
+	trailer func() http.Header
+}
+
+// Trailer has the verified trailer of a streamed body, once it was read to its end; nil if there is none.
+func (r *Request) Trailer() http.Header {
+	if r.trailer == nil {
+		return nil
+	}
+	return r.trailer()
 }
 
 type requestKey struct{}

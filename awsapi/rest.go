@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -32,7 +33,10 @@ func decodeREST(proto meta.Protocol, p *plan, m *Message, v reflect.Value) error
 		case wire.Query:
 			err = bindQuery(f.plan, m.Query[f.name], fv)
 		case wire.Header:
-			err = bindHeader(f.plan, m.Header.Values(f.name), fv)
+			err = bindHeader(f.plan, m.Header[f.name], fv)
+			if err != nil && f.plan.kind == kindTime && f.plan.stamp&wire.HTTPDate != 0 {
+				err = nil // RFC 9110, 13.1.3: a date that cannot be read is not there
+			}
 		case wire.PrefixHeaders:
 			bindPrefix(f.plan, f.name, m.Header, fv)
 		case wire.Payload:
@@ -139,7 +143,7 @@ func bindPrefix(p *plan, prefix string, h http.Header, v reflect.Value) {
 		if !m.IsValid() {
 			m = reflect.MakeMap(p.typ)
 		}
-		m.SetMapIndex(reflect.ValueOf(strings.ToLower(name[len(prefix):])), reflect.ValueOf(strings.Join(values, ",")))
+		m.SetMapIndex(reflect.ValueOf(strings.ToLower(name[len(prefix):])), reflect.ValueOf(decodeWords(strings.Join(values, ","))))
 	}
 	if m.IsValid() {
 		v.Set(m)
@@ -289,7 +293,7 @@ func writeBinding(r *Reply, f *planField, v reflect.Value) error {
 		}
 	case f.location == wire.PrefixHeaders:
 		for _, k := range sortedMapKeys(v) {
-			r.Header.Set(f.name+k.String(), headerValue(v.MapIndex(k).String()))
+			r.Header.Set(f.name+k.String(), encodeWords(v.MapIndex(k).String()))
 		}
 	case f.location == wire.Header && p.kind == kindList:
 		parts := make([]string, 0, v.Len())
@@ -323,6 +327,30 @@ func headerValue(s string) string {
 		}
 	}
 	return s
+}
+
+// decodeWords reads metadata that is not ASCII: as encoded words, or as bytes that are UTF-8 already.
+//
+// AWS: "Working with object metadata": values are decoded as per RFC 2047 before storing, and encoded before returning.
+func decodeWords(s string) string {
+	if !strings.Contains(s, "=?") {
+		return s
+	}
+	decoded, err := new(mime.WordDecoder).DecodeHeader(s)
+	if err != nil {
+		return s
+	}
+	return decoded
+}
+
+// encodeWords is the other way round.
+func encodeWords(s string) string {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return mime.BEncoding.Encode("UTF-8", s)
+		}
+	}
+	return headerValue(s)
 }
 
 // MatchURI matches an escaped path with an operation's URI template and returns the labels, unescaped. The

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -22,6 +23,9 @@ type route struct {
 	foreign string
 	form    string            // query protocols: the parameters, from the body or the query string
 	labels  map[string]string // REST
+	query   url.Values        // S3, instead of parsing it again
+	virtual string            // S3: the bucket that the host names
+	isForm  bool              // S3: PutObject as a browser's form
 }
 
 // route finds service, protocol and operation. The signing name of the credential scope may be empty. Order: what is
@@ -53,7 +57,7 @@ func (s *Server) route(r *http.Request, body []byte, signingName string) route {
 	case strings.HasPrefix(r.URL.Path, "/v20180820/") && r.Header.Get("X-Amz-Account-Id") != "":
 		return s.routeREST(meta.S3Control, r)
 	default:
-		return s.routeREST(meta.S3, r)
+		return s.routeS3(r)
 	}
 }
 
@@ -63,6 +67,8 @@ func (s *Server) routeSigned(r *http.Request, signingName string) route {
 	for _, m := range meta.All {
 		switch {
 		case m.SigningName != signingName:
+		case m == meta.S3:
+			return s.routeS3(r)
 		case m.Speaks(meta.RESTXML) || m.Speaks(meta.RESTJSON):
 			return s.routeREST(m, r)
 		default:

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -40,6 +39,8 @@ type Options struct {
 	Authorizer Authorizer
 	// Region is where unsigned requests go.
 	Region string
+	// Domain is the end of the host names that name buckets.
+	Domain string
 	// BodyPatience is how long a body that is held in memory may take to arrive; 0 is a minute.
 	BodyPatience time.Duration
 	// Now is the clock; nil is time.Now.
@@ -54,6 +55,7 @@ type Server struct {
 	services map[*meta.Service]*service
 	keys     sigv4.KeyCache
 	bodies   *semaphore.Weighted // bytes of maxBodies
+	browsers Browsers            // nil: no bucket has CORS
 }
 
 // NewServer makes a server that knows every service and implements none.
@@ -82,21 +84,26 @@ type call struct {
 	request   *Request
 	body      []byte // as sent: what the signature covers
 	plain     []byte // inflated
-	streamed  bool   // the body is left to the handler
-	room      int64  // taken of the server's bodies
+	streamed  bool   // the body is not read before the caller is known
+	upload    *upload
+	form      *postForm
+	room      int64 // taken of the server's bodies
 	signature *sigv4.Signature
 	unsigned  error // why there is no signature: the client's error unless the operation takes unsigned requests
 	route     route
 	operation *Operation
 	input     any
 	output    any
+	reply     *Reply // made by a step that ends the way early
 }
 
 // pipeline is a request's way, in order. The first step that fails ends it; the answer is encoded after it.
 var pipeline = []func(*call, context.Context) error{
 	(*call).read,
 	(*call).findRoute,
+	(*call).preflight,
 	(*call).authenticate,
+	(*call).receive,
 	(*call).decode,
 	(*call).authorize,
 	(*call).validate,
@@ -124,7 +131,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply := c.answer(context.WithValue(r.Context(), requestKey{}, c.request))
 	// net/http reads the rest of a body that nobody wanted before it answers: no longer than it may take.
 	c.limitBody()
-	write(w, reply)
+	c.write(w, reply)
 }
 
 // limitBody gives the body, from now on, the time that one may take. A writer that has no deadlines is a test's.
@@ -147,7 +154,7 @@ func (c *call) answer(ctx context.Context) (reply *Reply) {
 // run takes the steps.
 func (c *call) run(ctx context.Context) error {
 	for _, step := range pipeline {
-		if err := step(c, ctx); err != nil {
+		if err := step(c, ctx); err != nil || c.reply != nil {
 			return err
 		}
 	}
@@ -170,17 +177,8 @@ func (c *call) read(ctx context.Context) error {
 	if c.http.ContentLength > limit {
 		return tooLarge()
 	}
-	// The room is given back when the call ends.
-	c.room = MaxBody
-	if c.http.ContentLength >= 0 && c.http.Header.Get("Content-Encoding") == "" {
-		c.room = c.http.ContentLength
-	}
-	patience, cancel := context.WithTimeout(ctx, c.server.options.BodyPatience)
-	defer cancel()
-	if err := c.server.bodies.Acquire(patience, c.room); err != nil {
-		c.room = 0
-		// AWS: "Common Errors" of the API references: 503, which clients try again.
-		return &Error{Code: "ServiceUnavailable", Message: "The request has failed due to a temporary failure of the server.", Status: http.StatusServiceUnavailable}
+	if err := c.takeRoom(ctx, MaxBody); err != nil {
+		return err
 	}
 	c.limitBody()
 	var err error
@@ -198,6 +196,22 @@ func (c *call) read(ctx context.Context) error {
 		if c.plain, err = readAll(inflated, limit); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// takeRoom waits until there is room in memory for the body, at most limit; it is given back when the call ends.
+func (c *call) takeRoom(ctx context.Context, limit int64) error {
+	c.room = limit
+	if c.http.ContentLength >= 0 && c.http.Header.Get("Content-Encoding") == "" {
+		c.room = min(limit, c.http.ContentLength)
+	}
+	patience, cancel := context.WithTimeout(ctx, c.server.options.BodyPatience)
+	defer cancel()
+	if err := c.server.bodies.Acquire(patience, c.room); err != nil {
+		c.room = 0
+		// AWS: "Common Errors" of the API references: 503, which clients try again.
+		return &Error{Code: "ServiceUnavailable", Message: "The request has failed due to a temporary failure of the server.", Status: http.StatusServiceUnavailable}
 	}
 	return nil
 }
@@ -244,27 +258,26 @@ func (c *call) findRoute(context.Context) error {
 	c.route = c.server.route(c.http, c.plain, c.signingName())
 	c.request.Service, c.request.Operation, c.request.Protocol = c.route.service.meta, c.route.operation, c.route.protocol
 	c.operation = c.route.service.operations[c.route.operation]
+	if s3Family(c.route.service.meta) {
+		c.request.ID = newS3RequestID()
+	}
 	return nil
 }
 
 // authenticate verifies the signature and finds whose it is. An operation that does not exist or is not implemented
 // says so only to those who are known.
 func (c *call) authenticate(ctx context.Context) error {
+	if c.route.isForm && c.signature == nil && sigv4.KindOf(c.unsigned) == sigv4.MissingAuth {
+		return c.authenticateForm(ctx)
+	}
 	if c.unsigned != nil {
 		if sigv4.KindOf(c.unsigned) == sigv4.MissingAuth && c.operation != nil && c.operation.unsigned {
 			return nil
 		}
 		return c.refusal(c.unsigned)
 	}
-	secret, owner, err := c.server.options.Identities.Find(ctx, c.signature.AccessKeyID, c.signature.SessionToken)
-	switch {
-	case errors.Is(err, ErrUnknownAccessKey):
-		return c.refusal(c.signature.NewError(sigv4.UnknownAccessKey))
-	case errors.Is(err, ErrInvalidToken):
-		return c.refusal(c.signature.NewError(sigv4.InvalidToken))
-	case errors.Is(err, ErrExpiredToken):
-		return c.refusal(c.signature.NewError(sigv4.ExpiredToken))
-	case err != nil:
+	secret, owner, err := c.owner(ctx, c.signature)
+	if err != nil {
 		return err
 	}
 	signingName := c.route.service.meta.SigningName
@@ -272,17 +285,32 @@ func (c *call) authenticate(ctx context.Context) error {
 		signingName = c.signature.Service // whatever it is, it is not served
 	}
 	err = c.signature.Verify(c.http, secret, sigv4.Options{
-		Now:      c.request.Time,
-		Service:  signingName,
-		Streamed: c.streamed,
-		Body:     c.body,
-		Keys:     &c.server.keys,
+		Now:           c.request.Time,
+		Service:       signingName,
+		Streamed:      c.streamed,
+		Body:          c.body,
+		VirtualBucket: c.route.virtual,
+		Keys:          &c.server.keys,
 	})
 	if err != nil {
 		return c.refusal(err)
 	}
 	c.request.Principal = owner
 	return nil
+}
+
+// owner finds whose key a signature was made with.
+func (c *call) owner(ctx context.Context, signature *sigv4.Signature) (secret string, owner Principal, err error) {
+	secret, owner, err = c.server.options.Identities.Find(ctx, signature.AccessKeyID, signature.SessionToken)
+	switch {
+	case errors.Is(err, ErrUnknownAccessKey):
+		err = c.refusal(signature.NewError(sigv4.UnknownAccessKey))
+	case errors.Is(err, ErrInvalidToken):
+		err = c.refusal(signature.NewError(sigv4.InvalidToken))
+	case errors.Is(err, ErrExpiredToken):
+		err = c.refusal(signature.NewError(sigv4.ExpiredToken))
+	}
+	return secret, owner, err
 }
 
 // refusal words an error of the signature as the service's family does.
@@ -315,7 +343,13 @@ func (c *call) decode(context.Context) error {
 	case c.operation == nil:
 		return NotImplemented(c.route.service.meta, c.route.operation)
 	}
-	message := &Message{Labels: c.route.labels, Query: c.http.URL.Query(), Header: c.http.Header, Body: c.plain}
+	message := &Message{Labels: c.route.labels, Query: c.route.query, Header: c.request.Header, Body: c.plain}
+	if message.Query == nil {
+		message.Query = c.http.URL.Query()
+	}
+	if c.upload != nil && c.operation.streams {
+		message.Stream = c.upload
+	}
 	if c.route.protocol == meta.AWSQuery || c.route.protocol == meta.EC2Query {
 		message.Body = []byte(c.route.form)
 	}
@@ -396,9 +430,15 @@ func (c *call) handle(ctx context.Context) (err error) {
 // an internal failure too.
 func (c *call) encode(err error) *Reply {
 	codec, protocol := c.route.service.codec, c.route.protocol
+	if err == nil && c.reply != nil {
+		return c.reply
+	}
 	if err == nil {
 		var reply *Reply
 		if reply, err = codec.Encode(protocol, c.operation.name, c.request.ID, c.output, nil); err == nil {
+			if c.form != nil {
+				reply = c.formReply(reply)
+			}
 			return reply
 		}
 	}
@@ -411,17 +451,21 @@ func (c *call) encode(err error) *Reply {
 	}
 	c.server.options.Log.Log(c.http.Context(), level, what, "request", c.request.ID,
 		"service", c.route.service.meta.Name, "operation", c.route.operation, "error", err)
-	return codec.EncodeError(protocol, c.request.ID, err)
+	return codec.EncodeError(protocol, c.request.ID, c.about(err))
 }
 
-func write(w http.ResponseWriter, reply *Reply) {
-	header := w.Header()
-	for name, values := range reply.Header {
-		header[name] = values
+// about adds to an error of S3 which resource it is about, unless it says so itself.
+func (c *call) about(err error) error {
+	var known *Error
+	if c.route.service.meta != meta.S3 || !errors.As(err, &known) || known.Fields["BucketName"] != "" || known.Fields["Key"] != "" || known.Fields["Resource"] != "" {
+		return err
 	}
-	header.Set("Content-Length", strconv.Itoa(len(reply.Body)))
-	w.WriteHeader(reply.Status)
-	_, _ = w.Write(reply.Body) // the client may be gone
+	copied := *known
+	copied.Fields = map[string]string{"Resource": c.http.URL.Path}
+	for name, value := range known.Fields {
+		copied.Fields[name] = value
+	}
+	return &copied
 }
 
 func sourceIP(r *http.Request) netip.Addr {

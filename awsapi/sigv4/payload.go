@@ -240,3 +240,18 @@ func WithoutAWSChunked(encoding string) string {
 	}
 	return strings.Join(kept, ",")
 }
+
+// AnonymousBody wraps the body of a request without a signature, whose claims about it hold all the same: a hash in
+// x-amz-content-sha256, or the framing and the trailer of an unsigned chunked body.
+func AnonymousBody(r *http.Request) (*Body, error) {
+	s := &Signature{Version: V4, Service: "s3", Payload: PayloadUnsigned, verified: true}
+	if hash := r.Header.Get("X-Amz-Content-Sha256"); hash != "" {
+		if err := s.setPayload(hash); err != nil {
+			return nil, err
+		}
+	}
+	if s.Payload == PayloadChunked || s.Payload == PayloadChunkedTrailer {
+		return nil, s.invalidHash() // signed chunks of nobody
+	}
+	return s.Body(r)
+}
