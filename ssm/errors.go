@@ -1,0 +1,93 @@
+package ssm
+
+import (
+	"net/http"
+
+	"miniaws/awsapi"
+)
+
+// The errors of the service, by code. The words are those that the service's clients see; the codes are in the API
+// reference of each operation.
+
+// AWS: "AddTagsToResource", Errors.
+func errInvalidResourceID() error {
+	return awsapi.Errorf("InvalidResourceId", "The resource ID isn't valid. Verify that you entered the correct ID and try again.")
+}
+
+func errReservedName(name string) error {
+	return awsapi.Errorf("AccessDeniedException", "No access to reserved parameter name: %s.", name)
+}
+
+// AWS: "PutParameter", Errors: "A hierarchy can have a maximum of 15 levels."
+func errHierarchyLevels() error {
+	return awsapi.Errorf("HierarchyLevelLimitExceededException", "A hierarchy can have a maximum of 15 levels. For more information, see Requirements and constraints for parameter names in the AWS Systems Manager User Guide.")
+}
+
+func errAllowedPattern(pattern string) error {
+	return awsapi.Errorf("InvalidAllowedPatternException", "The request does not meet the regular expression requirement: %s", pattern)
+}
+
+func errInvalidFilterKey(key string) error {
+	return awsapi.Errorf("InvalidFilterKey", "The following filter key is not valid: %s. Valid filter keys include: [Path, Name, Type, KeyId, Tier, DataType].", key)
+}
+
+func errInvalidFilterOption(option string) error {
+	return awsapi.Errorf("InvalidFilterOption", "The following filter option is not valid: %s.", option)
+}
+
+func errInvalidFilterValue(message string) error {
+	return awsapi.Errorf("InvalidFilterValue", "%s", message)
+}
+
+// errInvalidKeyID: there is no KMS yet, so the account's default key is the only one.
+func errInvalidKeyID(id string) error {
+	return awsapi.Errorf("InvalidKeyId", "Invalid keyId '%s'", id)
+}
+
+func errInvalidNextToken() error {
+	return awsapi.Errorf("InvalidNextToken", "The specified token isn't valid.")
+}
+
+func errParameterAlreadyExists() error {
+	return awsapi.Errorf("ParameterAlreadyExists", "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.")
+}
+
+func errMaxVersions(name string, version int64) error {
+	return awsapi.Errorf("ParameterMaxVersionLimitExceeded", "You attempted to create a new version of %s by calling the PutParameter API with the overwrite flag. Version %d, the oldest version, can't be deleted because it has a label associated with it. Move the label to another version of the parameter, and try again.", name, version)
+}
+
+// AWS answers GetParameter with the code and no words.
+func errParameterNotFound(message string) error {
+	return awsapi.Errorf("ParameterNotFound", "%s", message)
+}
+
+func errPatternMismatch(pattern string) error {
+	return awsapi.Errorf("ParameterPatternMismatchException", "Parameter value, cannot be validated against allowedPattern: %s", pattern)
+}
+
+// AWS: "LabelParameterVersion": "A parameter version can have a maximum of ten labels."
+func errTooManyLabels() error {
+	return awsapi.Errorf("ParameterVersionLabelLimitExceeded", "A parameter version can have a maximum of ten labels.")
+}
+
+func errVersionNotFound(name, version string) error {
+	return awsapi.Errorf("ParameterVersionNotFound", "Systems Manager could not find version %s of %s. Verify the version and try again.", version, name)
+}
+
+// AWS: "AddTagsToResource": TooManyTagsError.
+func errTooManyTags() error {
+	return awsapi.Errorf("TooManyTagsError", "The Targets parameter includes too many tags. Remove one or more tags and try the command again.")
+}
+
+func errTypeChange() error {
+	return awsapi.Errorf("HierarchyTypeMismatchException", "Parameter Store does not support changing a parameter type in a hierarchy. For example, you can't change a parameter from a String type to a SecureString type. You must create a new, unique parameter.")
+}
+
+// errValidation is the service's catch-all for values that it does not take.
+func errValidation(message string) error {
+	return &awsapi.Error{Code: "ValidationException", Message: message, Status: http.StatusBadRequest}
+}
+
+func errPoliciesNotServed() error {
+	return &awsapi.Error{Code: "NotImplemented", Message: "Mini AWS does not implement parameter policies.", Status: http.StatusNotImplemented}
+}
