@@ -9,7 +9,9 @@ import (
 	"miniaws/backend/reconcile"
 	"miniaws/backend/seal"
 	"miniaws/backend/store"
+	"miniaws/ec2"
 	"miniaws/iam"
+	"miniaws/ssm"
 )
 
 // cloudConfig is what a cloud stands on. Everything in it belongs to the caller, who closes it after the cloud's loop
@@ -52,6 +54,7 @@ func tables() []store.Schema {
 	return slices.Concat(
 		reconcile.Tables(),
 		iam.Tables(),
+		ssm.Tables(),
 	)
 }
 
@@ -63,9 +66,12 @@ func newCloud(c cloudConfig) *cloud {
 	// A new service is made here, of what it needs and of what it needs of others (2 of 3).
 	identities := iam.New(iam.Config{DB: c.DB, Key: c.Key, Account: c.Account, Root: c.Root, Region: c.Region, Now: c.Now})
 
+	parameters := ssm.New(ssm.Config{DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters})
+
 	// And it is named here (3 of 3).
 	services := []service{
 		identities,
+		parameters,
 	}
 
 	made := &cloud{
@@ -84,4 +90,13 @@ func newCloud(c cloudConfig) *cloud {
 		}
 	}
 	return made
+}
+
+// publicParameters are those that AWS publishes in Systems Manager: ids of AMIs.
+func publicParameters(region string) []ssm.PublicParameter {
+	var all []ssm.PublicParameter
+	for _, p := range ec2.PublicParameters(region) {
+		all = append(all, ssm.PublicParameter(p))
+	}
+	return all
 }

@@ -40,7 +40,7 @@ func New(c Config) *Service {
 }
 
 // Tables are the tables of this package, for [store.Migrate].
-func (s *Service) Tables() []store.Schema { return []store.Schema{parameters, versions} }
+func Tables() []store.Schema { return []store.Schema{parameters, versions} }
 
 // Register adds the operations.
 func (s *Service) Register(server *awsapi.Server) {
