@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"miniaws/backend"
 	"miniaws/backend/durably"
@@ -47,7 +48,7 @@ func openDataFolder(path string) (*dataFolder, error) {
 	if err := durably.MakeFolder(path); err != nil {
 		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
 	}
-	lock, err := durably.Lock(filepath.Join(path, "lock"))
+	lock, err := lockPatiently(filepath.Join(path, "lock"))
 	if errors.Is(err, durably.ErrLocked) {
 		return nil, fmt.Errorf("the data folder %s is in use by another mini-aws; stop that one, or give this one another --data", path)
 	}
@@ -59,6 +60,28 @@ func openDataFolder(path string) (*dataFolder, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return &dataFolder{path: path, installation: installation, lock: lock}, nil
+}
+
+// lockPatience is how long the lock of a process that was just killed may take to go with its children.
+const lockPatience = time.Second
+
+func lockPatiently(path string) (*os.File, error) {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
+		lock, err := durably.Lock(path)
+		if !errors.Is(err, durably.ErrLocked) || time.Now().After(deadline) {
+			return lock, err
+		}
+	}
+}
+
+// adoptDataFolder is the worker's view of the folder that its supervisor has opened.
+func (c *serveCommand) adoptDataFolder(lock *os.File) (*dataFolder, error) {
+	path, err := dataPath(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	installation, err := readInstallation(filepath.Join(path, "installation"))
+	return &dataFolder{path: path, installation: installation, lock: lock}, err
 }
 
 func (d *dataFolder) close() error { return d.lock.Close() }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,6 +20,7 @@ type commands struct {
 	Env     envCommand     `cmd:"" help:"Print what a shell or an AWS profile needs in order to use the endpoint."`
 	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+	Worker  workerCommand  `cmd:"" hidden:"" help:"Be the process that serves, below serve."`
 	Init    initCommand    `cmd:"" hidden:"" help:"Be PID 1 of an instance."`
 }
 
@@ -34,7 +36,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.FatalIfErrorf(parsed.Run())
+	err := parsed.Run()
+	var said exitStatus
+	if errors.As(err, &said) {
+		os.Exit(int(said))
+	}
+	parsed.FatalIfErrorf(err)
 }
 
 type versionCommand struct{}

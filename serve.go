@@ -33,7 +33,7 @@ type serveCommand struct {
 
 // Run serves until the context ends. The one line on standard output says that the endpoint answers.
 func (c *serveCommand) Run(ctx context.Context) (err error) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	logToStandardError()
 	if err := errors.Join(c.checkListen(), c.checkAccount()); err != nil {
 		return err
 	}
@@ -56,8 +56,19 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("the endpoint cannot listen: %w%s", err, listenAdvice(err))
 	}
-	return c.work(ctx, folder, listener, func() { fmt.Printf("mini-aws ready http://%s\n", listener.Addr()) })
+	defer func() { err = errors.Join(err, listener.Close()) }()
+	parent := &supervisor{
+		folder:    folder,
+		listener:  listener.(*net.TCPListener),
+		arguments: append([]string{"worker"}, os.Args[2:]...),
+		keeps:     true,
+		ready:     func() { fmt.Printf("mini-aws ready http://%s\n", listener.Addr()) },
+	}
+	return parent.run(ctx)
 }
+
+// logToStandardError sets the process's log up.
+func logToStandardError() { slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil))) }
 
 // listenAdvice says what to do about an address that cannot be had.
 func listenAdvice(err error) string {
