@@ -124,6 +124,9 @@ func (s *Server) Register(m *meta.Service, operations ...Operation) {
 	}
 }
 
+// Check chooses what is validated of a service's inputs, before the first request; see [Checks].
+func (s *Server) Check(m *meta.Service, checks Checks) { s.services[m].checks = checks }
+
 // Coverage says of every operation of every service whether it is implemented.
 type Coverage struct {
 	Service     string   `json:"service"`

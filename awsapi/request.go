@@ -10,8 +10,23 @@ import (
 	"miniaws/awsapi/meta"
 )
 
+// PrincipalType is what kind of caller it is: the values of the context key aws:PrincipalType, and Service.
+type PrincipalType string
+
+// The types.
+const (
+	RootUser      PrincipalType = "Account"
+	User          PrincipalType = "User"
+	AssumedRole   PrincipalType = "AssumedRole"
+	FederatedUser PrincipalType = "FederatedUser"
+	// ServicePrincipal is a service of AWS that acts for itself; ARN is then its name, such as ec2.amazonaws.com.
+	ServicePrincipal PrincipalType = "Service"
+	AnonymousUser    PrincipalType = "Anonymous"
+)
+
 // Principal is who calls.
 type Principal struct {
+	Type PrincipalType
 	// Account is the twelve digits of the caller's account; empty for the anonymous principal.
 	Account string
 	// ARN and ID are what GetCallerIdentity answers.
@@ -20,6 +35,37 @@ type Principal struct {
 	AccessKeyID string
 	// Root is the account's root user, whom no identity policy limits.
 	Root bool
+	// UserName and UserID are the IAM user's, also of one who uses a session of GetSessionToken; of a federated user
+	// they are the user's who made the session. Empty for the others.
+	UserName, UserID string
+	// RoleARN, with its path, and RoleID are the assumed role's.
+	RoleARN, RoleID string
+	// Session is nil for long-lived keys.
+	Session *Session
+}
+
+// Session is what temporary credentials bring along. It must not be changed.
+type Session struct {
+	// Name is the role session's or the federated user's.
+	Name            string
+	Issued, Expires time.Time
+	// Policy and PolicyARNs limit the session; with both empty a role's session is not limited.
+	Policy     string
+	PolicyARNs []string
+	Tags       map[string]string
+	// TransitiveTags are keys of Tags that go along when a role is assumed with this session.
+	TransitiveTags []string
+	SourceIdentity string
+	// MFA is when a device was used; zero for none.
+	MFA time.Time
+	// Provider is the identity provider behind a federated session: the ARN of a SAML or OIDC provider, or a host name.
+	Provider string
+	// Claims are the provider's context keys, such as saml:aud or token.actions.githubusercontent.com:sub.
+	Claims map[string][]string
+	// Chained tells that the role was assumed with another role's session.
+	Chained bool
+	// Service is the one to which the role was handed, such as ec2.amazonaws.com.
+	Service string
 }
 
 // Anonymous tells that nobody signed.

@@ -11,7 +11,9 @@ import (
 // AWS: "Common Errors" and each operation's "Errors" in the IAM API reference have the codes. The words are as clients
 // report them; no page has them.
 
-func errAccessDenied(message string) error { return &awsapi.Error{Code: "AccessDenied", Message: message, Status: 403} }
+func errAccessDenied(message string) error {
+	return &awsapi.Error{Code: "AccessDenied", Message: message, Status: 403}
+}
 
 func errDeleteConflict(message string) error { return awsapi.Errorf("DeleteConflict", "%s", message) }
 

@@ -68,7 +68,9 @@ func arnParts(text string) (account, kind, rest string, ok bool) {
 }
 
 // lastName is the name in "/division/alice".
-func lastName(pathAndName string) string { return pathAndName[strings.LastIndexByte(pathAndName, '/')+1:] }
+func lastName(pathAndName string) string {
+	return pathAndName[strings.LastIndexByte(pathAndName, '/')+1:]
+}
 
 // folded is the form of a name in which two that AWS takes for the same are equal.
 // AWS: "IAM and STS quotas": names are not distinguished by case.

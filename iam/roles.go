@@ -3,7 +3,6 @@ package iam
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -20,10 +19,7 @@ type role struct {
 	Description string `json:",omitempty"`
 	// MaxSession is in seconds.
 	MaxSession int32
-	// Revoked is the time before which sessions are no longer good; zero revokes none.
-	Revoked    time.Time `json:",omitzero"`
-	LastUsed   time.Time `json:",omitzero"`
-	LastRegion string    `json:",omitempty"`
+	LastUsed   use `json:",omitzero"`
 }
 
 var roleTable = store.NewTable(store.Spec[role]{
@@ -113,8 +109,8 @@ func (s *Service) GetRole(ctx context.Context, in *iam.GetRoleInput) (*iam.GetRo
 	err := look(ctx, s, roles, in.RoleName, func(_ store.Tx, account string, r *role) error {
 		out.Role = r.toAPI(account)
 		out.Role.RoleLastUsed = &types.RoleLastUsed{}
-		if used := s.uses.role(r); !used.at.IsZero() {
-			out.Role.RoleLastUsed.LastUsedDate, out.Role.RoleLastUsed.Region = aws.Time(used.at), aws.String(used.region)
+		if used := s.uses.role(r); !used.At.IsZero() {
+			out.Role.RoleLastUsed.LastUsedDate, out.Role.RoleLastUsed.Region = aws.Time(used.At), aws.String(used.Region)
 		}
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	"miniaws/backend/reconcile"
 	"miniaws/backend/seal"
 	"miniaws/backend/store"
 )
@@ -14,21 +15,32 @@ import (
 // Config of the service.
 type Config struct {
 	DB store.DB
-	// Key seals secrets at rest.
+	// Key seals secrets at rest and session tokens.
 	Key seal.Key
 	// Account is the twelve digits of the installation's account.
 	Account string
 	Root    RootKey
 	Region  string
-	// Now is the clock.
+	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
 
 // Tables are those of this package, for [store.Migrate].
-func Tables() []store.Schema { return nil }
+func Tables() []store.Schema {
+	return []store.Schema{
+		accountTable, accessKeyTable, userTable, groupTable, roleTable, profileTable, policyTable, versionTable, accessTable,
+	}
+}
 
 // Service is IAM and STS.
-type Service struct{ config Config }
+type Service struct {
+	config Config
+	// secrets seals what is at rest, tokens what clients keep.
+	secrets, tokens *seal.Sealer
+	known           knownCredentials
+	grants          knownGrants
+	uses            *lastUses
+}
 
 var (
 	_ awsapi.Identities = (*Service)(nil)
@@ -36,35 +48,34 @@ var (
 )
 
 // New makes the service.
-func New(c Config) *Service { return &Service{config: c} }
+func New(c Config) *Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Service{config: c, secrets: c.Key.Sealer("iam/secrets"), tokens: c.Key.Sealer("iam/session-tokens"), uses: newLastUses()}
+}
+
+// Reconcile keeps what is written now and then.
+func (s *Service) Reconcile(loop *reconcile.Loop) {
+	loop.Sweep("the installation's account", 24*time.Hour, s.ensureOwnAccount)
+	loop.Sweep("last uses of keys and roles", time.Minute, s.writeUses)
+}
 
 // Register adds the operations.
 func (s *Service) Register(server *awsapi.Server) {
+	server.Check(meta.IAM, awsapi.CheckDefault|awsapi.CheckRanges)
+	server.Check(meta.STS, awsapi.CheckDefault|awsapi.CheckRanges)
+	server.Register(meta.IAM, s.operations()...)
 	server.Register(meta.STS,
 		awsapi.Op(s.GetCallerIdentity, noPermission),
 	)
 }
 
-// Find knows the root user's key.
-func (s *Service) Find(_ context.Context, accessKeyID, sessionToken string) (string, awsapi.Principal, error) {
-	switch {
-	case accessKeyID != s.config.Root.AccessKeyID:
-		return "", awsapi.Principal{}, awsapi.ErrUnknownAccessKey
-	case sessionToken != "":
-		// A long-lived key has no token.
-		return "", awsapi.Principal{}, awsapi.ErrInvalidToken
-	}
-	return s.config.Root.SecretAccessKey, awsapi.Principal{
-		Account:     s.config.Account,
-		ARN:         fmt.Sprintf("arn:aws:iam::%s:root", s.config.Account),
-		ID:          s.config.Account,
-		AccessKeyID: accessKeyID,
-		Root:        true,
-	}, nil
-}
-
 // Authorize lets the root user do everything, and everybody what needs no permission.
 func (s *Service) Authorize(_ context.Context, r *awsapi.Request, wanted []awsapi.Access) error {
+	if !r.Principal.Anonymous() {
+		s.uses.note(r)
+	}
 	if len(wanted) == 0 || r.Principal.Root {
 		return nil
 	}

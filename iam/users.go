@@ -118,7 +118,7 @@ func (s *Service) GetUser(ctx context.Context, in *iam.GetUserInput) (*iam.GetUs
 				// AWS: a session has no user name to fall back on.
 				return errValidation("Must specify userName when calling with non-User credentials")
 			}
-			root, err := accountTable.In(tx, store.Scope{}).Get(account)
+			root, err := s.account(tx, account)
 			if err != nil {
 				return err
 			}

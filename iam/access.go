@@ -1,0 +1,176 @@
+package iam
+
+import (
+	"context"
+	"reflect"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"miniaws/awsapi"
+	"miniaws/backend/store"
+)
+
+// resource says how an input names one thing that an operation is about.
+//
+// AWS: "Actions, resources, and condition keys for AWS Identity and Access Management" in the service authorization
+// reference has the resources and context keys of every action.
+type resource struct {
+	// member of the input holds a name or an ARN.
+	member string
+	// arnOf makes the ARN of a name; nil where the member holds the ARN.
+	arnOf func(tx store.Tx, account, name, path string) (string, error)
+	// boundary answers the ARN of the boundary of what is there already; nil where it can have none.
+	boundary func(tx store.Tx, account, name string) (string, error)
+	// own falls back on the caller where the member is absent.
+	own bool
+}
+
+var (
+	onUser    = resource{member: "UserName", arnOf: identityARN(users), boundary: boundaryOf(users)}
+	onOwnUser = resource{member: "UserName", arnOf: identityARN(users), boundary: boundaryOf(users), own: true}
+	onGroup   = resource{member: "GroupName", arnOf: identityARN(groups)}
+	onRole    = resource{member: "RoleName", arnOf: identityARN(roles), boundary: boundaryOf(roles)}
+	onProfile = resource{member: "InstanceProfileName", arnOf: identityARN(profiles)}
+	onPolicy  = resource{member: "PolicyArn"}
+	// newPolicy names a policy that is to be made.
+	newPolicy = resource{member: "PolicyName", arnOf: func(_ store.Tx, account, name, path string) (string, error) {
+		return arn(account, "policy"+path+name), nil
+	}}
+)
+
+// identityARN answers the ARN of what has the name, or that which it would have.
+func identityARN[T any](k *kind[T]) func(tx store.Tx, account, name, path string) (string, error) {
+	word := strings.ReplaceAll(k.word, " ", "-")
+	return func(tx store.Tx, account, name, path string) (string, error) {
+		if name == "" {
+			return "*", nil
+		}
+		record, err := k.table.In(tx, store.Scope{Account: account}).Find(folded(name))
+		if err != nil {
+			return "", err
+		}
+		if record != nil {
+			path, name = k.of(record).Path, k.of(record).Name
+		}
+		return arn(account, word+path+name), nil
+	}
+}
+
+func boundaryOf[T any](k *kind[T]) func(tx store.Tx, account, name string) (string, error) {
+	return func(tx store.Tx, account, name string) (string, error) {
+		record, err := k.table.In(tx, store.Scope{Account: account}).Find(folded(name))
+		if record == nil {
+			return "", err
+		}
+		return k.of(record).Boundary, err
+	}
+}
+
+// on is the access function of an operation of IAM: the action of the operation's name on what the input names. It
+// panics, when the program starts, where the input has no such member.
+func on[In any](s *Service, resources ...resource) func(context.Context, *In) ([]awsapi.Access, error) {
+	input := reflect.TypeFor[In]()
+	action := "iam:" + strings.TrimSuffix(input.Name(), "Input")
+	for _, r := range resources {
+		if _, ok := input.FieldByName(r.member); !ok {
+			panic("iam: " + input.Name() + " has no " + r.member)
+		}
+	}
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		access := awsapi.Access{Action: action, Conditions: map[string][]string{}}
+		v := reflect.ValueOf(in).Elem()
+		requestConditions(v, access.Conditions)
+		if len(resources) == 0 {
+			return []awsapi.Access{access}, nil
+		}
+		err := s.view(ctx, func(tx store.Tx, account string) error {
+			for _, r := range resources {
+				name := stringMember(v, r.member)
+				if name == "" && r.own {
+					name = ownName(ctx, nil)
+				}
+				if r.arnOf == nil {
+					if name != "" {
+						access.Resources = append(access.Resources, name)
+					}
+					continue
+				}
+				path := "/"
+				if given := stringMember(v, "Path"); given != "" {
+					path = given
+				}
+				text, err := r.arnOf(tx, account, name, path)
+				if err != nil {
+					return err
+				}
+				access.Resources = append(access.Resources, text)
+				if r.boundary != nil && name != "" && access.Conditions["iam:PermissionsBoundary"] == nil {
+					boundary, err := r.boundary(tx, account, name)
+					if err != nil {
+						return err
+					}
+					if boundary != "" {
+						access.Conditions["iam:PermissionsBoundary"] = []string{boundary}
+					}
+				}
+			}
+			return nil
+		})
+		return []awsapi.Access{access}, err
+	}
+}
+
+// requestConditions are the context keys that follow from the input alone.
+func requestConditions(in reflect.Value, conditions map[string][]string) {
+	if boundary := stringMember(in, "PermissionsBoundary"); boundary != "" {
+		conditions["iam:PermissionsBoundary"] = []string{boundary}
+	}
+	if policyARN := stringMember(in, "PolicyArn"); policyARN != "" {
+		conditions["iam:PolicyARN"] = []string{policyARN}
+	}
+	if service := stringMember(in, "AWSServiceName"); service != "" {
+		conditions["iam:AWSServiceName"] = []string{service}
+	}
+	if field := in.FieldByName("Tags"); field.IsValid() {
+		if tags, ok := field.Interface().([]types.Tag); ok {
+			for _, t := range tags {
+				key := aws.ToString(t.Key)
+				conditions["aws:TagKeys"] = append(conditions["aws:TagKeys"], key)
+				conditions["aws:RequestTag/"+key] = []string{aws.ToString(t.Value)}
+			}
+		}
+	}
+	if field := in.FieldByName("TagKeys"); field.IsValid() {
+		if keys, ok := field.Interface().([]string); ok && len(keys) > 0 {
+			conditions["aws:TagKeys"] = keys
+		}
+	}
+}
+
+// stringMember answers "" for an absent member.
+func stringMember(in reflect.Value, name string) string {
+	if field := in.FieldByName(name); field.IsValid() {
+		if text, ok := field.Interface().(*string); ok {
+			return aws.ToString(text)
+		}
+	}
+	return ""
+}
+
+// passing adds iam:PassRole for the role that an operation hands to a service.
+func passing[In any](s *Service, access func(context.Context, *In) ([]awsapi.Access, error)) func(context.Context, *In) ([]awsapi.Access, error) {
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		wanted, err := access(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		err = s.view(ctx, func(tx store.Tx, account string) error {
+			text, err := onRole.arnOf(tx, account, stringMember(reflect.ValueOf(in).Elem(), onRole.member), "/")
+			wanted = append(wanted, awsapi.Access{Action: "iam:PassRole", Resources: []string{text}})
+			return err
+		})
+		return wanted, err
+	}
+}

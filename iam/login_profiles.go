@@ -1,0 +1,5 @@
+package iam
+
+type loginProfile struct{}
+
+type passwordPolicy struct{}

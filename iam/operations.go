@@ -1,0 +1,103 @@
+package iam
+
+import (
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"miniaws/awsapi"
+)
+
+// operations are those of IAM, by the noun that they are about.
+func (s *Service) operations() []awsapi.Operation {
+	return []awsapi.Operation{
+		// users
+		awsapi.Op(s.CreateUser, on[iam.CreateUserInput](s, onUser)),
+		awsapi.Op(s.GetUser, on[iam.GetUserInput](s, onOwnUser)),
+		awsapi.Op(s.ListUsers, on[iam.ListUsersInput](s)),
+		awsapi.Op(s.UpdateUser, on[iam.UpdateUserInput](s, onUser)),
+		awsapi.Op(s.DeleteUser, on[iam.DeleteUserInput](s, onUser)),
+		awsapi.Op(s.TagUser, on[iam.TagUserInput](s, onUser)),
+		awsapi.Op(s.UntagUser, on[iam.UntagUserInput](s, onUser)),
+		awsapi.Op(s.ListUserTags, on[iam.ListUserTagsInput](s, onUser)),
+		awsapi.Op(s.PutUserPermissionsBoundary, on[iam.PutUserPermissionsBoundaryInput](s, onUser)),
+		awsapi.Op(s.DeleteUserPermissionsBoundary, on[iam.DeleteUserPermissionsBoundaryInput](s, onUser)),
+		awsapi.Op(s.ListGroupsForUser, on[iam.ListGroupsForUserInput](s, onUser)),
+		awsapi.Op(s.AttachUserPolicy, on[iam.AttachUserPolicyInput](s, onUser)),
+		awsapi.Op(s.DetachUserPolicy, on[iam.DetachUserPolicyInput](s, onUser)),
+		awsapi.Op(s.ListAttachedUserPolicies, on[iam.ListAttachedUserPoliciesInput](s, onUser)),
+		awsapi.Op(s.PutUserPolicy, on[iam.PutUserPolicyInput](s, onUser)),
+		awsapi.Op(s.GetUserPolicy, on[iam.GetUserPolicyInput](s, onUser)),
+		awsapi.Op(s.DeleteUserPolicy, on[iam.DeleteUserPolicyInput](s, onUser)),
+		awsapi.Op(s.ListUserPolicies, on[iam.ListUserPoliciesInput](s, onUser)),
+
+		// access keys
+		awsapi.Op(s.CreateAccessKey, on[iam.CreateAccessKeyInput](s, onOwnUser)),
+		awsapi.Op(s.ListAccessKeys, on[iam.ListAccessKeysInput](s, onOwnUser)),
+		awsapi.Op(s.GetAccessKeyLastUsed, on[iam.GetAccessKeyLastUsedInput](s)),
+		awsapi.Op(s.UpdateAccessKey, on[iam.UpdateAccessKeyInput](s, onOwnUser)),
+		awsapi.Op(s.DeleteAccessKey, on[iam.DeleteAccessKeyInput](s, onOwnUser)),
+
+		// groups
+		awsapi.Op(s.CreateGroup, on[iam.CreateGroupInput](s, onGroup)),
+		awsapi.Op(s.GetGroup, on[iam.GetGroupInput](s, onGroup)),
+		awsapi.Op(s.ListGroups, on[iam.ListGroupsInput](s)),
+		awsapi.Op(s.UpdateGroup, on[iam.UpdateGroupInput](s, onGroup)),
+		awsapi.Op(s.DeleteGroup, on[iam.DeleteGroupInput](s, onGroup)),
+		awsapi.Op(s.AddUserToGroup, on[iam.AddUserToGroupInput](s, onGroup)),
+		awsapi.Op(s.RemoveUserFromGroup, on[iam.RemoveUserFromGroupInput](s, onGroup)),
+		awsapi.Op(s.AttachGroupPolicy, on[iam.AttachGroupPolicyInput](s, onGroup)),
+		awsapi.Op(s.DetachGroupPolicy, on[iam.DetachGroupPolicyInput](s, onGroup)),
+		awsapi.Op(s.ListAttachedGroupPolicies, on[iam.ListAttachedGroupPoliciesInput](s, onGroup)),
+		awsapi.Op(s.PutGroupPolicy, on[iam.PutGroupPolicyInput](s, onGroup)),
+		awsapi.Op(s.GetGroupPolicy, on[iam.GetGroupPolicyInput](s, onGroup)),
+		awsapi.Op(s.DeleteGroupPolicy, on[iam.DeleteGroupPolicyInput](s, onGroup)),
+		awsapi.Op(s.ListGroupPolicies, on[iam.ListGroupPoliciesInput](s, onGroup)),
+
+		// roles
+		awsapi.Op(s.CreateRole, on[iam.CreateRoleInput](s, onRole)),
+		awsapi.Op(s.GetRole, on[iam.GetRoleInput](s, onRole)),
+		awsapi.Op(s.ListRoles, on[iam.ListRolesInput](s)),
+		awsapi.Op(s.UpdateRole, on[iam.UpdateRoleInput](s, onRole)),
+		awsapi.Op(s.UpdateRoleDescription, on[iam.UpdateRoleDescriptionInput](s, onRole)),
+		awsapi.Op(s.UpdateAssumeRolePolicy, on[iam.UpdateAssumeRolePolicyInput](s, onRole)),
+		awsapi.Op(s.DeleteRole, on[iam.DeleteRoleInput](s, onRole)),
+		awsapi.Op(s.TagRole, on[iam.TagRoleInput](s, onRole)),
+		awsapi.Op(s.UntagRole, on[iam.UntagRoleInput](s, onRole)),
+		awsapi.Op(s.ListRoleTags, on[iam.ListRoleTagsInput](s, onRole)),
+		awsapi.Op(s.PutRolePermissionsBoundary, on[iam.PutRolePermissionsBoundaryInput](s, onRole)),
+		awsapi.Op(s.DeleteRolePermissionsBoundary, on[iam.DeleteRolePermissionsBoundaryInput](s, onRole)),
+		awsapi.Op(s.AttachRolePolicy, on[iam.AttachRolePolicyInput](s, onRole)),
+		awsapi.Op(s.DetachRolePolicy, on[iam.DetachRolePolicyInput](s, onRole)),
+		awsapi.Op(s.ListAttachedRolePolicies, on[iam.ListAttachedRolePoliciesInput](s, onRole)),
+		awsapi.Op(s.PutRolePolicy, on[iam.PutRolePolicyInput](s, onRole)),
+		awsapi.Op(s.GetRolePolicy, on[iam.GetRolePolicyInput](s, onRole)),
+		awsapi.Op(s.DeleteRolePolicy, on[iam.DeleteRolePolicyInput](s, onRole)),
+		awsapi.Op(s.ListRolePolicies, on[iam.ListRolePoliciesInput](s, onRole)),
+
+		// instance profiles
+		awsapi.Op(s.CreateInstanceProfile, on[iam.CreateInstanceProfileInput](s, onProfile)),
+		awsapi.Op(s.GetInstanceProfile, on[iam.GetInstanceProfileInput](s, onProfile)),
+		awsapi.Op(s.ListInstanceProfiles, on[iam.ListInstanceProfilesInput](s)),
+		awsapi.Op(s.ListInstanceProfilesForRole, on[iam.ListInstanceProfilesForRoleInput](s, onRole)),
+		awsapi.Op(s.AddRoleToInstanceProfile, passing(s, on[iam.AddRoleToInstanceProfileInput](s, onProfile))),
+		awsapi.Op(s.RemoveRoleFromInstanceProfile, on[iam.RemoveRoleFromInstanceProfileInput](s, onProfile)),
+		awsapi.Op(s.DeleteInstanceProfile, on[iam.DeleteInstanceProfileInput](s, onProfile)),
+		awsapi.Op(s.TagInstanceProfile, on[iam.TagInstanceProfileInput](s, onProfile)),
+		awsapi.Op(s.UntagInstanceProfile, on[iam.UntagInstanceProfileInput](s, onProfile)),
+		awsapi.Op(s.ListInstanceProfileTags, on[iam.ListInstanceProfileTagsInput](s, onProfile)),
+
+		// managed policies
+		awsapi.Op(s.CreatePolicy, on[iam.CreatePolicyInput](s, newPolicy)),
+		awsapi.Op(s.GetPolicy, on[iam.GetPolicyInput](s, onPolicy)),
+		awsapi.Op(s.ListPolicies, on[iam.ListPoliciesInput](s)),
+		awsapi.Op(s.DeletePolicy, on[iam.DeletePolicyInput](s, onPolicy)),
+		awsapi.Op(s.TagPolicy, on[iam.TagPolicyInput](s, onPolicy)),
+		awsapi.Op(s.UntagPolicy, on[iam.UntagPolicyInput](s, onPolicy)),
+		awsapi.Op(s.ListPolicyTags, on[iam.ListPolicyTagsInput](s, onPolicy)),
+		awsapi.Op(s.ListEntitiesForPolicy, on[iam.ListEntitiesForPolicyInput](s, onPolicy)),
+		awsapi.Op(s.CreatePolicyVersion, on[iam.CreatePolicyVersionInput](s, onPolicy)),
+		awsapi.Op(s.GetPolicyVersion, on[iam.GetPolicyVersionInput](s, onPolicy)),
+		awsapi.Op(s.ListPolicyVersions, on[iam.ListPolicyVersionsInput](s, onPolicy)),
+		awsapi.Op(s.SetDefaultPolicyVersion, on[iam.SetDefaultPolicyVersionInput](s, onPolicy)),
+		awsapi.Op(s.DeletePolicyVersion, on[iam.DeletePolicyVersionInput](s, onPolicy)),
+	}
+}
