@@ -116,3 +116,5 @@ func checkKey(k Key) error {
 	}
 	return nil
 }
+
+func unescapePart(s string) string { return strings.ReplaceAll(s, escapedNUL, "\x00") }
