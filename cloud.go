@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -29,14 +30,20 @@ type cloudConfig struct {
 	// Account is the twelve digits of the account whose root user Root is.
 	Account, Region, Domain string
 	Root                    iam.RootKey
+	// AtRest is how bytes of objects are kept: "sealed" or "plain".
+	AtRest string
+	// Recorders are told of every call.
+	Recorders []awsapi.Recorder
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
 
 // cloud is everything behind the endpoint: the services, and the loop that makes true what they want.
 type cloud struct {
-	api  *awsapi.Server
-	loop *reconcile.Loop
+	api        *awsapi.Server
+	loop       *reconcile.Loop
+	identities *iam.Service
+	services   []service
 }
 
 // service is what each service package offers.
@@ -47,6 +54,13 @@ type service interface {
 // reconciled is a service that has things to make true.
 type reconciled interface {
 	Reconcile(*reconcile.Loop)
+}
+
+// forgetful is a service that keeps something of an account outside of the account's own part of the tree: names that are
+// unique among all accounts, files.
+type forgetful interface {
+	// ForgetAccount removes it, before the account's part of the tree goes.
+	ForgetAccount(ctx context.Context, account string) error
 }
 
 // tables are those of every package that keeps records. A new service adds its line here (1 of 3).
@@ -79,9 +93,13 @@ func newCloud(c cloudConfig) *cloud {
 			Identities: identities,
 			Authorizer: identities,
 			Region:     c.Region,
+			Domain:     c.Domain,
+			Recorders:  c.Recorders,
 			Now:        c.Now,
 		}),
-		loop: reconcile.New(c.DB, reconcile.Options{}),
+		loop:       reconcile.New(c.DB, reconcile.Options{}),
+		identities: identities,
+		services:   services,
 	}
 	for _, s := range services {
 		s.Register(made.api)

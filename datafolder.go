@@ -102,6 +102,26 @@ func (d *dataFolder) checkAccount(account string) error {
 	return nil
 }
 
+// checkEphemeral keeps the two kinds of installation apart: one that keeps nothing would remove the other's instances.
+func (d *dataFolder) checkEphemeral(wanted bool) error {
+	_, err := os.Stat(filepath.Join(d.path, "store"))
+	if wanted && err == nil {
+		return fmt.Errorf("the data folder %s holds an installation that is kept: give serve --ephemeral another --data", d.path)
+	}
+	return nil
+}
+
+// forget gives the installation id up, once nothing on an engine carries it any more.
+func (d *dataFolder) forget() error {
+	var err error
+	for _, name := range []string{"docker", "account", "installation"} {
+		if removal := os.Remove(filepath.Join(d.path, name)); !errors.Is(removal, fs.ErrNotExist) {
+			err = errors.Join(err, removal)
+		}
+	}
+	return errors.Join(err, durably.SyncFolder(d.path))
+}
+
 // usedDocker tells whether an earlier start of this installation ran instances on a Docker engine.
 func (d *dataFolder) usedDocker() bool {
 	_, err := os.Stat(filepath.Join(d.path, "docker"))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,12 +11,10 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"miniaws/awsapi"
 	"miniaws/backend"
 	"miniaws/backend/store"
 )
@@ -25,16 +24,22 @@ type serveCommand struct {
 	Data     string `default:"~/.mini-aws" help:"Folder that holds everything durable."`
 	Engine   string `default:"auto" enum:"auto,docker,sim" help:"What runs instances: ${enum}. auto is docker where one answers, else sim (records only)."`
 	Insecure bool   `help:"Allow an address other than loopback without TLS."`
+	TLSCert  string `name:"tls-cert" help:"File with the certificate chain (PEM) for TLS."`
+	TLSKey   string `name:"tls-key" help:"File with the certificate's private key (PEM)."`
+
+	Ephemeral bool   `help:"Keep nothing: all is removed at the end, and POST /_mini/reset removes it at any time."`
+	AtRest    string `default:"sealed" enum:"sealed,plain" help:"How bytes of objects lie on the disk: ${enum}."`
 
 	AccountID string `name:"account-id" default:"000000000000" help:"Account number of this installation: twelve digits."`
 	Region    string `default:"us-east-1" help:"Region of requests that name none."`
+	Domain    string `default:"mini-aws.internal" help:"Domain of the names that resources get."`
 	rootKeyFlags
 }
 
 // Run serves until the context ends. The one line on standard output says that the endpoint answers.
 func (c *serveCommand) Run(ctx context.Context) (err error) {
 	logToStandardError()
-	if err := errors.Join(c.checkListen(), c.checkAccount()); err != nil {
+	if err := errors.Join(c.checkTLS(), c.checkListen(), c.checkAccount(), c.checkDomain()); err != nil {
 		return err
 	}
 	data, err := dataPath(c.Data)
@@ -46,6 +51,9 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, folder.close()) }()
+	if err := folder.checkEphemeral(c.Ephemeral); err != nil {
+		return err
+	}
 	if err := folder.checkAccount(c.AccountID); err != nil {
 		return err
 	}
@@ -61,8 +69,8 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		folder:    folder,
 		listener:  listener.(*net.TCPListener),
 		arguments: append([]string{"worker"}, os.Args[2:]...),
-		keeps:     true,
-		ready:     func() { fmt.Printf("mini-aws ready http://%s\n", listener.Addr()) },
+		keeps:     !c.Ephemeral,
+		ready:     func() { fmt.Printf("mini-aws ready %s://%s\n", c.scheme(), listener.Addr()) },
 	}
 	return parent.run(ctx)
 }
@@ -88,10 +96,40 @@ func (c *serveCommand) checkListen() error {
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w; it takes ADDRESS:PORT, such as 127.0.0.1:4566", c.Listen, err)
 	}
-	if address := net.ParseIP(host); c.Insecure || host == "localhost" || address != nil && address.IsLoopback() {
+	if address := net.ParseIP(host); c.Insecure || c.TLSCert != "" || host == "localhost" || address != nil && address.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("--listen %s is not a loopback address, and without TLS everybody on that network could read the traffic; add --insecure if that is what you want", c.Listen)
+	return fmt.Errorf("--listen %s is not a loopback address, and without TLS everybody on that network could read the traffic; give it --tls-cert and --tls-key, or --insecure if that is what you want", c.Listen)
+}
+
+func (c *serveCommand) scheme() string {
+	if c.TLSCert != "" {
+		return "https"
+	}
+	return "http"
+}
+
+// checkTLS reads the certificate now, so that a wrong file is said at once.
+func (c *serveCommand) checkTLS() error {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key belong together; set both or none")
+	}
+	if c.TLSCert == "" {
+		return nil
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+		return fmt.Errorf("--tls-cert %s and --tls-key %s cannot be used: %w", c.TLSCert, c.TLSKey, err)
+	}
+	return nil
+}
+
+var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
+
+func (c *serveCommand) checkDomain() error {
+	if domainPattern.MatchString(c.Domain) {
+		return nil
+	}
+	return fmt.Errorf("--domain %s is not a domain's name, such as mini-aws.internal", c.Domain)
 }
 
 var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
@@ -101,21 +139,6 @@ func (c *serveCommand) checkAccount() error {
 		return nil
 	}
 	return fmt.Errorf("--account-id %s is not an account number: it takes twelve digits", c.AccountID)
-}
-
-// newEndpoint puts what is open on loopback beside the AWS side. The path is taken as it was sent: cleaning it, as
-// http.ServeMux does, would break S3's keys and every signature over them.
-func newEndpoint(api *awsapi.Server, health *health) http.Handler {
-	open := http.NewServeMux()
-	open.Handle("GET /_mini/health", health)
-	open.HandleFunc("GET /_mini/coverage", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, api.Coverage()) })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/_mini/") {
-			open.ServeHTTP(w, r)
-			return
-		}
-		api.ServeHTTP(w, r)
-	})
 }
 
 func writeJSON(w http.ResponseWriter, answer any) {
@@ -133,7 +156,7 @@ const healthLifetime = 2 * time.Second
 // the store takes no writes.
 type health struct {
 	engine backend.Engine
-	db     store.DB
+	stats  func() store.Stats
 
 	mu     sync.Mutex
 	looked time.Time
@@ -169,7 +192,7 @@ func (h *health) look(ctx context.Context) healthReport {
 	} else {
 		h.report.Engine = &info
 	}
-	if h.report.StoreError = h.db.Stats().Refusing; h.report.StoreError != "" {
+	if h.report.StoreError = h.stats().Refusing; h.report.StoreError != "" {
 		h.report.Status = "degraded"
 	}
 	h.looked = time.Now()

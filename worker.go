@@ -10,66 +10,73 @@ import (
 	"path/filepath"
 	"time"
 
+	"miniaws/awsapi/sigv4"
 	"miniaws/backend"
 	"miniaws/backend/docker"
 	"miniaws/backend/seal"
 	"miniaws/backend/sim"
 	"miniaws/backend/store"
+	"miniaws/iam"
 )
+
+// worker is the process that serves: what lives as long as it does. What a reset replaces is its world.
+type worker struct {
+	command *serveCommand
+	folder  *dataFolder
+	engine  backend.Engine
+	root    iam.RootKey
+	// keys are those that verified requests to the administration.
+	keys    sigv4.KeyCache
+	metrics *metrics
+	worlds
+}
+
+func (w *worker) now() time.Time { return time.Now() }
 
 // work opens what the cloud stands on, serves on the listener until the context ends, and closes everything in the
 // opposite order. ready is called once, when the endpoint answers.
 func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener net.Listener, ready func()) (err error) {
-	root, err := c.rootKey(folder.path, makeRootKey)
-	if err != nil {
+	w := &worker{command: c, folder: folder}
+	w.failed = make(chan error, 1)
+	w.metrics = newMetrics(w.storeStats)
+	if w.root, err = c.rootKey(folder.path, makeRootKey); err != nil {
 		return err
 	}
-	key, err := seal.Load(filepath.Join(folder.path, "secrets.key"))
-	if err != nil {
+	if w.engine, err = c.openEngine(ctx, folder); err != nil {
 		return err
 	}
-	db, err := openStore(ctx, filepath.Join(folder.path, "store"))
-	if err != nil {
+	defer func() { err = errors.Join(err, w.engine.Close()) }()
+	if err := w.openWorld(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	engine, err := c.openEngine(ctx, folder)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
+	defer func() { err = errors.Join(err, w.closeWorld()) }()
 
-	cloud := newCloud(cloudConfig{
-		DB: db, Key: key, Engine: engine, Installation: folder.installation, Data: folder.path,
-		Account: c.AccountID, Region: c.Region, Root: root,
-	})
 	server := &http.Server{
-		Handler: newEndpoint(cloud.api, &health{engine: engine, db: db}),
+		Handler: w.endpoint(),
 		// A client that is slow with its headers or that leaves a connection idle must not hold it forever.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
+	listener = patientListener{listener}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		if c.TLSCert != "" {
+			served <- server.ServeTLS(listener, c.TLSCert, c.TLSKey)
+		} else {
+			served <- server.Serve(listener)
+		}
+	}()
 	ready()
-
-	looping, stopLoop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopLoop()
-	looped := make(chan error, 1)
-	go func() { looped <- cloud.loop.Run(looping) }()
 
 	select {
 	case err = <-served:
-	case err = <-looped:
-		looped <- nil
+	case err = <-w.failed:
 	case <-ctx.Done():
-		slog.Info("stopping; what runs goes on running")
+		slog.Info("stopping", "runs on", !c.Ephemeral)
 	}
-	err = errors.Join(err, shutDown(server))
-	stopLoop()
-	return errors.Join(err, <-looped)
+	return errors.Join(err, shutDown(server))
 }
 
 // shutDown gives requests under way a while to end; whoever started this process may be waiting for it.
@@ -100,6 +107,14 @@ func openStore(ctx context.Context, path string) (store.DB, error) {
 		slog.Warn("the store's index was made again from its log", "reason", why)
 	}
 	return db, nil
+}
+
+// loadKey answers the key of secrets at rest; an installation that keeps nothing has a new one each time.
+func (w *worker) loadKey() (seal.Key, error) {
+	if w.command.Ephemeral {
+		return seal.NewKey(), nil
+	}
+	return seal.Load(filepath.Join(w.folder.path, "secrets.key"))
 }
 
 // openEngine answers the engine that the settings name. A Docker engine need not be there: what needs it says so until it

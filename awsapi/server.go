@@ -43,6 +43,8 @@ type Options struct {
 	Domain string
 	// BodyPatience is how long a body that is held in memory may take to arrive; 0 is a minute.
 	BodyPatience time.Duration
+	// Recorders are told of every call, in this order.
+	Recorders []Recorder
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is where internal failures go; nil is slog.Default.
@@ -94,6 +96,8 @@ type call struct {
 	operation *Operation
 	input     any
 	output    any
+	accesses  []Access
+	failure   error  // what the answer says
 	reply     *Reply // made by a step that ends the way early
 }
 
@@ -128,7 +132,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}}
 	// Until the route is known errors are worded as S3 does, which takes all that nobody else takes.
 	c.route = route{service: s.services[meta.S3], protocol: meta.RESTXML}
-	reply := c.answer(context.WithValue(r.Context(), requestKey{}, c.request))
+	ctx := context.WithValue(r.Context(), requestKey{}, c.request)
+	reply := c.record(ctx, c.answer(ctx))
 	// net/http reads the rest of a body that nobody wanted before it answers: no longer than it may take.
 	c.limitBody()
 	c.write(w, reply)
@@ -384,6 +389,7 @@ func (c *call) authorize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.accesses = wanted
 	err = c.server.options.Authorizer.Authorize(ctx, c.request, wanted)
 	var denied *Denied
 	if errors.As(err, &denied) {
@@ -442,6 +448,7 @@ func (c *call) encode(err error) *Reply {
 			return reply
 		}
 	}
+	c.failure = err
 	level, what := slog.LevelError, "internal failure"
 	switch known := (smithy.APIError)(nil); {
 	case errors.As(err, &known) && known.ErrorCode() == "NotImplemented":

@@ -90,6 +90,24 @@ type Files interface {
 	ListFiles(ctx context.Context) ([]string, error)
 }
 
+// Object is anything that carries the installation's label on an engine.
+type Object struct {
+	// Kind is "container", "network", "volume" or "image".
+	Kind string
+	// EngineID is the engine's own identifier, Name what people see.
+	EngineID, Name      string
+	ID, Account, Region string
+}
+
+// Inventory knows all that an installation has on an engine, also what no contract above would list.
+type Inventory interface {
+	// Everything answers all objects, containers first. Kinds: KindUnavailable.
+	Everything(ctx context.Context) ([]Object, error)
+	// RemoveEverything removes them all and calls removed after each. It goes on after an error and answers all of them.
+	// Kinds: KindInUse, KindUnavailable.
+	RemoveEverything(ctx context.Context, removed func(Object)) error
+}
+
 // Engine is one place where things run.
 type Engine interface {
 	Compute

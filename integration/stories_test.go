@@ -2,6 +2,8 @@ package integration
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -79,6 +83,7 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready":       ready,
 			"get":         get,
+			"signed":      signed,
 			"credentials": credentials,
 		},
 	})
@@ -137,18 +142,43 @@ func credentials(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// signed sends a request to the administration, signed with the credentials of the environment, and keeps the answer in
+// the file "answer": "signed METHOD PATH STATUS [BODY]".
+func signed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: signed METHOD PATH STATUS [BODY]")
+	}
+	body := ""
+	if len(args) == 4 {
+		body = args[3]
+	}
+	request, err := http.NewRequestWithContext(context.Background(), args[0], "http://"+ts.Getenv("MINI_AWS_LISTEN")+args[1], strings.NewReader(body))
+	ts.Check(err)
+	sum := sha256.Sum256([]byte(body))
+	who := aws.Credentials{AccessKeyID: ts.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: ts.Getenv("AWS_SECRET_ACCESS_KEY")}
+	ts.Check(v4.NewSigner().SignHTTP(context.Background(), who, request, hex.EncodeToString(sum[:]), "mini-aws", "us-east-1", time.Now()))
+	keepAnswer(ts, request, args[2])
+}
+
 // get asks the server and keeps the answer in the file "answer": "get PATH STATUS".
 func get(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: get PATH STATUS")
 	}
-	response, err := http.Get("http://" + ts.Getenv("MINI_AWS_LISTEN") + args[0])
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+ts.Getenv("MINI_AWS_LISTEN")+args[0], nil)
+	ts.Check(err)
+	keepAnswer(ts, request, args[1])
+}
+
+// keepAnswer sends the request, checks the status, and puts the body into the file "answer".
+func keepAnswer(ts *testscript.TestScript, request *http.Request, status string) {
+	response, err := http.DefaultClient.Do(request)
 	ts.Check(err)
 	body, err := io.ReadAll(response.Body)
 	ts.Check(err)
 	ts.Check(response.Body.Close())
 	ts.Check(os.WriteFile(ts.MkAbs("answer"), body, 0o600))
-	if got := fmt.Sprint(response.StatusCode); got != args[1] {
-		ts.Fatalf("GET %s answered %s: %s", args[0], got, strings.TrimSpace(string(body)))
+	if got := fmt.Sprint(response.StatusCode); got != status {
+		ts.Fatalf("%s %s answered %s: %s", request.Method, request.URL, got, strings.TrimSpace(string(body)))
 	}
 }

@@ -25,7 +25,10 @@ type Engine struct {
 	making chan struct{}
 }
 
-var _ backend.Engine = (*Engine)(nil)
+var (
+	_ backend.Engine    = (*Engine)(nil)
+	_ backend.Inventory = (*Engine)(nil)
+)
 
 // Open connects to the engine that DOCKER_HOST and its companions name, or to the default socket, and asks it for
 // its version. The owner is the installation id: at least 12 letters and digits.

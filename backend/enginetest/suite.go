@@ -51,6 +51,7 @@ func Run(t *testing.T, setup Setup) {
 		{"networks", false, networks},
 		{"addresses", false, addresses},
 		{"files", false, files},
+		{"everything", false, everything},
 		{"concurrent networks and files", false, concurrentSurroundings},
 		{"process ends by itself", true, endsByItself},
 		{"stop is polite first", true, politeStop},

@@ -130,6 +130,56 @@ func files(b *bench) {
 }
 
 // concurrentSurroundings: many callers of the same id make one network and one volume.
+// everything is what carries the installation's label, and nothing that carries another's.
+func everything(b *bench) {
+	inventory, ok := b.engine.(backend.Inventory)
+	if !ok {
+		b.Skip("this engine keeps no inventory")
+	}
+	other := open(b.T, b.setup)
+	other.ensure(other.spec("i-2"))
+	none, err := inventory.Everything(b.ctx)
+	b.must(err)
+	if len(none) != 0 {
+		b.Errorf("a new installation has %+v", none)
+	}
+	_, err = b.engine.EnsureNetwork(b.ctx, backend.NetworkSpec{ID: "net-1", Account: "000000000000", Region: "us-east-1"})
+	b.must(err)
+	b.must(b.engine.EnsureFiles(b.ctx, "files-1", fstest.MapFS{"a": {Data: []byte("a"), Mode: 0o644}}))
+	spec := b.spec("i-1")
+	spec.Network, spec.Files = "net-1", map[string]string{"/wanted": "files-1"}
+	b.start(spec)
+	b.must(b.engine.Commit(b.ctx, "i-1", "mini-aws-test/everything:latest"))
+	all, err := inventory.Everything(b.ctx)
+	b.must(err)
+	kinds := map[string]int{}
+	for _, o := range all {
+		kinds[o.Kind]++
+		if o.EngineID == "" || o.Name == "" {
+			b.Errorf("an object without a name: %+v", o)
+		}
+		if o.Kind == "container" && (o.ID != "i-1" || o.Account != spec.Account || o.Region != spec.Region) {
+			b.Errorf("the container is %+v", o)
+		}
+	}
+	if want := map[string]int{"container": 1, "network": 1, "volume": 1, "image": 1}; !maps.Equal(kinds, want) {
+		b.Errorf("everything is %v, want %v: %+v", kinds, want, all)
+	}
+	var removed []backend.Object
+	b.must(inventory.RemoveEverything(b.ctx, func(o backend.Object) { removed = append(removed, o) }))
+	if len(removed) != len(all) {
+		b.Errorf("removed %+v of %+v", removed, all)
+	}
+	left, err := inventory.Everything(b.ctx)
+	b.must(err)
+	if len(left) != 0 {
+		b.Errorf("left: %+v", left)
+	}
+	if _, err := other.engine.Inspect(b.ctx, "i-2"); err != nil {
+		b.Errorf("another installation's container: %v", err)
+	}
+}
+
 func concurrentSurroundings(b *bench) {
 	const callers = 6
 	content := fstest.MapFS{"a": {Data: []byte(strings.Repeat("a", 1<<20)), Mode: 0o644}}

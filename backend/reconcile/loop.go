@@ -234,13 +234,25 @@ func (l *Loop) backoff(attempts int) time.Duration {
 	return pause/2 + rand.N(pause/2+1)
 }
 
-func (l *Loop) sweep(ctx context.Context, s sweep) {
-	once := func() (err error) {
-		defer l.recovered("sweep "+s.name, &err)
-		return s.run(ctx)
+// SweepNow runs every sweep once, beside those that Run may be running, and answers their errors.
+func (l *Loop) SweepNow(ctx context.Context) error {
+	var all error
+	for _, s := range l.sweeps {
+		if err := l.sweepOnce(ctx, s); err != nil {
+			all = errors.Join(all, fmt.Errorf("sweep %s: %w", s.name, err))
+		}
 	}
+	return all
+}
+
+func (l *Loop) sweepOnce(ctx context.Context, s sweep) (err error) {
+	defer l.recovered("sweep "+s.name, &err)
+	return s.run(ctx)
+}
+
+func (l *Loop) sweep(ctx context.Context, s sweep) {
 	for ctx.Err() == nil {
-		if err := once(); err != nil && ctx.Err() == nil {
+		if err := l.sweepOnce(ctx, s); err != nil && ctx.Err() == nil {
 			l.options.Log.Warn("reconcile: sweep failed", "sweep", s.name, "error", err)
 		}
 		pause(ctx, s.every)

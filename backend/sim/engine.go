@@ -33,7 +33,10 @@ type Engine struct {
 	on    map[string]backend.Spec
 }
 
-var _ backend.Engine = (*Engine)(nil)
+var (
+	_ backend.Engine    = (*Engine)(nil)
+	_ backend.Inventory = (*Engine)(nil)
+)
 
 // Open makes an engine that knows the named images; any other is KindImageNotFound. now is its clock.
 func Open(now func() time.Time, images ...string) *Engine {

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"miniaws/awsapi"
+	"miniaws/awsapi/sigv4"
+)
+
+// administration is what lies under /_mini and is not open: every request is signed by the installation's root user, with
+// the service name mini-aws.
+type administration struct {
+	worker *worker
+	routes *http.ServeMux
+}
+
+// administrationService is the signing name.
+const administrationService = "mini-aws"
+
+// maxAdministration bounds a body.
+const maxAdministration = 64 << 10
+
+// refused is an answer other than success.
+type refused struct {
+	status  int
+	message string
+}
+
+func (r *refused) Error() string { return r.message }
+
+func newAdministration(w *worker) *administration {
+	a := &administration{worker: w, routes: http.NewServeMux()}
+	for pattern, handle := range map[string]func(*http.Request) (any, error){
+		"POST /_mini/reset": a.reset,
+	} {
+		a.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			answer, err := handle(r)
+			if err != nil {
+				writeError(w, err)
+				return
+			}
+			writeJSON(w, answer)
+		})
+	}
+	return a
+}
+
+// ServeHTTP lets the root user through.
+func (a *administration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxAdministration)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		writeError(w, &refused{http.StatusRequestEntityTooLarge, err.Error()})
+		return
+	}
+	if err := a.authenticate(r, body); err != nil {
+		writeError(w, err)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	a.routes.ServeHTTP(w, r)
+}
+
+// authenticate answers nil for the root user of the installation's account.
+func (a *administration) authenticate(r *http.Request, body []byte) error {
+	no := func(why string) error { return &refused{http.StatusForbidden, why} }
+	signature, err := sigv4.Parse(r)
+	if err != nil {
+		return no("sign the request as the root user, with the service name " + administrationService + ": " + err.Error())
+	}
+	secret, owner, err := a.worker.world.Load().cloud.identities.Find(r.Context(), signature.AccessKeyID, signature.SessionToken)
+	switch {
+	case errors.Is(err, awsapi.ErrUnknownAccessKey), errors.Is(err, awsapi.ErrInvalidToken), errors.Is(err, awsapi.ErrExpiredToken):
+		return no(err.Error())
+	case err != nil:
+		return err
+	}
+	options := sigv4.Options{Now: a.worker.now(), Service: administrationService, Body: body, Keys: &a.worker.keys}
+	if err := signature.Verify(r, secret, options); err != nil {
+		return no(err.Error())
+	}
+	if !owner.Root || owner.Account != a.worker.command.AccountID {
+		return no("only the root user of account " + a.worker.command.AccountID + " may do this")
+	}
+	return nil
+}
+
+// reset forgets everything, or everything of one account.
+func (a *administration) reset(r *http.Request) (any, error) {
+	if !a.worker.command.Ephemeral {
+		return nil, &refused{http.StatusConflict, "this installation keeps what it has: only serve --ephemeral can be reset"}
+	}
+	account := r.URL.Query().Get("account")
+	if account == "" {
+		return struct{}{}, a.worker.reset(r.Context())
+	}
+	if !accountPattern.MatchString(account) {
+		return nil, &refused{http.StatusBadRequest, "account takes twelve digits"}
+	}
+	return struct{}{}, a.worker.resetAccount(r.Context(), account)
+}
+
+// writeError answers an error as JSON. What is not a refusal is logged.
+func writeError(w http.ResponseWriter, err error) {
+	var known *refused
+	if !errors.As(err, &known) {
+		slog.Error("administration", "error", err)
+		known = &refused{http.StatusInternalServerError, err.Error()}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(known.status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": known.message}) // a client that is gone needs no answer
+}
