@@ -12,6 +12,7 @@ import (
 	"miniaws/backend/store"
 	"miniaws/ec2"
 	"miniaws/iam"
+	"miniaws/s3"
 	"miniaws/ssm"
 )
 
@@ -68,6 +69,7 @@ func tables() []store.Schema {
 	return slices.Concat(
 		reconcile.Tables(),
 		iam.Tables(),
+		s3.Tables(),
 		ssm.Tables(),
 	)
 }
@@ -82,9 +84,12 @@ func newCloud(c cloudConfig) *cloud {
 
 	parameters := ssm.New(ssm.Config{DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters})
 
+	buckets := s3.New(s3.Config{DB: c.DB, Domain: c.Domain})
+
 	// And it is named here (3 of 3).
 	services := []service{
 		identities,
+		buckets,
 		parameters,
 	}
 

@@ -93,6 +93,9 @@ type Request struct {
 	// Header are the headers that the input was made of: HTTP's, or the fields of an S3 POST form. Nil without a wire.
 	Header http.Header
 
+	// Refusal are headers, in canonical form, that an error of this call has besides. Access functions may set them.
+	Refusal http.Header
+
 	trailer func() http.Header
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -458,7 +459,9 @@ func (c *call) encode(err error) *Reply {
 	}
 	c.server.options.Log.Log(c.http.Context(), level, what, "request", c.request.ID,
 		"service", c.route.service.meta.Name, "operation", c.route.operation, "error", err)
-	return codec.EncodeError(protocol, c.request.ID, c.about(err))
+	reply := codec.EncodeError(protocol, c.request.ID, c.about(err))
+	maps.Copy(reply.Header, c.request.Refusal)
+	return reply
 }
 
 // about adds to an error of S3 which resource it is about, unless it says so itself.

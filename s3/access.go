@@ -118,6 +118,14 @@ func onObject[In any](s *Service, action, versionAction string, more ...func(*In
 	}
 }
 
+// findBucket answers nil if there is no bucket of the name.
+func findBucket(tx store.Tx, name string) (*bucket, error) {
+	if name == "" {
+		return nil, nil
+	}
+	return buckets.In(tx, store.Scope{}).Find(name)
+}
+
 // locate finds the bucket that a request names, for its access function.
 func (s *Service) locate(ctx context.Context, name, expectedOwner string) (b *bucket, err error) {
 	err = s.db.View(ctx, func(tx store.Tx) error {
@@ -130,7 +138,7 @@ func (s *Service) locate(ctx context.Context, name, expectedOwner string) (b *bu
 // bucketOf finds the bucket that an operation works on, in the operation's own transaction.
 // Errors: InvalidBucketName, NoSuchBucket, AccessDenied if the owner is not the expected one, and the region's errors.
 func (s *Service) bucketOf(ctx context.Context, tx store.Tx, name, expectedOwner *string) (*bucket, error) {
-	b, err := buckets.In(tx, store.Scope{}).Find(aws.ToString(name))
+	b, err := findBucket(tx, aws.ToString(name))
 	switch {
 	case err != nil:
 		return nil, err

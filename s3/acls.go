@@ -254,7 +254,7 @@ func (c conditions) acl(canned string, full, read, readACP, write, writeACP *str
 //
 // AWS: "Controlling ownership of objects and disabling ACLs": with ACLs disabled only those that give the bucket's
 // owner full control are taken. "Blocking public access": BlockPublicAcls answers 403.
-func (s *Service) checkACL(b *bucket, block publicAccess, acl []grant) error {
+func checkACL(b *bucket, block publicAccess, acl []grant) error {
 	if acl == nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"time"
 
@@ -25,7 +26,6 @@ type bucket struct {
 	Created         time.Time
 	// Versioning is empty until it is configured for the first time; it never becomes empty again.
 	Versioning types.BucketVersioningStatus `json:",omitempty"`
-	MFADelete  bool                         `json:",omitempty"`
 	// Locked allows retention and legal holds; it needs and keeps versioning on, and cannot be taken back.
 	Locked bool `json:",omitempty"`
 	// Retention is what new objects get; nil for none.
@@ -83,7 +83,7 @@ func (b *bucket) mark(kind string, set bool) {
 func (s *Service) registerBuckets(server *awsapi.Server) {
 	server.Register(meta.S3,
 		awsapi.Op(s.CreateBucket, s.createBucketAccess),
-		awsapi.Op(s.HeadBucket, onBucket[s3.HeadBucketInput](s, "s3:ListBucket"), awsapi.Unsigned()),
+		awsapi.Op(s.HeadBucket, s.headBucketAccess, awsapi.Unsigned()),
 		awsapi.Op(s.ListBuckets, awsapi.Action[s3.ListBucketsInput]("s3:ListAllMyBuckets")),
 		awsapi.Op(s.DeleteBucket, onBucket[s3.DeleteBucketInput](s, "s3:DeleteBucket"), awsapi.Unsigned()),
 		awsapi.Op(s.GetBucketLocation, onBucket[s3.GetBucketLocationInput](s, "s3:GetBucketLocation"), awsapi.Unsigned()),
@@ -234,6 +234,22 @@ func regionOf(region string, in *s3.CreateBucketInput) (string, error) {
 		return constraint, nil
 	}
 	return "", errIllegalLocationConstraint(constraint)
+}
+
+// headBucketAccess lets a refusal say where the bucket is, also to strangers.
+// AWS: API reference of HeadBucket; SDKs find a bucket's region by an unsigned HeadBucket that is refused.
+func (s *Service) headBucketAccess(ctx context.Context, in *s3.HeadBucketInput) ([]awsapi.Access, error) {
+	err := s.db.View(ctx, func(tx store.Tx) error {
+		b, err := findBucket(tx, aws.ToString(in.Bucket))
+		if b != nil {
+			awsapi.FromContext(ctx).Refusal = http.Header{"X-Amz-Bucket-Region": {b.Region}}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return onBucket[s3.HeadBucketInput](s, "s3:ListBucket")(ctx, in)
 }
 
 // HeadBucket tells whether the bucket exists and may be accessed, and where it is.

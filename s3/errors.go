@@ -131,3 +131,11 @@ func errTooManyTags(message string) error {
 func errNotSet(code, message, bucket string) error {
 	return refusal(http.StatusNotFound, code, message, "BucketName", bucket)
 }
+
+func errIllegalVersioning(message string) error {
+	return refusal(http.StatusBadRequest, "IllegalVersioningConfigurationException", message)
+}
+
+func errMissingHeader(name string) error {
+	return refusal(http.StatusBadRequest, "MissingSecurityHeader", "Your request was missing a required header", "MissingHeaderName", name)
+}

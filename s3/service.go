@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -11,10 +12,12 @@ import (
 // Config is what the service stands on.
 type Config struct {
 	DB store.DB
-	// Domain is the installation's domain: buckets are BUCKET.s3.DOMAIN, websites BUCKET.s3-website.DOMAIN.
+	// Domain is the installation's domain: buckets are BUCKET.s3.DOMAIN, websites BUCKET.s3-website.DOMAIN; empty is mini-aws.internal.
 	Domain string
 	// Accounts tells which accounts exist, for the grantees of ACLs; nil takes every number.
 	Accounts Accounts
+	// CheckPolicy refuses what is no resource-based policy at all, in AWS's words; nil leaves it at S3's own checks.
+	CheckPolicy func(document string) error
 	// ClassicBuckets makes new buckets as AWS did before April 2023: ACLs count and no public access is blocked, unless
 	// the request says otherwise. Old test suites expect it.
 	ClassicBuckets bool
@@ -32,22 +35,26 @@ type Service struct {
 	// accounts is nil where every account number is taken.
 	accounts Accounts
 	classic  bool
+	// checkDocument is nil where S3's own checks of a policy are all.
+	checkDocument func(string) error
 	// contents are asked by DeleteBucket: each tells whether it keeps something in the bucket that a user stored.
 	contents []func(store.Tx, *bucket) (bool, error)
 }
 
 // New makes the service; it starts nothing.
 func New(c Config) *Service {
-	return &Service{db: c.DB, domain: c.Domain, accounts: c.Accounts, classic: c.ClassicBuckets}
+	return &Service{db: c.DB, domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, checkDocument: c.CheckPolicy}
 }
 
 // Register adds S3's operations to the endpoint.
 func (s *Service) Register(server *awsapi.Server) {
 	s.registerBuckets(server)
+	s.registerSettings(server)
+	server.SetBrowsers(s)
 }
 
 // Tables are the service's tables, for migrations.
-func Tables() []store.Schema { return []store.Schema{buckets, settings} }
+func Tables() []store.Schema { return []store.Schema{buckets, settings, accountBlocks} }
 
 // absent tells that the store has no such record.
 func absent(err error) bool { return errors.Is(err, store.ErrNotFound) }

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 
@@ -31,7 +32,18 @@ func settingID(bucket, kind, id, part string) store.ID { return store.ID{bucket,
 
 // Kinds of settings.
 const (
-	kindTags = "tags"
+	kindTags          = "tags"
+	kindPolicy        = "policy"
+	kindCORS          = "cors"
+	kindLifecycle     = "lifecycle"
+	kindWebsite       = "website"
+	kindLogging       = "logging"
+	kindNotifications = "notifications"
+	kindReplication   = "replication"
+	kindInventory     = "inventory"
+	kindAnalytics     = "analytics"
+	kindMetrics       = "metrics"
+	kindTiering       = "intelligent-tiering"
 )
 
 // putSetting stores a sub-resource, instead of an earlier one.
@@ -107,4 +119,35 @@ func deleteSettings(tx store.Tx, parts store.ID) error {
 		}
 	}
 	return nil
+}
+
+// putConfig stores a sub-resource that a bucket has once. The check runs in the transaction; nil checks nothing.
+func (s *Service) putConfig(ctx context.Context, name, expectedOwner *string, kind string, value any, check func(store.Tx, *bucket) error) error {
+	return s.updateBucket(ctx, name, expectedOwner, func(tx store.Tx, b *bucket) error {
+		if check != nil {
+			if err := check(tx, b); err != nil {
+				return err
+			}
+		}
+		b.mark(kind, true)
+		return putSetting(tx, b.Name, kind, "", value)
+	})
+}
+
+// getConfig reads a sub-resource that a bucket has once; nil if it is not set.
+func getConfig[T any](ctx context.Context, s *Service, name, expectedOwner *string, kind string) (value *T, b *bucket, err error) {
+	err = s.viewBucket(ctx, name, expectedOwner, func(tx store.Tx, found *bucket) error {
+		b = found
+		value, err = findSetting[T](tx, b.Name, kind, "")
+		return err
+	})
+	return value, b, err
+}
+
+// dropConfig removes a sub-resource that a bucket has once, and succeeds when there is none.
+func (s *Service) dropConfig(ctx context.Context, name, expectedOwner *string, kind string) error {
+	return s.updateBucket(ctx, name, expectedOwner, func(tx store.Tx, b *bucket) error {
+		b.mark(kind, false)
+		return deleteSetting(tx, b.Name, kind, "")
+	})
 }

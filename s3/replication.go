@@ -1,0 +1,125 @@
+package s3
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"miniaws/backend/store"
+)
+
+// maxReplicationRules is how many rules a bucket replicates by at most.
+// AWS: "Replication configuration file elements".
+const maxReplicationRules = 1000
+
+// PutBucketReplication replaces the configuration. Objects that are written from now on are replicated.
+func (s *Service) PutBucketReplication(ctx context.Context, in *s3.PutBucketReplicationInput) (*s3.PutBucketReplicationOutput, error) {
+	c := in.ReplicationConfiguration
+	if c == nil || len(c.Rules) == 0 || len(c.Rules) > maxReplicationRules {
+		return nil, errMalformedXML()
+	}
+	ids, priorities := map[string]bool{}, map[int32]bool{}
+	for _, rule := range c.Rules {
+		if err := checkReplicationRule(rule); err != nil {
+			return nil, err
+		}
+		if id := aws.ToString(rule.ID); id != "" {
+			if ids[id] || len(id) > maxRuleID {
+				return nil, errInvalidArgument("Rule Id must be unique", "ID", id)
+			}
+			ids[id] = true
+		}
+		if rule.Filter != nil && rule.Status == types.ReplicationRuleStatusEnabled {
+			if priorities[aws.ToInt32(rule.Priority)] {
+				return nil, errInvalidRequest("Found duplicate priority. The priority must be unique for each enabled rule.")
+			}
+			priorities[aws.ToInt32(rule.Priority)] = true
+		}
+	}
+	if !strings.HasPrefix(aws.ToString(c.Role), "arn:aws:iam::") {
+		return nil, errInvalidArgument("Invalid Role ARN", "Role", aws.ToString(c.Role))
+	}
+	return &s3.PutBucketReplicationOutput{}, s.updateBucket(ctx, in.Bucket, in.ExpectedBucketOwner, func(tx store.Tx, b *bucket) error {
+		if b.Versioning != types.BucketVersioningStatusEnabled {
+			return errInvalidRequest("Versioning must be 'Enabled' on the bucket to apply a replication configuration")
+		}
+		rules := slices.Clone(c.Rules)
+		for i := range rules {
+			if aws.ToString(rules[i].ID) == "" {
+				rules[i].ID = aws.String(tx.NewID("rule-"))
+			}
+			if err := checkDestination(tx, rules[i].Destination); err != nil {
+				return err
+			}
+		}
+		b.mark(kindReplication, true)
+		return putSetting(tx, b.Name, kindReplication, "", types.ReplicationConfiguration{Role: c.Role, Rules: rules})
+	})
+}
+
+func checkReplicationRule(r types.ReplicationRule) error {
+	if !slices.Contains(r.Status.Values(), r.Status) || r.Destination == nil || aws.ToString(r.Destination.Bucket) == "" {
+		return errMalformedXML()
+	}
+	if r.Filter != nil {
+		switch {
+		case r.Prefix != nil: //nolint:staticcheck // Prefix is how rules were filtered first
+			return errMalformedXML()
+		case r.Priority == nil:
+			return errInvalidRequest("Priority must be specified for this version of Cross Region Replication configuration schema.")
+		case r.DeleteMarkerReplication == nil:
+			return errInvalidRequest("DeleteMarkerReplication must be specified for this version of Cross Region Replication configuration schema. Please refer to S3 Developer Guide for more information.")
+		}
+		tagged := r.Filter.Tag != nil || r.Filter.And != nil && len(r.Filter.And.Tags) > 0
+		if tagged && r.DeleteMarkerReplication.Status == types.DeleteMarkerReplicationStatusEnabled {
+			return errInvalidRequest("Delete marker replication is not supported if any Tag filter is specified. Please refer to S3 Developer Guide for more information.")
+		}
+	}
+	if class := r.Destination.StorageClass; class != "" && !slices.Contains(class.Values(), class) {
+		return errMalformedXML()
+	}
+	if t := r.Destination.AccessControlTranslation; t != nil && aws.ToString(r.Destination.Account) == "" {
+		return errInvalidRequest("Account must be specified when AccessControlTranslation is specified.")
+	}
+	return nil
+}
+
+// checkDestination refuses a destination that cannot take replicas.
+func checkDestination(tx store.Tx, d *types.Destination) error {
+	name, ok := strings.CutPrefix(aws.ToString(d.Bucket), "arn:aws:s3:::")
+	if !ok || strings.Contains(name, "/") {
+		return errInvalidArgument("Invalid bucket ARN", "Bucket", aws.ToString(d.Bucket))
+	}
+	target, err := findBucket(tx, name)
+	switch {
+	case err != nil:
+		return err
+	case target == nil:
+		return errInvalidRequest("Destination bucket must exist.")
+	case target.Versioning != types.BucketVersioningStatusEnabled:
+		return errInvalidRequest("Destination bucket must have versioning enabled.")
+	}
+	return nil
+}
+
+// GetBucketReplication answers the rules in their order.
+func (s *Service) GetBucketReplication(ctx context.Context, in *s3.GetBucketReplicationInput) (*s3.GetBucketReplicationOutput, error) {
+	c, b, err := getConfig[types.ReplicationConfiguration](ctx, s, in.Bucket, in.ExpectedBucketOwner, kindReplication)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, refusal(http.StatusNotFound, "ReplicationConfigurationNotFoundError", "The replication configuration was not found", "BucketName", b.Name)
+	}
+	return &s3.GetBucketReplicationOutput{ReplicationConfiguration: c}, nil
+}
+
+// DeleteBucketReplication succeeds when there is none.
+func (s *Service) DeleteBucketReplication(ctx context.Context, in *s3.DeleteBucketReplicationInput) (*s3.DeleteBucketReplicationOutput, error) {
+	return &s3.DeleteBucketReplicationOutput{}, s.dropConfig(ctx, in.Bucket, in.ExpectedBucketOwner, kindReplication)
+}
