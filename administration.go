@@ -10,6 +10,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/sigv4"
+	"miniaws/iam"
 )
 
 // administration is what lies under /_mini and is not open: every request is signed by the installation's root user, with
@@ -36,7 +37,10 @@ func (r *refused) Error() string { return r.message }
 func newAdministration(w *worker) *administration {
 	a := &administration{worker: w, routes: http.NewServeMux()}
 	for pattern, handle := range map[string]func(*http.Request) (any, error){
-		"POST /_mini/reset": a.reset,
+		"POST /_mini/reset":        a.reset,
+		"POST /_mini/accounts":     a.createAccount,
+		"GET /_mini/accounts/{id}": a.account,
+		"GET /_mini/look":          a.look,
 	} {
 		a.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			answer, err := handle(r)
@@ -103,6 +107,54 @@ func (a *administration) reset(r *http.Request) (any, error) {
 		return nil, &refused{http.StatusBadRequest, "account takes twelve digits"}
 	}
 	return struct{}{}, a.worker.resetAccount(r.Context(), account)
+}
+
+// newAccount is what POST /_mini/accounts takes; all of it may be left out.
+type newAccount struct {
+	Account string `json:"account"`
+	Name    string `json:"name"`
+	Email   string `json:"email"`
+}
+
+// accountKey is what the root user of an account signs with.
+type accountKey struct {
+	Account         string `json:"account"`
+	AccessKeyID     string `json:"accessKeyId"`
+	SecretAccessKey string `json:"secretAccessKey"`
+}
+
+// createAccount makes an account, and answers its root user's key.
+func (a *administration) createAccount(r *http.Request) (any, error) {
+	var in newAccount
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&in); err != nil && !errors.Is(err, io.EOF) {
+		return nil, &refused{http.StatusBadRequest, "the body is not what this takes: " + err.Error()}
+	}
+	if in.Account != "" && !accountPattern.MatchString(in.Account) {
+		return nil, &refused{http.StatusBadRequest, "account takes twelve digits"}
+	}
+	made, key, err := a.worker.world.Load().cloud.identities.CreateAccount(r.Context(), iam.AccountInput{ID: in.Account, Name: in.Name, Email: in.Email})
+	if errors.Is(err, iam.ErrAccountExists) || errors.Is(err, iam.ErrEmailTaken) {
+		return nil, &refused{http.StatusConflict, err.Error()}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return accountKey{made.ID, key.AccessKeyID, key.SecretAccessKey}, nil
+}
+
+// account answers the root user's key of an account.
+func (a *administration) account(r *http.Request) (any, error) {
+	id := r.PathValue("id")
+	key, err := a.worker.world.Load().cloud.identities.AccountRootKey(r.Context(), id)
+	if errors.Is(err, iam.ErrNoAccount) {
+		return nil, &refused{http.StatusNotFound, "there is no account " + id}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return accountKey{id, key.AccessKeyID, key.SecretAccessKey}, nil
 }
 
 // writeError answers an error as JSON. What is not a refusal is logged.

@@ -16,11 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"miniaws/backend/docker"
+	"miniaws/backend/store"
 )
 
 type doctorCommand struct {
 	Listen string `default:"127.0.0.1:4566" help:"Address and port that serve would take."`
-	Data   string `default:"~/.mini-aws" help:"Data folder that serve would take."`
+	Data   bool   `env:"-" help:"Read all of the store, and compare its index with its log. Nothing may serve meanwhile."`
+	Folder string `arg:"" optional:"" env:"MINI_AWS_DATA" default:"~/.mini-aws" help:"Data folder that serve would take."`
 }
 
 // finding is the outcome of one check.
@@ -29,6 +31,12 @@ type finding struct {
 	level string
 	// found says what is there, advice what to do about it.
 	found, advice string
+}
+
+// check is one question.
+type check struct {
+	name string
+	run  func(context.Context) finding
 }
 
 func passed(format string, a ...any) finding {
@@ -45,16 +53,14 @@ func failed(advice, format string, a ...any) finding {
 
 // Run prints a line for every check, and fails if serve could not work here.
 func (c *doctorCommand) Run(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	checks := []struct {
-		name string
-		run  func(context.Context) finding
-	}{
+	checks := []check{
 		{"engine", checkEngine},
 		{"kernel", checkKernel},
 		{"endpoint", c.checkEndpoint},
 		{"data folder", c.checkData},
+	}
+	if c.Data {
+		checks = append(checks, check{"records", c.checkRecords})
 	}
 	broken := 0
 	for _, check := range checks {
@@ -74,6 +80,8 @@ func (c *doctorCommand) Run(ctx context.Context) error {
 }
 
 func checkEngine(ctx context.Context) finding {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	advice := "install or start Docker (on Debian and Ubuntu: scripts/ensure-engine); until then instances are only simulated"
 	if host := os.Getenv("DOCKER_HOST"); host != "" {
 		advice = "DOCKER_HOST is " + host + ": correct it, or unset it to use the local engine; until then instances are only simulated"
@@ -128,7 +136,7 @@ func servesAt(ctx context.Context, address string) bool {
 // permissions promise, a full disk or a special file system may not keep.
 func (c *doctorCommand) checkData(context.Context) finding {
 	const advice = "choose another with --data"
-	data, err := dataPath(c.Data)
+	data, err := dataPath(c.Folder)
 	if err != nil {
 		return failed(advice, "%v", err)
 	}
@@ -156,4 +164,36 @@ func (c *doctorCommand) checkData(context.Context) finding {
 		return warning("make room: below 1 GiB writes will be refused soon", "%s has %.1f GiB free", data, free)
 	}
 	return passed("%s, %.0f GiB free", data, free)
+}
+
+// checkRecords reads dump and log and compares the index with them, row by row.
+func (c *doctorCommand) checkRecords(ctx context.Context) finding {
+	path, err := dataPath(c.Folder)
+	if err != nil {
+		return failed("", "%v", err)
+	}
+	if _, err := os.Stat(filepath.Join(path, "store")); err != nil {
+		return warning("serve makes it", "there is no store yet: %v", err)
+	}
+	folder, err := openDataFolder(path)
+	if err != nil {
+		return warning("", "%v", err)
+	}
+	defer func() { _ = folder.close() }() // the process ends
+	db, err := openStore(ctx, filepath.Join(path, "store"), nil)
+	if err != nil {
+		return failed("restore a copy of the folder; what is damaged cannot be read any more", "%v", err)
+	}
+	rebuilt := db.Stats().Rebuilt
+	compared, err := store.Compare(ctx, db)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return failed("", "%v", err)
+	}
+	if len(compared.Differences) > 0 {
+		return failed("remove the folder "+filepath.Join(path, "store", "index")+": it is made again from the log", "the index is not a copy of the log:\n  %s", strings.Join(compared.Differences, "\n  "))
+	}
+	if rebuilt != "" {
+		return passed("%d rows, all as the log has them; the index was just made again: %s", compared.Rows, rebuilt)
+	}
+	return passed("%d rows, all as the log has them", compared.Rows)
 }

@@ -19,6 +19,8 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the cloud until interrupted. What runs in it goes on running."`
 	Env     envCommand     `cmd:"" help:"Print what a shell or an AWS profile needs in order to use the endpoint."`
 	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
+	Look    lookCommand    `cmd:"" help:"Print what a resource really is, now."`
+	Destroy destroyCommand `cmd:"" help:"Remove everything of an installation, from the engine and from the disk."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Worker  workerCommand  `cmd:"" hidden:"" help:"Be the process that serves, below serve."`
 	Init    initCommand    `cmd:"" hidden:"" help:"Be PID 1 of an instance."`

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -65,17 +67,17 @@ func makeRootKey(path string) (iam.RootKey, error) {
 }
 
 type envCommand struct {
-	Listen  string `default:"127.0.0.1:4566" help:"Address and port of the endpoint."`
-	Data    string `default:"~/.mini-aws" help:"Data folder of the installation."`
 	Region  string `default:"us-east-1" help:"Region to use."`
 	Profile string `help:"Print a profile of this name for ~/.aws/config instead."`
-	rootKeyFlags
+	Account string `help:"Account whose root user to be, instead of the installation's; the server has to run."`
+	Create  bool   `help:"Make the account if it is not there."`
+	administratorFlags
 }
 
 // Run prints what a shell, or the AWS configuration file, needs in order to use the endpoint. Where it cannot, it prints
 // a profile that does not exist: a shell that evaluates the output must not go on to call the real AWS.
-func (c *envCommand) Run() error {
-	err := c.print()
+func (c *envCommand) Run(ctx context.Context) error {
+	err := c.print(ctx)
 	if err != nil && c.Profile == "" {
 		fmt.Println("export AWS_PROFILE=mini-aws-env-failed")
 	}
@@ -87,7 +89,7 @@ var (
 	profilePattern = regexp.MustCompile(`^[\w.@+-]+$`)
 )
 
-func (c *envCommand) print() error {
+func (c *envCommand) print(ctx context.Context) error {
 	host, port, err := net.SplitHostPort(c.Listen)
 	switch {
 	case err != nil || host == "" || port == "":
@@ -97,25 +99,46 @@ func (c *envCommand) print() error {
 	case c.Profile != "" && !profilePattern.MatchString(c.Profile):
 		return fmt.Errorf("--profile %q: a name of letters, digits and . _ @ + -", c.Profile)
 	}
-	data, err := dataPath(c.Data)
+	key, err := c.key(ctx)
 	if err != nil {
 		return err
 	}
-	key, err := c.rootKey(data, func(path string) (iam.RootKey, error) {
-		return iam.RootKey{}, fmt.Errorf("%s does not exist: start the server first (mini-aws serve) or name its --data; if it was started with a root key of your choice, set the same variables here", path)
-	})
-	if err != nil {
-		return err
+	endpoint, bundle := c.endpoint(), ""
+	if c.TLSCert != "" {
+		if bundle, err = filepath.Abs(c.TLSCert); err != nil {
+			return err
+		}
 	}
-	endpoint := "http://" + c.Listen
 	if c.Profile != "" {
-		_, err = fmt.Printf("[profile %s]\naws_access_key_id = %s\naws_secret_access_key = %s\nregion = %s\nendpoint_url = %s\n",
+		fmt.Printf("[profile %s]\naws_access_key_id = %s\naws_secret_access_key = %s\nregion = %s\nendpoint_url = %s\n",
 			c.Profile, key.AccessKeyID, key.SecretAccessKey, c.Region, endpoint)
-		return err
+		if bundle != "" {
+			fmt.Printf("ca_bundle = %s\n", bundle)
+		}
+		return nil
+	}
+	if bundle != "" {
+		fmt.Printf("export AWS_CA_BUNDLE=%s\n", quoted(bundle))
 	}
 	_, err = fmt.Printf("export AWS_ENDPOINT_URL=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%[4]s\nunset AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE\n",
 		quoted(endpoint), quoted(key.AccessKeyID), quoted(key.SecretAccessKey), quoted(c.Region))
 	return err
+}
+
+// key answers the key of the root user that is wanted.
+func (c *envCommand) key(ctx context.Context) (iam.RootKey, error) {
+	if c.Account == "" {
+		return c.knownRootKey()
+	}
+	if !accountPattern.MatchString(c.Account) {
+		return iam.RootKey{}, fmt.Errorf("--account %s is not an account number: it takes twelve digits", c.Account)
+	}
+	var answer accountKey
+	err := c.ask(ctx, http.MethodGet, "/_mini/accounts/"+c.Account, nil, &answer)
+	if err != nil && c.Create {
+		err = c.ask(ctx, http.MethodPost, "/_mini/accounts", newAccount{Account: c.Account}, &answer)
+	}
+	return iam.RootKey{AccessKeyID: answer.AccessKeyID, SecretAccessKey: answer.SecretAccessKey}, err
 }
 
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)

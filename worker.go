@@ -91,9 +91,9 @@ func shutDown(server *http.Server) error {
 	return err
 }
 
-// openStore opens the store, and says in one sentence what stands in its way.
-func openStore(ctx context.Context, path string) (store.DB, error) {
-	db, err := store.Open(ctx, path, store.DiskOptions{Schemas: tables()})
+// openStore opens the store, brings its rows to the schemas, and says in one sentence what stands in its way.
+func openStore(ctx context.Context, path string, schemas []store.Schema) (store.DB, error) {
+	db, err := store.Open(ctx, path, store.DiskOptions{Schemas: schemas})
 	switch {
 	case errors.Is(err, store.ErrNewer):
 		return nil, fmt.Errorf("%s was written by a newer mini-aws, so this one cannot read it: use that one, or another --data (%w)", path, err)

@@ -55,7 +55,7 @@ func (w *worker) openWorld(ctx context.Context) (err error) {
 		made.db = store.OpenMemory(store.Options{})
 		err = store.Migrate(ctx, made.db, tables()...)
 	} else {
-		made.db, err = openStore(ctx, filepath.Join(w.folder.path, "store"))
+		made.db, err = openStore(ctx, filepath.Join(w.folder.path, "store"), tables())
 	}
 	if err != nil {
 		return err

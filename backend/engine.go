@@ -99,6 +99,14 @@ type Object struct {
 	ID, Account, Region string
 }
 
+// Fact is one thing that is so about a resource at this moment, for people who look behind it.
+type Fact struct {
+	// Name says what it is about in a word or two: "container", "address", "file".
+	Name string `json:"name"`
+	// Value may have several lines.
+	Value string `json:"value"`
+}
+
 // Inventory knows all that an installation has on an engine, also what no contract above would list.
 type Inventory interface {
 	// Everything answers all objects, containers first. Kinds: KindUnavailable.

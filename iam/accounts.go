@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -56,14 +57,19 @@ var ErrEmailTaken = errors.New("an account with this email address exists")
 // ErrNoAccount: the installation has no such account.
 var ErrNoAccount = errors.New("no such account")
 
+// ErrAccountExists: an account has the wanted number.
+var ErrAccountExists = errors.New("an account with this number exists")
+
 // AccountInput describes a new account.
 type AccountInput struct {
+	// ID is twelve digits, or empty for one that nobody has.
+	ID   string
 	Name string
 	// Email is the root user's and not used twice; empty for none.
 	Email string
 }
 
-// CreateAccount makes an account with a root user's key. Errors: ErrEmailTaken.
+// CreateAccount makes an account with a root user's key. Errors: ErrEmailTaken, ErrAccountExists.
 func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (Account, RootKey, error) {
 	var made Account
 	key := NewRootKey()
@@ -76,8 +82,13 @@ func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (Account, 
 				return ErrEmailTaken
 			}
 		}
-		made = Account{ID: newAccountID(), Name: in.Name, Email: in.Email, Created: tx.Now().UTC().Truncate(time.Second)}
-		if err := rows.Insert(&made); err != nil {
+		if in.ID == s.config.Account {
+			return ErrAccountExists
+		}
+		made = Account{ID: cmp.Or(in.ID, newAccountID()), Name: in.Name, Email: in.Email, Created: tx.Now().UTC().Truncate(time.Second)}
+		if err := rows.Insert(&made); errors.Is(err, store.ErrExists) {
+			return ErrAccountExists
+		} else if err != nil {
 			return err
 		}
 		return s.putAccessKey(tx, &accessKey{ID: key.AccessKeyID, Account: made.ID, Created: made.Created}, key.SecretAccessKey)
@@ -171,24 +182,33 @@ func (s *Service) AccountRootKey(ctx context.Context, account string) (RootKey, 
 	return key, err
 }
 
-// ForgetAccount removes what the account has outside of its own part of the tree: its keys, and its record unless it is
-// the installation's. It is for those who then remove that part.
+// ForgetAccount removes what the account has outside of its own part of the tree: its alias, and the keys of its users. The
+// account stays, with its root user's keys. It is for those who then remove that part.
 func (s *Service) ForgetAccount(ctx context.Context, account string) error {
-	s.known.forget()
-	return s.config.DB.Update(ctx, func(tx store.Tx) error {
-		for key, err := range accessKeyTable.In(tx, store.Scope{}).Index("owner").Scan(store.Query{Parts: store.ID{account}}) {
+	err := s.config.DB.Update(ctx, func(tx store.Tx) error {
+		keys := accessKeyTable.In(tx, store.Scope{})
+		for key, err := range keys.Index("owner").Scan(store.Query{Parts: store.ID{account}}) {
 			if err != nil {
 				return err
 			}
-			if err := accessKeyTable.In(tx, store.Scope{}).Delete(key.ID); err != nil {
+			if key.User == "" {
+				continue
+			}
+			if err := keys.Delete(key.ID); err != nil {
 				return err
 			}
 		}
 		if err := putStamp(tx, account); err != nil {
 			return err
 		}
-		return accountTable.In(tx, store.Scope{}).Delete(account)
+		a, err := s.account(tx, account)
+		if err != nil {
+			return err
+		}
+		return accountTable.In(tx, store.Scope{}).Put(&Account{ID: a.ID, Name: a.Name, Email: a.Email, Created: a.Created})
 	})
+	s.known.forget()
+	return err
 }
 
 // alterAccount changes the record of the caller's account.

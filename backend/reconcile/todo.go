@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -69,6 +70,31 @@ func WantAfter(tx store.Tx, item Item, delay time.Duration) error {
 	row.Wanted++
 	row.Attempts, row.Failure = 0, ""
 	return rows.Put(row)
+}
+
+// Work is a row of the todo table, for people who look behind a resource.
+type Work struct {
+	Item
+	Due      time.Time
+	Attempts int
+	Failure  string
+}
+
+// Pending answers what is still to be done about a resource of that id.
+func Pending(ctx context.Context, db store.DB, id string) (list []Work, err error) {
+	err = db.View(ctx, func(tx store.Tx) error {
+		list = nil
+		for row, err := range todos.In(tx, store.Scope{}).Scan(store.Query{}) {
+			if err != nil {
+				return err
+			}
+			if row.ID == id {
+				list = append(list, Work{Item: row.Item, Due: row.Due, Attempts: row.Attempts, Failure: row.Failure})
+			}
+		}
+		return nil
+	})
+	return list, err
 }
 
 // Failure answers why the last look at the item failed, and "" if it did not or none is due.
