@@ -34,11 +34,22 @@ var (
 	onRole    = resource{member: "RoleName", arnOf: identityARN(roles), boundary: boundaryOf(roles)}
 	onProfile = resource{member: "InstanceProfileName", arnOf: identityARN(profiles)}
 	onPolicy  = resource{member: "PolicyArn"}
-	// newPolicy names a policy that is to be made.
-	newPolicy = resource{member: "PolicyName", arnOf: func(_ store.Tx, account, name, path string) (string, error) {
-		return arn(account, "policy"+path+name), nil
+	onDevice  = resource{member: "SerialNumber"}
+	onOIDC    = resource{member: "OpenIDConnectProviderArn"}
+	onSAML    = resource{member: "SAMLProviderArn"}
+	newDevice = resource{member: "VirtualMFADeviceName", arnOf: newARN("mfa")}
+	newSAML   = resource{member: "Name", arnOf: newARN("saml-provider")}
+	newOIDC   = resource{member: "Url", arnOf: func(_ store.Tx, account, name, _ string) (string, error) {
+		return arn(account, "oidc-provider/"+issuerHost(name)), nil
 	}}
+	// newPolicy names a policy that is to be made.
+	newPolicy = resource{member: "PolicyName", arnOf: newARN("policy")}
 )
+
+// newARN makes the ARN of what is to be made.
+func newARN(word string) func(tx store.Tx, account, name, path string) (string, error) {
+	return func(_ store.Tx, account, name, path string) (string, error) { return arn(account, word+path+name), nil }
+}
 
 // identityARN answers the ARN of what has the name, or that which it would have.
 func identityARN[T any](k *kind[T]) func(tx store.Tx, account, name, path string) (string, error) {

@@ -5,10 +5,13 @@ import (
 	"compress/flate"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"strings"
+
+	"miniaws/iam/policy"
 )
 
 // document is the text of a policy as it was given, to the last space. At rest long ones are compressed: in the allowed
@@ -78,21 +81,12 @@ func (d document) size() int {
 	return n
 }
 
-// policyUse is what a document is for: its grammar depends on it.
-type policyUse int
-
-const (
-	identityPolicy policyUse = iota
-	trustPolicy
-)
-
-// checkPolicy refuses documents that are no policies.
-func checkPolicy(d document, _ policyUse) error {
-	var outline struct {
-		Statement json.RawMessage
+// checkPolicy refuses documents that are no policies of that kind, in AWS's words.
+func checkPolicy(d document, kind policy.Kind) error {
+	_, err := policy.Parse(kind, string(d))
+	var malformed *policy.Malformed
+	if errors.As(err, &malformed) {
+		return errMalformedPolicyDocument(malformed.Message)
 	}
-	if err := json.Unmarshal([]byte(d), &outline); err != nil || len(outline.Statement) == 0 {
-		return errMalformedPolicyDocument("Syntax errors in policy.")
-	}
-	return nil
+	return err
 }

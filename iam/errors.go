@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"errors"
 	"strings"
 
 	"miniaws/awsapi"
@@ -68,3 +69,9 @@ func errInvalidName(member string) error {
 
 // article is for messages that begin with a kind's name.
 func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
+
+// isCode tells whether an error is AWS's of that code.
+func isCode(err error, code string) bool {
+	var known *awsapi.Error
+	return errors.As(err, &known) && known.Code == code
+}

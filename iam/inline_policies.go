@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"miniaws/backend/store"
+	"miniaws/iam/policy"
 )
 
 // An inline policy has no name outside of its user, group or role, and goes with it.
@@ -16,7 +17,7 @@ func putInline[T any](ctx context.Context, s *Service, k *kind[T], holder, name,
 		return err
 	}
 	d := document(aws.ToString(text))
-	if err := checkPolicy(d, identityPolicy); err != nil {
+	if err := checkPolicy(d, policy.Identity); err != nil {
 		return err
 	}
 	return alter(ctx, s, k, holder, func(_ store.Tx, _ string, record *T) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"miniaws/backend/store"
+	"miniaws/iam/policy"
 )
 
 // managedPolicy is a policy with a name of its own: a customer's record, or an entry of AWS's catalogue. Documents are
@@ -144,7 +145,7 @@ func checkManagedDocument(text *string) (document, error) {
 	if d.size() > maxPolicySize {
 		return "", errQuota("PolicySize", maxPolicySize)
 	}
-	return d, checkPolicy(d, identityPolicy)
+	return d, checkPolicy(d, policy.Managed)
 }
 
 // GetPolicy answers a policy without its document.

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/base32"
 	"regexp"
 	"strings"
@@ -75,3 +76,6 @@ func lastName(pathAndName string) string {
 // folded is the form of a name in which two that AWS takes for the same are equal.
 // AWS: "IAM and STS quotas": names are not distinguished by case.
 func folded(name string) string { return strings.ToLower(name) }
+
+// sameText compares in a time that does not tell where they differ.
+func sameText(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -99,5 +99,38 @@ func (s *Service) operations() []awsapi.Operation {
 		awsapi.Op(s.ListPolicyVersions, on[iam.ListPolicyVersionsInput](s, onPolicy)),
 		awsapi.Op(s.SetDefaultPolicyVersion, on[iam.SetDefaultPolicyVersionInput](s, onPolicy)),
 		awsapi.Op(s.DeletePolicyVersion, on[iam.DeletePolicyVersionInput](s, onPolicy)),
+
+		// MFA devices
+		awsapi.Op(s.CreateVirtualMFADevice, on[iam.CreateVirtualMFADeviceInput](s, newDevice)),
+		awsapi.Op(s.EnableMFADevice, on[iam.EnableMFADeviceInput](s, onUser)),
+		awsapi.Op(s.ResyncMFADevice, on[iam.ResyncMFADeviceInput](s, onUser)),
+		awsapi.Op(s.DeactivateMFADevice, on[iam.DeactivateMFADeviceInput](s, onOwnUser)),
+		awsapi.Op(s.DeleteVirtualMFADevice, on[iam.DeleteVirtualMFADeviceInput](s, onDevice)),
+		awsapi.Op(s.GetMFADevice, on[iam.GetMFADeviceInput](s, onOwnUser)),
+		awsapi.Op(s.ListMFADevices, on[iam.ListMFADevicesInput](s, onOwnUser)),
+		awsapi.Op(s.ListVirtualMFADevices, on[iam.ListVirtualMFADevicesInput](s)),
+		awsapi.Op(s.TagMFADevice, on[iam.TagMFADeviceInput](s, onDevice)),
+		awsapi.Op(s.UntagMFADevice, on[iam.UntagMFADeviceInput](s, onDevice)),
+		awsapi.Op(s.ListMFADeviceTags, on[iam.ListMFADeviceTagsInput](s, onDevice)),
+
+		// OpenID Connect and SAML providers
+		awsapi.Op(s.CreateOpenIDConnectProvider, on[iam.CreateOpenIDConnectProviderInput](s, newOIDC)),
+		awsapi.Op(s.GetOpenIDConnectProvider, on[iam.GetOpenIDConnectProviderInput](s, onOIDC)),
+		awsapi.Op(s.ListOpenIDConnectProviders, on[iam.ListOpenIDConnectProvidersInput](s)),
+		awsapi.Op(s.AddClientIDToOpenIDConnectProvider, on[iam.AddClientIDToOpenIDConnectProviderInput](s, onOIDC)),
+		awsapi.Op(s.RemoveClientIDFromOpenIDConnectProvider, on[iam.RemoveClientIDFromOpenIDConnectProviderInput](s, onOIDC)),
+		awsapi.Op(s.UpdateOpenIDConnectProviderThumbprint, on[iam.UpdateOpenIDConnectProviderThumbprintInput](s, onOIDC)),
+		awsapi.Op(s.DeleteOpenIDConnectProvider, on[iam.DeleteOpenIDConnectProviderInput](s, onOIDC)),
+		awsapi.Op(s.TagOpenIDConnectProvider, on[iam.TagOpenIDConnectProviderInput](s, onOIDC)),
+		awsapi.Op(s.UntagOpenIDConnectProvider, on[iam.UntagOpenIDConnectProviderInput](s, onOIDC)),
+		awsapi.Op(s.ListOpenIDConnectProviderTags, on[iam.ListOpenIDConnectProviderTagsInput](s, onOIDC)),
+		awsapi.Op(s.CreateSAMLProvider, on[iam.CreateSAMLProviderInput](s, newSAML)),
+		awsapi.Op(s.GetSAMLProvider, on[iam.GetSAMLProviderInput](s, onSAML)),
+		awsapi.Op(s.ListSAMLProviders, on[iam.ListSAMLProvidersInput](s)),
+		awsapi.Op(s.UpdateSAMLProvider, on[iam.UpdateSAMLProviderInput](s, onSAML)),
+		awsapi.Op(s.DeleteSAMLProvider, on[iam.DeleteSAMLProviderInput](s, onSAML)),
+		awsapi.Op(s.TagSAMLProvider, on[iam.TagSAMLProviderInput](s, onSAML)),
+		awsapi.Op(s.UntagSAMLProvider, on[iam.UntagSAMLProviderInput](s, onSAML)),
+		awsapi.Op(s.ListSAMLProviderTags, on[iam.ListSAMLProviderTagsInput](s, onSAML)),
 	}
 }

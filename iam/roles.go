@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"miniaws/backend/store"
+	"miniaws/iam/policy"
 )
 
 // role is one record.
@@ -100,7 +101,7 @@ func checkTrust(text string) (document, error) {
 	if trust.size() > maxTrust {
 		return "", errQuota("ACLSizePerRole", maxTrust)
 	}
-	return trust, checkPolicy(trust, trustPolicy)
+	return trust, checkPolicy(trust, policy.Trust)
 }
 
 // GetRole answers a role with its trust policy.

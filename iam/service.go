@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
 	"miniaws/backend/reconcile"
@@ -29,6 +31,7 @@ type Config struct {
 func Tables() []store.Schema {
 	return []store.Schema{
 		accountTable, accessKeyTable, userTable, groupTable, roleTable, profileTable, policyTable, versionTable, accessTable,
+		deviceTable, oidcTable, samlTable,
 	}
 }
 
@@ -39,6 +42,7 @@ type Service struct {
 	secrets, tokens *seal.Sealer
 	known           knownCredentials
 	grants          knownGrants
+	issuers         issuers
 	uses            *lastUses
 }
 
@@ -68,6 +72,12 @@ func (s *Service) Register(server *awsapi.Server) {
 	server.Register(meta.IAM, s.operations()...)
 	server.Register(meta.STS,
 		awsapi.Op(s.GetCallerIdentity, noPermission),
+		awsapi.Op(s.GetAccessKeyInfo, awsapi.Action[sts.GetAccessKeyInfoInput]("sts:GetAccessKeyInfo")),
+		awsapi.Op(s.AssumeRole, s.assumeRoleAccess),
+		awsapi.Op(s.AssumeRoleWithWebIdentity, unasked[sts.AssumeRoleWithWebIdentityInput], awsapi.Unsigned()),
+		awsapi.Op(s.AssumeRoleWithSAML, unasked[sts.AssumeRoleWithSAMLInput], awsapi.Unsigned()),
+		awsapi.Op(s.GetSessionToken, sessionTokenAccess),
+		awsapi.Op(s.GetFederationToken, s.federationTokenAccess),
 	)
 }
 
@@ -75,6 +85,9 @@ func (s *Service) Register(server *awsapi.Server) {
 func (s *Service) Authorize(_ context.Context, r *awsapi.Request, wanted []awsapi.Access) error {
 	if !r.Principal.Anonymous() {
 		s.uses.note(r)
+	}
+	if err := barred(r); err != nil {
+		return err
 	}
 	if len(wanted) == 0 || r.Principal.Root {
 		return nil

@@ -214,6 +214,7 @@ func (s *Service) DeleteUser(ctx context.Context, in *iam.DeleteUserInput) (*iam
 			any  func(tx store.Tx, account, userID string) (bool, error)
 		}{
 			{"access keys", anyAccessKey},
+			{"MFA device", anyDevice},
 		} {
 			if found, err := holds.any(tx, account, u.ID); err != nil {
 				return err
