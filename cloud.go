@@ -90,6 +90,7 @@ func newCloud(c cloudConfig) *cloud {
 	services := []service{
 		identities,
 		buckets,
+		buckets.Control(),
 		parameters,
 	}
 

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"miniaws/awsapi/meta"
 	"miniaws/awsapi/sigv4"
 	"miniaws/backend/checksum"
 )
@@ -33,7 +32,7 @@ func streams(in reflect.Type) bool {
 // that a handler may refuse it before the client was asked to send it; any other is read and verified.
 func (c *call) receive(ctx context.Context) error {
 	c.request.Header = c.http.Header
-	if !c.streamed || c.operation == nil || c.route.service.meta != meta.S3 {
+	if !c.streamed || c.operation == nil || !s3Family(c.route.service.meta) {
 		return nil
 	}
 	if c.form != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"miniaws/awsapi"
 	"miniaws/backend/store"
@@ -90,7 +91,7 @@ func onBucket[In any](s *Service, action string, more ...func(*In, conditions)) 
 		for _, add := range more {
 			add(in, keys)
 		}
-		return []awsapi.Access{{Action: action, Resources: []string{b.arn()}, Conditions: keys}}, nil
+		return s.through(ctx, member(in, names.bucket), "", awsapi.Access{Action: action, Resources: []string{b.arn()}, Conditions: keys})
 	}
 }
 
@@ -114,12 +115,49 @@ func onObject[In any](s *Service, action, versionAction string, more ...func(*In
 		for _, add := range more {
 			add(in, keys)
 		}
-		return []awsapi.Access{{Action: wanted, Resources: []string{b.objectARN(member(in, names.key))}, Conditions: keys}}, nil
+		key := member(in, names.key)
+		return s.through(ctx, member(in, names.bucket), key, awsapi.Access{Action: wanted, Resources: []string{b.objectARN(key)}, Conditions: keys})
 	}
 }
 
-// findBucket answers nil if there is no bucket of the name.
+// through adds to an access to a bucket what it takes to come through an access point, where the name that was used for
+// the bucket is one's.
+//
+// AWS: "Configuring IAM policies for using access points": both must permit the request. Requests through an access
+// point have s3:DataAccessPointArn, s3:DataAccessPointAccount and s3:AccessPointNetworkOrigin.
+func (s *Service) through(ctx context.Context, name, key string, wanted awsapi.Access) ([]awsapi.Access, error) {
+	if !strings.HasSuffix(name, aliasSuffix) && !strings.HasPrefix(name, "arn:") {
+		return []awsapi.Access{wanted}, nil
+	}
+	var p *accessPoint
+	err := s.db.View(ctx, func(tx store.Tx) (err error) {
+		p, err = findAccessPoint(tx, name)
+		return err
+	})
+	if err != nil || p == nil {
+		return []awsapi.Access{wanted}, err
+	}
+	origin, _ := p.origin()
+	keys := conditions(wanted.Conditions)
+	keys["s3:DataAccessPointArn"] = []string{p.arn()}
+	keys["s3:DataAccessPointAccount"] = []string{p.Account}
+	keys["s3:AccessPointNetworkOrigin"] = []string{string(origin)}
+	resource := p.arn()
+	if key != "" {
+		resource += "/object/" + key
+	}
+	return []awsapi.Access{{Action: wanted.Action, Resources: []string{resource}, Conditions: keys}, wanted}, nil
+}
+
+// findBucket answers nil if there is no bucket of the name, which may be an access point's alias or ARN.
 func findBucket(tx store.Tx, name string) (*bucket, error) {
+	if strings.HasSuffix(name, aliasSuffix) || strings.HasPrefix(name, "arn:") {
+		p, err := findAccessPoint(tx, name)
+		if err != nil || p == nil {
+			return nil, err
+		}
+		name = p.Bucket
+	}
 	if name == "" {
 		return nil, nil
 	}
@@ -155,4 +193,22 @@ func (s *Service) bucketOf(ctx context.Context, tx store.Tx, name, expectedOwner
 		return nil, errWrongRegion(r.Region, b.Region)
 	}
 	return b, nil
+}
+
+// listing sets the keys of operations that list.
+func (c conditions) listing(prefix, delimiter *string, most *int32) {
+	c.set("s3:prefix", prefix)
+	c.set("s3:delimiter", delimiter)
+	if most != nil {
+		c["s3:max-keys"] = []string{strconv.Itoa(int(*most))}
+	}
+}
+
+// requestTags sets s3:RequestObjectTag/KEY for each tag and s3:RequestObjectTagKeys.
+func (c conditions) requestTags(tags []types.Tag) {
+	for _, tag := range tags {
+		key := aws.ToString(tag.Key)
+		c["s3:RequestObjectTag/"+key] = []string{aws.ToString(tag.Value)}
+		c["s3:RequestObjectTagKeys"] = append(c["s3:RequestObjectTagKeys"], key)
+	}
 }

@@ -303,7 +303,7 @@ var narrowing = []string{
 
 func (st policyStatement) narrowed() bool {
 	for operator, keys := range st.Condition {
-		operator = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(operator, "ForAnyValue:"), "ForAllValues:"), "IfExists")
+		operator = strings.TrimPrefix(strings.TrimPrefix(operator, "ForAnyValue:"), "ForAllValues:")
 		switch operator {
 		case "StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "IpAddress":
 		default:

@@ -330,6 +330,11 @@ func (s *Service) DeleteBucket(ctx context.Context, in *s3.DeleteBucketInput) (*
 				return errBucketNotEmpty(b.Name, b.versioned())
 			}
 		}
+		if attached, err := hasAccessPoints(tx, b); err != nil {
+			return err
+		} else if attached {
+			return refusal(http.StatusConflict, "BucketHasAccessPointsAttached", "The bucket you are trying to delete has access points attached. Please delete your access points and try again.", "BucketName", b.Name)
+		}
 		if err := deleteSettings(tx, store.ID{b.Name}); err != nil {
 			return err
 		}

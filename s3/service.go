@@ -54,7 +54,7 @@ func (s *Service) Register(server *awsapi.Server) {
 }
 
 // Tables are the service's tables, for migrations.
-func Tables() []store.Schema { return []store.Schema{buckets, settings, accountBlocks} }
+func Tables() []store.Schema { return []store.Schema{buckets, settings, accountBlocks, accessPoints} }
 
 // absent tells that the store has no such record.
 func absent(err error) bool { return errors.Is(err, store.ErrNotFound) }

@@ -1,0 +1,218 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"miniaws/backend/store"
+)
+
+// What a bucket says about who may do what reaches the authorizer as one document in the policy language: the bucket's
+// policy, the ACLs of the bucket and the object as statements of it, and what the public access blocks take away.
+
+// statement is one that is made here.
+type statement struct {
+	Sid       string `json:",omitempty"`
+	Effect    string
+	Principal any
+	Action    []string
+	Resource  string
+	Condition map[string]map[string]string `json:",omitempty"`
+}
+
+// AWS: "Access control list (ACL) overview", mapping of ACL permissions and access policy permissions.
+var (
+	bucketPermissions = map[types.Permission][]string{
+		types.PermissionRead:     {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"},
+		types.PermissionReadAcp:  {"s3:GetBucketAcl"},
+		types.PermissionWriteAcp: {"s3:PutBucketAcl"},
+	}
+	// inBucketPermissions are those of a bucket's ACL on what is in it.
+	inBucketPermissions = map[types.Permission][]string{
+		types.PermissionWrite: {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"},
+	}
+	objectPermissions = map[types.Permission][]string{
+		types.PermissionRead:     {"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTorrent", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"},
+		types.PermissionReadAcp:  {"s3:GetObjectAcl", "s3:GetObjectVersionAcl"},
+		types.PermissionWriteAcp: {"s3:PutObjectAcl", "s3:PutObjectVersionAcl"},
+	}
+)
+
+// statementsOf are the grants of an ACL, without those to its owner, who needs none.
+func statementsOf(acl []grant, owner, resource string, permissions map[types.Permission][]string, ignorePublic bool) []statement {
+	var all []statement
+	for _, g := range acl {
+		public := g.To == everybody || g.To == authenticated
+		if g.To == owner || g.To == logDelivery || public && ignorePublic {
+			continue
+		}
+		actions := permissions[g.Permission]
+		if g.Permission == types.PermissionFullControl {
+			for _, p := range []types.Permission{types.PermissionRead, types.PermissionWrite, types.PermissionReadAcp, types.PermissionWriteAcp} {
+				actions = append(slices.Clip(actions), permissions[p]...)
+			}
+		}
+		if len(actions) == 0 {
+			continue
+		}
+		st := statement{Effect: "Allow", Principal: map[string]string{"AWS": g.To}, Action: actions, Resource: resource}
+		if public {
+			st.Principal = "*"
+		}
+		if g.To == authenticated {
+			st.Condition = map[string]map[string]string{"Null": {"aws:PrincipalAccount": "false"}}
+		}
+		all = append(all, st)
+	}
+	return all
+}
+
+// parseARN splits the ARN of a bucket or an object.
+func parseARN(arn string) (name, key string, ok bool) {
+	rest, ok := strings.CutPrefix(arn, "arn:aws:s3:::")
+	if !ok {
+		return "", "", false
+	}
+	name, key, _ = strings.Cut(rest, "/")
+	return name, key, true
+}
+
+// ResourcePolicy answers what the bucket says about the resource, as a policy document, and the account that owns the
+// resource; nothing where there is no such bucket.
+func (s *Service) ResourcePolicy(ctx context.Context, arn string) (document, owner string, err error) {
+	name, key, ok := parseARN(arn)
+	if !ok {
+		return s.accessPointPolicy(ctx, arn)
+	}
+	err = s.db.View(ctx, func(tx store.Tx) error {
+		b, err := findBucket(tx, name)
+		if err != nil || b == nil {
+			return err
+		}
+		document, owner, err = s.resourcePolicy(ctx, tx, b, key)
+		return err
+	})
+	return document, owner, err
+}
+
+// accessPointPolicy is ResourcePolicy for an access point and what is read through it.
+func (s *Service) accessPointPolicy(ctx context.Context, arn string) (document, owner string, err error) {
+	err = s.db.View(ctx, func(tx store.Tx) error {
+		p, err := findAccessPoint(tx, arn)
+		if err != nil || p == nil {
+			return err
+		}
+		owner = p.Account
+		document, err = p.policy()
+		return err
+	})
+	return document, owner, err
+}
+
+func (s *Service) resourcePolicy(_ context.Context, tx store.Tx, b *bucket, key string) (document, owner string, err error) {
+	owner = b.Account
+	policy := ""
+	if b.Has[kindPolicy] {
+		text, err := findSetting[string](tx, b.Name, kindPolicy, "")
+		if err != nil {
+			return "", "", err
+		}
+		if text != nil {
+			policy = *text
+		}
+	}
+	if policy == "" && !b.acls() {
+		return "", owner, nil // the usual bucket
+	}
+	block, err := blockOf(tx, b)
+	if err != nil {
+		return "", "", err
+	}
+	var extra []statement
+	if b.acls() {
+		extra = statementsOf(b.ACL, b.Account, b.arn(), bucketPermissions, block.IgnoreACLs)
+		if key != "" {
+			extra = append(extra, statementsOf(b.ACL, b.Account, b.arn()+"/*", inBucketPermissions, block.IgnoreACLs)...)
+		}
+	}
+	if block.Restrict && policy != "" && isPublicPolicy(policy) {
+		// AWS: "Blocking public access", RestrictPublicBuckets.
+		extra = append(extra, restrictedTo(b.Account))
+	}
+	document, err = withStatements(policy, extra)
+	return document, owner, err
+}
+
+// restrictedTo limits a public policy to the owner's account and to AWS's services.
+// AWS: "Blocking public access to your Amazon S3 storage", RestrictPublicBuckets.
+func restrictedTo(account string) statement {
+	return statement{
+		Sid: "RestrictPublicBuckets", Effect: "Deny", Principal: "*", Action: []string{"s3:*"}, Resource: "*",
+		Condition: map[string]map[string]string{"StringNotEquals": {"aws:PrincipalAccount": account}, "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}},
+	}
+}
+
+// withStatements adds statements to a document, which may be empty.
+func withStatements(document string, extra []statement) (string, error) {
+	if len(extra) == 0 {
+		return document, nil
+	}
+	var all []json.RawMessage
+	fields := map[string]json.RawMessage{"Version": json.RawMessage(`"2012-10-17"`)}
+	if document != "" {
+		fields = map[string]json.RawMessage{}
+		if err := json.Unmarshal([]byte(document), &fields); err != nil {
+			return "", err
+		}
+		if had := fields["Statement"]; len(had) > 0 && had[0] == '[' {
+			if err := json.Unmarshal(had, &all); err != nil {
+				return "", err
+			}
+		} else {
+			all = append(all, had)
+		}
+	}
+	for _, st := range extra {
+		text, err := json.Marshal(st)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, text)
+	}
+	list, err := json.Marshal(all)
+	if err != nil {
+		return "", err
+	}
+	fields["Statement"] = list
+	text, err := json.Marshal(fields)
+	return string(text), err
+}
+
+// ResourceTags answers the tags that count as aws:ResourceTag: a bucket's, where ABAC is on.
+func (s *Service) ResourceTags(ctx context.Context, arn string) (map[string]string, error) {
+	name, key, ok := parseARN(arn)
+	if !ok {
+		return nil, nil
+	}
+	var tags map[string]string
+	err := s.db.View(ctx, func(tx store.Tx) error {
+		b, err := findBucket(tx, name)
+		if err != nil || b == nil || key != "" || b.ABAC != types.BucketAbacStatusEnabled {
+			return err
+		}
+		list, err := findSetting[[]types.Tag](tx, b.Name, kindTags, "")
+		if err != nil || list == nil {
+			return err
+		}
+		tags = map[string]string{}
+		for _, tag := range *list {
+			tags[*tag.Key] = *tag.Value
+		}
+		return nil
+	})
+	return tags, err
+}
