@@ -22,7 +22,7 @@ run: build ## Set everything up and serve (real instances where a Docker engine 
 
 .PHONY: build
 build: ## Build bin/mini-aws.
-	$(GO) build -trimpath -ldflags='-s -w' -o bin/mini-aws .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/mini-aws .
 
 .PHONY: test
 test: build ## Set everything up and run all tests, those on a real engine too.

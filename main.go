@@ -24,6 +24,7 @@ type commands struct {
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Worker  workerCommand  `cmd:"" hidden:"" help:"Be the process that serves, below serve."`
 	Init    initCommand    `cmd:"" hidden:"" help:"Be PID 1 of an instance."`
+	Agent   agentCommand   `cmd:"" hidden:"" help:"Hold the networks of VPCs, on the engine's side."`
 }
 
 func main() {

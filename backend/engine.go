@@ -19,6 +19,9 @@ const (
 	LabelRegion = "mini-aws.region"
 	// LabelID holds the resource id, such as i-0123456789abcdef0.
 	LabelID = "mini-aws.id"
+	// LabelRole is on what serves the installation itself, such as the node agent, and on nothing that stands for a
+	// resource: lists leave it out.
+	LabelRole = "mini-aws.role"
 )
 
 // Compute runs containers. An implementation works for one installation: it sees, lists and touches only what carries

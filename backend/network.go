@@ -259,6 +259,8 @@ type WantedENI struct {
 	SourceDestCheck bool `json:"sourceDestCheck"`
 	// MTU in bytes; 0 is 9001, AWS's own.
 	MTU int `json:"mtu,omitempty"`
+	// MetadataHopLimit is how many hops an answer to a request for a metadata token lives; 0 is 1.
+	MetadataHopLimit int `json:"metadataHopLimit,omitempty"`
 }
 
 // WantedPublicAddress is one public address of an interface.

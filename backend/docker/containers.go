@@ -236,6 +236,9 @@ func (e *Engine) List(ctx context.Context) ([]backend.Observed, error) {
 	all := make([]backend.Observed, 0, len(found))
 	for _, summary := range found {
 		id := summary.Labels[backend.LabelID]
+		if summary.Labels[backend.LabelRole] != "" {
+			continue // the installation's own
+		}
 		if !slices.Contains(summary.Names, "/"+e.name(id)) {
 			continue // labeled as ours, but not by us: an image of ours that somebody ran by hand
 		}

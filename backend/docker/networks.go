@@ -138,6 +138,9 @@ func (e *Engine) ListNetworks(ctx context.Context) ([]backend.Network, error) {
 	}
 	all := make([]backend.Network, 0, len(found))
 	for _, item := range found {
+		if item.Labels[backend.LabelRole] != "" {
+			continue // the installation's own
+		}
 		answer, err := networkFrom(item)
 		if err != nil {
 			return nil, err

@@ -1,0 +1,186 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"miniaws/backend"
+	"miniaws/backend/node/kernel"
+	"miniaws/backend/node/plan"
+)
+
+// converge makes the VPC as wanted, mending whatever is not. The agent's lock is held.
+func (a *Agent) converge(v *vpc) error {
+	v.problems = nil
+	if err := a.open(v); err != nil {
+		v.problems = append(v.problems, err.Error())
+		return err
+	}
+	var errs []error
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+			v.problems = append(v.problems, err.Error())
+		}
+	}
+	note(a.uplink(v))
+	note(a.peer(v))
+	note(a.mendDevices(v))
+	note(a.program(v))
+	note(a.serve(v))
+	return errors.Join(errs...)
+}
+
+// open makes sure of the namespace.
+func (a *Agent) open(v *vpc) error {
+	if v.router != nil && v.router.Alive() {
+		return nil
+	}
+	if v.services != nil {
+		v.services.close()
+		v.services = nil
+	}
+	if v.router != nil {
+		v.router.Close()
+		v.router = nil
+	}
+	router, err := kernel.OpenRouter(namespacePath(v.Wanted.ID))
+	if err != nil {
+		return fmt.Errorf("the VPC's namespace: %w", err)
+	}
+	v.router = router
+	return nil
+}
+
+// uplink connects the router with the public bridge, if it has an internet gateway.
+func (a *Agent) uplink(v *vpc) error {
+	if v.Wanted.InternetGateway == "" {
+		v.Own = netip.Addr{}
+		return v.router.Disconnect()
+	}
+	if a.options.Bridge == "" {
+		return errors.New("there is no public bridge: the internet gateway leads nowhere")
+	}
+	own, err := a.ownAddress(v)
+	if err != nil {
+		return err
+	}
+	v.Own = own
+	return v.router.Connect(kernel.Uplink{
+		Bridge: a.options.Bridge, HostDevice: plan.HostDevice(a.options.Owner, v.Wanted.ID), Own: own,
+		Alias: "mini-aws " + a.options.Owner + " " + v.Wanted.ID,
+	})
+}
+
+// peer connects the router with those of peered VPCs that are there and want it too.
+func (a *Agent) peer(v *vpc) error {
+	var errs []error
+	for _, peering := range v.Wanted.Peerings {
+		other := a.vpcs[peering.VPC]
+		if other == nil || other.router == nil || !slices.ContainsFunc(other.Wanted.Peerings, func(p backend.WantedPeering) bool { return p.ID == peering.ID }) {
+			continue
+		}
+		first, second := v.router, other.router
+		if v.Wanted.ID > other.Wanted.ID {
+			first, second = second, first
+		}
+		errs = append(errs, kernel.Peer(first, second, plan.DeviceName(peering.ID)))
+	}
+	return errors.Join(errs...)
+}
+
+// mendDevices removes devices that nobody wants and wires interfaces again whose devices are gone. An attachment whose
+// process ended is over.
+func (a *Agent) mendDevices(v *vpc) error {
+	devices, err := v.router.Devices()
+	if err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, peering := range v.Wanted.Peerings {
+		wanted[plan.DeviceName(peering.ID)] = true
+	}
+	errs := []error{}
+	changed := false
+	for id, attached := range v.Attachments {
+		device := plan.DeviceName(id)
+		wanted[device] = true
+		if _, there := devices[device]; there {
+			continue
+		}
+		if started, err := kernel.StartTime(attached.PID); err != nil || started != attached.StartTime {
+			delete(v.Attachments, id)
+			changed = true
+			if eni, ok := eniOf(v.Wanted, id); ok {
+				errs = append(errs, v.router.Forget(eni.Addresses))
+			}
+			continue
+		}
+		errs = append(errs, a.wire(v, attached))
+	}
+	for device := range devices {
+		if (strings.HasPrefix(device, "eni") || strings.HasPrefix(device, "pcx")) && !wanted[device] {
+			errs = append(errs, v.router.Detach(device))
+		}
+	}
+	if changed {
+		errs = append(errs, a.state.save(v))
+	}
+	return errors.Join(errs...)
+}
+
+// defaultMTU is AWS's own inside a VPC.
+const defaultMTU = 9001
+
+// wire makes the interface's devices.
+func (a *Agent) wire(v *vpc, attached attachment) error {
+	eni, ok := eniOf(v.Wanted, attached.ENI)
+	if !ok {
+		return nil
+	}
+	i := slices.IndexFunc(v.Wanted.Subnets, func(s backend.WantedSubnet) bool { return s.ID == eni.Subnet })
+	subnet := v.Wanted.Subnets[i]
+	wanted := kernel.Interface{
+		Device: plan.DeviceName(eni.ID), Inside: fmt.Sprintf("eth%d", attached.Index), PID: attached.PID,
+		Alias: eni.ID + " " + attached.Container, MAC: plan.Hardware(eni.MAC), MTU: eni.MTU,
+		Router: subnet.CIDR.Addr().Next(), Default: attached.Index == 0,
+	}
+	if wanted.MTU == 0 {
+		wanted.MTU = defaultMTU
+	}
+	for _, address := range eni.Addresses {
+		if address.Is4() {
+			wanted.Addresses = append(wanted.Addresses, netip.PrefixFrom(address, subnet.CIDR.Bits()))
+		}
+	}
+	if err := v.router.Attach(wanted); err != nil {
+		return fmt.Errorf("%s in %s: %w", eni.ID, attached.Container, err)
+	}
+	return nil
+}
+
+// program tells the kernel addresses, routes and rules.
+func (a *Agent) program(v *vpc) error {
+	place := plan.Place{Subnets: v.Subnets, Attached: map[string]bool{}, Peers: map[string]bool{}}
+	if v.Own.IsValid() {
+		place.Gateway, place.Own = a.options.Gateway, v.Own
+	}
+	for id := range v.Attachments {
+		place.Attached[id] = true
+	}
+	for _, peering := range v.Wanted.Peerings {
+		if other := a.vpcs[peering.VPC]; other != nil && other.router != nil {
+			place.Peers[peering.VPC] = true
+		}
+	}
+	v.place = place
+	changed, err := v.router.Apply(plan.Of(v.Wanted, place))
+	if changed {
+		v.Applied = time.Now()
+	}
+	return err
+}

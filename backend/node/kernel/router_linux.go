@@ -1,0 +1,385 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"miniaws/backend/node/plan"
+)
+
+// Router is the network namespace of one VPC. Its methods are not safe for concurrent use.
+type Router struct {
+	path      string
+	namespace netns.NsHandle
+	link      *netlink.Handle
+	// table is the text of the one that the kernel holds, as long as its generation stays.
+	table      string
+	generation uint32
+}
+
+// OpenRouter answers the router whose namespace is mounted at the path, made unless it is there.
+func OpenRouter(path string) (*Router, error) {
+	namespace, _, err := openNamespace(path)
+	if err != nil {
+		return nil, err
+	}
+	link, err := netlink.NewHandleAt(namespace)
+	if err != nil {
+		return nil, errors.Join(err, namespace.Close())
+	}
+	r := &Router{path: path, namespace: namespace, link: link}
+	if err := r.basics(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// basics makes the devices that every router has.
+func (r *Router) basics() error {
+	loopback, err := r.link.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := r.link.LinkSetUp(loopback); err != nil {
+		return err
+	}
+	if _, err := r.link.LinkByName(plan.PublicDevice); err == nil {
+		return nil
+	}
+	// A pair whose other end nobody uses: all that routes to it need is a device that is up.
+	attributes := netlink.NewLinkAttrs()
+	attributes.Name = plan.PublicDevice
+	if err := r.link.LinkAdd(&netlink.Veth{LinkAttrs: attributes, PeerName: plan.PublicDevice + "end"}); err != nil {
+		return fmt.Errorf("device %s: %w", plan.PublicDevice, err)
+	}
+	for _, name := range []string{plan.PublicDevice, plan.PublicDevice + "end"} {
+		device, err := r.link.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if err := r.link.LinkSetUp(device); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close lets go of the namespace, which goes on.
+func (r *Router) Close() {
+	r.link.Close()
+	_ = r.namespace.Close()
+}
+
+// Remove ends the namespace with all that is in it.
+func (r *Router) Remove() error {
+	// A socket in it, of a listener or a connection, would keep it and its devices until it is closed.
+	links, err := r.link.LinkList()
+	for _, device := range links {
+		if device.Type() == "veth" {
+			_ = r.link.LinkDel(device) // its other end may have taken it along
+		}
+	}
+	r.Close()
+	return errors.Join(err, removeNamespace(r.path))
+}
+
+// Alive tells whether the namespace is still mounted where it was.
+func (r *Router) Alive() bool {
+	var mounted, held unix.Stat_t
+	return isNamespace(r.path) && unix.Stat(r.path, &mounted) == nil && unix.Fstat(int(r.namespace), &held) == nil && mounted.Ino == held.Ino
+}
+
+// Name is the kernel's name of the namespace.
+func (r *Router) Name() string {
+	var held unix.Stat_t
+	if unix.Fstat(int(r.namespace), &held) != nil {
+		return ""
+	}
+	return fmt.Sprintf("net:[%d]", held.Ino)
+}
+
+// Run runs f on a thread inside the namespace: sockets that it opens are there.
+func (r *Router) Run(f func() error) error { return inNamespace(r.namespace, f) }
+
+// Apply makes the plan real; changed tells whether anything was. New ways are there before the rules change in one step, old ones go after.
+func (r *Router) Apply(p plan.Plan) (changed bool, err error) {
+	var errs []error
+	do := func(step func(plan.Plan) (bool, error)) {
+		did, err := step(p)
+		changed = changed || did
+		errs = append(errs, err)
+	}
+	do(r.applyAddresses)
+	do(r.applyRoutes)
+	do(r.applyRules)
+	do(r.applyTable)
+	do(r.applyPublic)
+	return changed, errors.Join(errs...)
+}
+
+func (r *Router) applyTable(p plan.Plan) (bool, error) {
+	text := p.Table.String()
+	if text == r.table {
+		if now, err := generation(int(r.namespace)); err == nil && now == r.generation {
+			return false, nil
+		}
+	}
+	r.table = ""
+	if err := replaceTable(int(r.namespace), p.Table); err != nil {
+		return true, fmt.Errorf("the table of rules: %w", err)
+	}
+	now, err := generation(int(r.namespace))
+	if err != nil {
+		return true, err
+	}
+	r.table, r.generation = text, now
+	return true, nil
+}
+
+func hostNet(address netip.Addr) *net.IPNet {
+	return &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(address.BitLen(), address.BitLen())}
+}
+
+func ipNet(prefix netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+}
+
+// applyAddresses gives the router its own addresses and takes others away.
+func (r *Router) applyAddresses(p plan.Plan) (changed bool, err error) {
+	loopback, err := r.link.LinkByName("lo")
+	if err != nil {
+		return false, err
+	}
+	had, err := r.link.AddrList(loopback, unix.AF_INET)
+	if err != nil {
+		return false, err
+	}
+	stale := map[string]netlink.Addr{}
+	for _, address := range had {
+		if !address.IP.IsLoopback() {
+			stale[address.IP.String()] = address
+		}
+	}
+	for _, address := range p.Router {
+		if _, there := stale[address.String()]; there {
+			delete(stale, address.String())
+			continue
+		}
+		changed = true
+		if err := r.link.AddrAdd(loopback, &netlink.Addr{IPNet: hostNet(address)}); err != nil && !errors.Is(err, unix.EEXIST) {
+			return changed, fmt.Errorf("address %s: %w", address, err)
+		}
+	}
+	for _, address := range stale {
+		changed = true
+		if err := r.link.AddrDel(loopback, &address); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return changed, fmt.Errorf("address %s: %w", address.IP, err)
+		}
+	}
+	return changed, nil
+}
+
+// applyRules makes the routing rules between the kernel's own first and last ones.
+func (r *Router) applyRules(p plan.Plan) (changed bool, err error) {
+	had, err := r.link.RuleList(unix.AF_INET)
+	if err != nil {
+		return false, err
+	}
+	stale := map[plan.RoutingRule]netlink.Rule{}
+	for _, rule := range had {
+		// -1 is how the library has priority 0, the local table's; the main and default tables' are the kernel's last.
+		if rule.Priority > 0 && rule.Priority < 32766 {
+			stale[plan.RoutingRule{Priority: rule.Priority, Mark: int(rule.Mark), Table: rule.Table}] = rule
+		}
+	}
+	for _, wanted := range p.Rules {
+		if _, there := stale[wanted]; there {
+			delete(stale, wanted)
+			continue
+		}
+		changed = true
+		rule := netlink.NewRule()
+		rule.Family, rule.Priority, rule.Table = unix.AF_INET, wanted.Priority, wanted.Table
+		if wanted.Mark != 0 {
+			mask := uint32(0xffff)
+			rule.Mark, rule.Mask = uint32(wanted.Mark), &mask
+		}
+		if err := r.link.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
+			return changed, fmt.Errorf("routing rule %d: %w", wanted.Priority, err)
+		}
+	}
+	for _, rule := range stale {
+		changed = true
+		if err := r.link.RuleDel(&rule); err != nil && !errors.Is(err, unix.ENOENT) {
+			return changed, fmt.Errorf("routing rule %d: %w", rule.Priority, err)
+		}
+	}
+	return changed, nil
+}
+
+// routeKey is what the kernel tells routes apart by.
+type routeKey struct {
+	table       int
+	destination netip.Prefix
+}
+
+// applyRoutes makes the routes, changing each in one step, and takes away those that are not planned. Routes whose
+// device is not there are left for later: [Router] makes them when it gets the device.
+func (r *Router) applyRoutes(p plan.Plan) (changed bool, err error) {
+	had, err := r.link.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return false, err
+	}
+	links, err := r.link.LinkList()
+	if err != nil {
+		return false, err
+	}
+	indexes, names := map[string]int{}, map[int]string{}
+	for _, device := range links {
+		indexes[device.Attrs().Name], names[device.Attrs().Index] = device.Attrs().Index, device.Attrs().Name
+	}
+	stale := map[routeKey]netlink.Route{}
+	for _, route := range had {
+		if route.Table != unix.RT_TABLE_LOCAL && route.Protocol != unix.RTPROT_KERNEL {
+			stale[routeKey{route.Table, destinationOf(route)}] = route
+		}
+	}
+	var errs []error
+	for _, wanted := range p.Routes {
+		key := routeKey{wanted.Table, wanted.Destination}
+		found, there := stale[key]
+		delete(stale, key)
+		if there && routeOf(found, names) == wanted {
+			continue
+		}
+		index, hasDevice := indexes[wanted.Device]
+		if wanted.Device != "" && !hasDevice {
+			if there {
+				stale[key] = found
+			}
+			continue
+		}
+		changed = true
+		if err := r.link.RouteReplace(kernelRoute(wanted, index)); err != nil {
+			errs = append(errs, fmt.Errorf("route %s in table %d: %w", wanted.Destination, wanted.Table, err))
+		}
+	}
+	for _, route := range stale {
+		changed = true
+		if err := r.link.RouteDel(&route); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("route %s in table %d: %w", route.Dst, route.Table, err))
+		}
+	}
+	return changed, errors.Join(errs...)
+}
+
+func destinationOf(route netlink.Route) netip.Prefix {
+	if route.Dst == nil {
+		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	}
+	address, _ := netip.AddrFromSlice(route.Dst.IP.To4())
+	bits, _ := route.Dst.Mask.Size()
+	return netip.PrefixFrom(address, bits)
+}
+
+// routeOf is the kernel's route as a plan has it.
+func routeOf(route netlink.Route, names map[int]string) plan.Route {
+	found := plan.Route{Table: route.Table, Destination: destinationOf(route)}
+	if route.Type != unix.RTN_BLACKHOLE {
+		found.Device = names[route.LinkIndex]
+		if via, ok := netip.AddrFromSlice(route.Gw.To4()); ok {
+			found.Via = via
+		}
+	}
+	return found
+}
+
+func kernelRoute(wanted plan.Route, index int) *netlink.Route {
+	route := &netlink.Route{Table: wanted.Table, Dst: ipNet(wanted.Destination), Protocol: unix.RTPROT_STATIC}
+	switch {
+	case wanted.Device == "":
+		route.Type = unix.RTN_BLACKHOLE
+	case wanted.Via.IsValid():
+		route.LinkIndex, route.Gw, route.Flags = index, wanted.Via.AsSlice(), int(netlink.FLAG_ONLINK)
+	default:
+		route.LinkIndex, route.Scope = index, netlink.SCOPE_LINK
+	}
+	return route
+}
+
+// applyPublic makes the router answer for public addresses on the public bridge.
+func (r *Router) applyPublic(p plan.Plan) (changed bool, err error) {
+	device, err := r.link.LinkByName(plan.InternetDevice)
+	if err != nil {
+		var missing netlink.LinkNotFoundError
+		if errors.As(err, &missing) {
+			return false, nil
+		}
+		return false, err
+	}
+	index := device.Attrs().Index
+	had, err := r.link.NeighProxyList(index, unix.AF_INET)
+	if err != nil {
+		return false, err
+	}
+	stale := map[string]netlink.Neigh{}
+	for _, neighbor := range had {
+		stale[neighbor.IP.String()] = neighbor
+	}
+	for _, address := range p.Public {
+		if _, there := stale[address.String()]; there {
+			delete(stale, address.String())
+			continue
+		}
+		changed = true
+		entry := &netlink.Neigh{LinkIndex: index, Family: unix.AF_INET, Flags: netlink.NTF_PROXY, IP: address.AsSlice()}
+		if err := r.link.NeighAdd(entry); err != nil && !errors.Is(err, unix.EEXIST) {
+			return changed, fmt.Errorf("public address %s: %w", address, err)
+		}
+		link := &net.Interface{Index: index, HardwareAddr: device.Attrs().HardwareAddr}
+		if err := r.Run(func() error { return announce(link, address) }); err != nil {
+			return changed, err
+		}
+	}
+	for _, neighbor := range stale {
+		changed = true
+		if err := r.link.NeighDel(&neighbor); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return changed, fmt.Errorf("public address %s: %w", neighbor.IP, err)
+		}
+	}
+	return changed, nil
+}
+
+// Forget ends the connections of these addresses that the kernel knows: whoever has an address next must not inherit
+// what was allowed before.
+func (r *Router) Forget(addresses []netip.Addr) error {
+	if len(addresses) == 0 {
+		return nil
+	}
+	wanted := map[netip.Addr]bool{}
+	for _, address := range addresses {
+		wanted[address] = true
+	}
+	_, err := r.link.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, connectionsOf(wanted))
+	return err
+}
+
+type connectionsOf map[netip.Addr]bool
+
+// MatchConntrackFlow implements the library's filter.
+func (c connectionsOf) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+	for _, ip := range []net.IP{flow.Forward.SrcIP, flow.Forward.DstIP, flow.Reverse.SrcIP, flow.Reverse.DstIP} {
+		if address, ok := netip.AddrFromSlice(ip); ok && c[address.Unmap()] {
+			return true
+		}
+	}
+	return false
+}

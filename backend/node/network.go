@@ -1,0 +1,219 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"miniaws/backend"
+	"miniaws/backend/node/protocol"
+)
+
+// Network speaks with the agent of one engine.
+type Network struct {
+	options Options
+	folder  *os.File
+	client  *http.Client
+	stop    context.CancelFunc
+	ended   sync.WaitGroup
+	answers answers
+
+	// mu guards what was said to the agent.
+	mu       sync.Mutex
+	wanted   map[string]backend.WantedVPC
+	attached map[string]backend.Attachment
+}
+
+var _ backend.VPCNetwork = (*Network)(nil)
+
+// patience is how long a call waits for an agent that does not answer: one that is being replaced is back in less.
+const patience = 10 * time.Second
+
+// call asks the agent; in and out may be nil.
+func (n *Network) call(ctx context.Context, method, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		err := n.once(ctx, method, path, body, out)
+		var unreachable *unreachableError
+		if !errors.As(err, &unreachable) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// unreachableError tells that the agent was not reached at all, or left in the middle: every call may be repeated.
+type unreachableError struct{ err error }
+
+func (e *unreachableError) Error() string { return "the node agent does not answer: " + e.err.Error() }
+func (e *unreachableError) Unwrap() error { return e.err }
+
+func (n *Network) once(ctx context.Context, method, path string, body []byte, out any) error {
+	request, err := http.NewRequestWithContext(ctx, method, "http://node"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	answer, err := n.client.Do(request)
+	if err != nil {
+		return &backend.Error{Kind: backend.KindUnavailable, Op: method, Object: path, Err: &unreachableError{err}}
+	}
+	defer func() { _ = answer.Body.Close() }()
+	content, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return &backend.Error{Kind: backend.KindUnavailable, Op: method, Object: path, Err: &unreachableError{err}}
+	}
+	if answer.StatusCode != http.StatusOK {
+		var failure protocol.Failure
+		if err := json.Unmarshal(content, &failure); err != nil {
+			failure = protocol.Failure{Kind: backend.KindUnavailable, Op: method, Object: path, Message: answer.Status}
+		}
+		return failure.Err()
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(content, out); err != nil {
+		return &backend.Error{Kind: backend.KindUnavailable, Op: method, Object: path, Err: err}
+	}
+	return nil
+}
+
+// NetworkInfo asks the agent what it can do.
+func (n *Network) NetworkInfo(ctx context.Context) (info backend.NetworkInfo, err error) {
+	err = n.call(ctx, http.MethodGet, "/info", nil, &info)
+	info.HostReaches = true // the socket is on this machine, and so is the bridge
+	return info, err
+}
+
+// ApplyVPC tells the agent the VPC as it should be.
+func (n *Network) ApplyVPC(ctx context.Context, wanted backend.WantedVPC) (observed backend.ObservedVPC, err error) {
+	if err := wanted.Check(); err != nil {
+		return observed, &backend.Error{Kind: backend.KindPermanent, Op: "apply vpc", Object: wanted.ID, Err: err}
+	}
+	n.mu.Lock()
+	n.wanted[wanted.ID] = wanted
+	n.mu.Unlock()
+	err = n.call(ctx, http.MethodPut, "/vpcs/"+url.PathEscape(wanted.ID), wanted, &observed)
+	return observed, err
+}
+
+// RemoveVPC tells the agent to end the VPC.
+func (n *Network) RemoveVPC(ctx context.Context, id string) error {
+	n.mu.Lock()
+	delete(n.wanted, id)
+	for eni, attachment := range n.attached {
+		if attachment.VPC == id {
+			delete(n.attached, eni)
+		}
+	}
+	n.mu.Unlock()
+	return n.call(ctx, http.MethodDelete, "/vpcs/"+url.PathEscape(id), nil, nil)
+}
+
+// ListVPCs asks the agent for what is there.
+func (n *Network) ListVPCs(ctx context.Context) (all []backend.ObservedVPC, err error) {
+	err = n.call(ctx, http.MethodGet, "/vpcs", nil, &all)
+	return all, err
+}
+
+// AttachENI tells the agent to wire the interface.
+func (n *Network) AttachENI(ctx context.Context, attachment backend.Attachment) (observed backend.ObservedENI, err error) {
+	err = n.call(ctx, http.MethodPut, "/enis", attachment, &observed)
+	if err == nil {
+		n.mu.Lock()
+		n.attached[attachment.ENI] = attachment
+		n.mu.Unlock()
+	}
+	return observed, err
+}
+
+// DetachENI tells the agent to take the interface out.
+func (n *Network) DetachENI(ctx context.Context, vpc, eni string) error {
+	n.mu.Lock()
+	delete(n.attached, eni)
+	n.mu.Unlock()
+	return n.call(ctx, http.MethodDelete, "/vpcs/"+url.PathEscape(vpc)+"/enis/"+url.PathEscape(eni), nil, nil)
+}
+
+// DialVPC connects through the agent.
+func (n *Network) DialVPC(ctx context.Context, vpc, network string, address netip.AddrPort) (net.Conn, error) {
+	query := url.Values{"vpc": {vpc}, "network": {network}, "address": {address.String()}}
+	connection, err := n.become(ctx, "/dial?"+query.Encode())
+	if err != nil && backend.KindOf(err) == 0 {
+		err = &backend.Error{Kind: backend.KindUnavailable, Op: "dial vpc", Object: vpc, Err: err}
+	}
+	return connection, err
+}
+
+// become turns a request into a connection.
+func (n *Network) become(ctx context.Context, path string) (net.Conn, error) {
+	connection, err := n.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = connection.Close() })
+	upgraded, err := upgradeConnection(connection, path)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(err, connection.Close())
+	}
+	return upgraded, nil
+}
+
+// Flows reads the agent's records until the context ends.
+func (n *Network) Flows(ctx context.Context, take func([]backend.FlowRecord)) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/flows", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := n.client.Do(request)
+	if err != nil {
+		return &backend.Error{Kind: backend.KindUnavailable, Op: "flows", Object: "node", Err: err}
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		var failure protocol.Failure
+		if err := json.NewDecoder(answer.Body).Decode(&failure); err != nil {
+			return &backend.Error{Kind: backend.KindUnavailable, Op: "flows", Object: "node", Err: fmt.Errorf("%s: %w", answer.Status, err)}
+		}
+		return failure.Err()
+	}
+	for decoder := json.NewDecoder(answer.Body); ; {
+		var batch []backend.FlowRecord
+		if err := decoder.Decode(&batch); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return &backend.Error{Kind: backend.KindUnavailable, Op: "flows", Object: "node", Err: err}
+		}
+		take(batch)
+	}
+}
+
+// Close lets go of the agent, which goes on.
+func (n *Network) Close() error {
+	n.stop()
+	n.ended.Wait()
+	n.client.CloseIdleConnections()
+	return n.folder.Close()
+}

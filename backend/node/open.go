@@ -1,0 +1,308 @@
+package node
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"miniaws/backend"
+	"miniaws/backend/node/protocol"
+)
+
+// Host brings up what the agent needs on its engine.
+type Host interface {
+	// EnsurePublicBridge makes the network on the internet's side of VPCs.
+	EnsurePublicBridge(ctx context.Context) (backend.PublicBridge, error)
+	// EnsureAgent makes the agent's container run; created tells that it is a new one.
+	EnsureAgent(ctx context.Context, spec backend.AgentSpec) (created bool, err error)
+}
+
+// Options are what [Open] needs.
+type Options struct {
+	Host Host
+	// Owner is the installation id.
+	Owner string
+	// Folder is one of this installation's, for the socket; the engine must be on this machine to see it too.
+	Folder string
+	// Binary is this program's own file; empty finds it.
+	Binary string
+
+	// spec is how the agent's container is made.
+	spec backend.AgentSpec
+}
+
+// target is where the agent has the folder.
+const target = "/run/mini-aws"
+
+// startPatience is how long a new agent may take until it answers.
+const startPatience = 20 * time.Second
+
+// Open brings up the agent and answers once it works, as this program's version.
+// Kinds: KindUnsupported (the engine is elsewhere, the kernel lacks something: the message names it), KindUnavailable,
+// KindPermanent (the engine refuses the container).
+func Open(ctx context.Context, options Options) (*Network, error) {
+	n := &Network{options: options, wanted: map[string]backend.WantedVPC{}, attached: map[string]backend.Attachment{}}
+	n.answers.init()
+	n.client = &http.Client{Transport: &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return n.dial(ctx) },
+		MaxIdleConnsPerHost: 16, DisableCompression: true,
+	}}
+	if err := n.prepare(ctx); err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	n.stop = stop
+	err := n.start(ctx)
+	if err == nil {
+		err = n.inspect(ctx)
+	}
+	if err != nil {
+		stop()
+		return nil, errors.Join(err, n.folder.Close())
+	}
+	n.ended.Go(func() { n.offer(background) })
+	return n, nil
+}
+
+// prepare makes the folder, the bridge and the agent's specification.
+func (n *Network) prepare(ctx context.Context) error {
+	if err := os.MkdirAll(n.options.Folder, 0o700); err != nil {
+		return err
+	}
+	folder, err := filepath.Abs(n.options.Folder)
+	if err != nil {
+		return err
+	}
+	if n.options.Binary == "" {
+		if n.options.Binary, err = os.Executable(); err != nil {
+			return err
+		}
+	}
+	digest, err := digestOf(n.options.Binary)
+	if err != nil {
+		return err
+	}
+	if err := standsAlone(n.options.Binary); err != nil {
+		return &backend.Error{Kind: backend.KindUnsupported, Op: "open", Object: "node", Err: err}
+	}
+	bridge, err := n.options.Host.EnsurePublicBridge(ctx)
+	if err != nil {
+		return err
+	}
+	options := AgentOptions{
+		Owner: n.options.Owner, Folder: target, UID: os.Getuid(), GID: os.Getgid(),
+		Bridge: bridge.Device, Range: bridge.Range, Gateway: bridge.Gateway, Supervise: true,
+	}
+	n.options.spec = backend.AgentSpec{Binary: n.options.Binary, Digest: digest, Arguments: options.arguments(), Folder: folder, Target: target}
+	n.folder, err = os.Open(folder)
+	return err
+}
+
+func digestOf(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// standsAlone fails for a program that needs a loader or libraries: the container has none.
+func standsAlone(path string) error {
+	binary, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("the node agent is a Linux program, and %s is none: %w", path, err)
+	}
+	defer func() { _ = binary.Close() }()
+	for _, section := range binary.Progs {
+		if section.Type == elf.PT_INTERP {
+			return fmt.Errorf("%s needs a dynamic loader, which the node agent's container does not have: build it with CGO_ENABLED=0", path)
+		}
+	}
+	return nil
+}
+
+// start makes the container run and waits until the agent in it answers as this program's version.
+func (n *Network) start(ctx context.Context) error {
+	created, err := n.options.Host.EnsureAgent(ctx, n.options.spec)
+	if err != nil {
+		return err
+	}
+	version, err := n.await(ctx, func(protocol.Version) bool { return true })
+	if err != nil {
+		return err
+	}
+	if version.Digest != n.options.spec.Digest {
+		if err := n.upgrade(ctx); err != nil {
+			return err
+		}
+		if _, err := n.await(ctx, func(v protocol.Version) bool { return v.Digest == n.options.spec.Digest }); err != nil {
+			return err
+		}
+	}
+	if created {
+		return n.repeat(ctx)
+	}
+	return nil
+}
+
+// await waits for an agent of the version.
+func (n *Network) await(ctx context.Context, right func(protocol.Version) bool) (protocol.Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		var version protocol.Version
+		err := n.once(ctx, http.MethodGet, "/version", nil, &version)
+		if err == nil && right(version) {
+			return version, nil
+		}
+		select {
+		case <-ctx.Done():
+			return version, &backend.Error{Kind: backend.KindUnsupported, Op: "open", Object: "node", Err: fmt.Errorf(
+				"the node agent's container runs and does not answer in %s (is the engine on another machine? its log says more): %w", n.options.Folder, errors.Join(err, ctx.Err()))}
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// upgrade sends this program to the agent, which ends for it. Packets between instances do not notice.
+func (n *Network) upgrade(ctx context.Context) error {
+	file, err := os.Open(n.options.spec.Binary)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/upgrade?digest="+n.options.spec.Digest, file)
+	if err != nil {
+		return err
+	}
+	answer, err := n.client.Do(request)
+	if err != nil {
+		return &backend.Error{Kind: backend.KindUnavailable, Op: "upgrade", Object: "node", Err: err}
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		content, _ := io.ReadAll(answer.Body)
+		return &backend.Error{Kind: backend.KindUnavailable, Op: "upgrade", Object: "node", Err: fmt.Errorf("%s: %s", answer.Status, bytes.TrimSpace(content))}
+	}
+	return nil
+}
+
+// inspect fails where the kernel cannot hold VPCs.
+func (n *Network) inspect(ctx context.Context) error {
+	info, err := n.NetworkInfo(ctx)
+	if err != nil {
+		return err
+	}
+	if !info.Usable {
+		return &backend.Error{Kind: backend.KindUnsupported, Op: "open", Object: "node", Err: fmt.Errorf("Linux %s: %q", info.Kernel, info.Missing)}
+	}
+	return nil
+}
+
+// repeat tells a new agent everything that the last one was told.
+func (n *Network) repeat(ctx context.Context) error {
+	n.mu.Lock()
+	var vpcs []backend.WantedVPC
+	for _, wanted := range n.wanted {
+		vpcs = append(vpcs, wanted)
+	}
+	var attachments []backend.Attachment
+	for _, attachment := range n.attached {
+		attachments = append(attachments, attachment)
+	}
+	n.mu.Unlock()
+	var errs []error
+	for _, wanted := range vpcs {
+		_, err := n.ApplyVPC(ctx, wanted)
+		errs = append(errs, err)
+	}
+	for _, attachment := range attachments {
+		// A container that ended meanwhile is not the agent's concern.
+		if _, err := n.AttachENI(ctx, attachment); err != nil && backend.KindOf(err) != backend.KindNotFound {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// dial connects to the agent's socket, whose path may be longer than the kernel takes for one.
+func (n *Network) dial(ctx context.Context) (net.Conn, error) {
+	path := fmt.Sprintf("/proc/self/fd/%d/%s", n.folder.Fd(), protocol.Socket)
+	return (&net.Dialer{}).DialContext(ctx, "unix", path)
+}
+
+// upgradeConnection sends the request for a bare connection and reads its answer.
+func upgradeConnection(connection net.Conn, path string) (net.Conn, error) {
+	_, err := fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: %s\r\nContent-Length: 0\r\n\r\n", path, protocol.UpgradeProtocol)
+	if err != nil {
+		return nil, err
+	}
+	reader := bufio.NewReader(connection)
+	answer, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		defer func() { _ = answer.Body.Close() }()
+		return nil, failureIn(answer)
+	}
+	return &upgradedConnection{Conn: connection, reader: reader}, nil
+}
+
+// upgradedConnection is a connection whose first bytes may have been read with the answer's head.
+type upgradedConnection struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func (c *upgradedConnection) Read(p []byte) (int, error) { return c.reader.Read(p) }
+
+// CloseWrite tells the other side that nothing more comes.
+func (c *upgradedConnection) CloseWrite() error {
+	if half, ok := c.Conn.(*net.UnixConn); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// offer keeps a session open on which the agent can ask, and brings the agent back where it is gone.
+func (n *Network) offer(ctx context.Context) {
+	const pause = 100 * time.Millisecond
+	failures := 0
+	for ctx.Err() == nil {
+		connection, err := n.become(ctx, "/back")
+		if err == nil {
+			failures = 0
+			n.answers.serve(ctx, connection)
+			continue
+		}
+		failures++
+		if failures%20 == 0 && ctx.Err() == nil {
+			slog.Warn("the node agent is gone: bringing it back", "error", err)
+			if err := n.start(ctx); err != nil && ctx.Err() == nil {
+				slog.Error("the node agent does not come back", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}

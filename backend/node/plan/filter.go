@@ -1,0 +1,433 @@
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"miniaws/backend"
+)
+
+// Names of the table's sets and chains.
+const (
+	setOwn       = "own"        // device, MAC and address of every interface that checks its source
+	setRouters   = "routers"    // device and MAC of those that do not
+	mapSubnets   = "subnet_of"  // device -> subnet's number
+	mapPublicIn  = "public_in"  // public address -> private one
+	mapPublicOut = "public_out" // and back
+	setPublic    = "has_public" // private addresses that have a public one
+	setAPI       = "api_way"    // devices that have a way to the API
+	mapEgress    = "egress"     // device -> its groups' chain
+	mapIngress   = "ingress"
+	mapACLOut    = "acl_out" // subnet's number -> its network ACL's chain
+	mapACLIn     = "acl_in"  // device -> its subnet's network ACL's chain
+	chainOutOK   = "out_ok"  // what the sender's side allows goes on here
+	chainWorld   = "world"   // from here to the internet
+)
+
+func (m *model) filter() Table {
+	f := filter{model: m, logs: slices.ContainsFunc(m.FlowLogs, func(l backend.WantedFlowLog) bool { return l.Rejected })}
+	f.members()
+	f.devices()
+	f.arrive()
+	f.translations()
+	f.networkACLs()
+	f.securityGroups()
+	f.outOK()
+	f.pass()
+	f.local()
+	return f.table
+}
+
+type filter struct {
+	*model
+	// logs tells that dropped packets are recorded.
+	logs  bool
+	table Table
+}
+
+func (f *filter) set(s Set)     { f.table.Sets = append(f.table.Sets, s) }
+func (f *filter) chain(c Chain) { f.table.Chains = append(f.table.Chains, c) }
+
+// reject is how rules end that drop a packet; where says at whose side, for flow logs.
+func (f *filter) reject(where string) Rule {
+	if f.logs {
+		return Rule{Log{Prefix: where}, Count{}, drop}
+	}
+	return Rule{Count{}, drop}
+}
+
+// The sides that flow logs tell apart, as prefixes of logged packets.
+const (
+	RejectedOut = "out"
+	RejectedIn  = "in"
+)
+
+// members makes a set of addresses for every group that a rule refers to.
+func (f *filter) members() {
+	f.table.Name = TableName
+	members := map[string][]netip.Addr{}
+	for _, id := range f.usedGroups() {
+		for _, rule := range append(slices.Clone(f.groups[id].Ingress), f.groups[id].Egress...) {
+			for _, referred := range rule.Groups {
+				members[referred] = f.ForeignGroups[referred]
+			}
+		}
+	}
+	for _, id := range f.eniIDs {
+		for _, group := range f.enis[id].Groups {
+			if _, referred := members[group]; referred {
+				members[group] = append(slices.Clip(members[group]), f.enis[id].Addresses...)
+			}
+		}
+	}
+	for _, group := range slices.Sorted(maps.Keys(members)) {
+		set := Set{Name: group, Key: []string{"ipv4_addr"}}
+		for _, address := range sortedAddresses(members[group]) {
+			set.Elements = append(set.Elements, Element{Key: []any{address}})
+		}
+		f.set(set)
+	}
+}
+
+// sortedAddresses answers the IPv4 addresses, each once.
+func sortedAddresses(all []netip.Addr) []netip.Addr {
+	sorted := slices.SortedFunc(slices.Values(all), netip.Addr.Compare)
+	sorted = slices.Compact(sorted)
+	return slices.DeleteFunc(sorted, func(a netip.Addr) bool { return !a.Is4() })
+}
+
+// usedGroups answers the groups that an interface is in, sorted.
+func (f *filter) usedGroups() []string {
+	var used []string
+	for _, id := range f.eniIDs {
+		used = append(used, f.enis[id].Groups...)
+	}
+	slices.Sort(used)
+	return slices.Compact(used)
+}
+
+// devices makes the sets and maps that know interfaces by their devices.
+func (f *filter) devices() {
+	own := Set{Name: setOwn, Key: []string{"ifname", "ether_addr", "ipv4_addr"}}
+	routers := Set{Name: setRouters, Key: []string{"ifname", "ether_addr"}}
+	subnets := Set{Name: mapSubnets, Key: []string{"ifname"}, Value: "mark"}
+	api := Set{Name: setAPI, Key: []string{"ifname"}}
+	in := Set{Name: mapPublicIn, Key: []string{"ipv4_addr"}, Value: "ipv4_addr"}
+	out := Set{Name: mapPublicOut, Key: []string{"ipv4_addr"}, Value: "ipv4_addr"}
+	public := Set{Name: setPublic, Key: []string{"ipv4_addr"}}
+	for _, id := range f.eniIDs {
+		eni := f.enis[id]
+		device, mac := DeviceName(id), Hardware(eni.MAC)
+		subnets.Elements = append(subnets.Elements, Element{Key: []any{device}, Value: uint32(f.place.Subnets[eni.Subnet])})
+		if eni.SourceDestCheck {
+			for _, address := range sortedAddresses(eni.Addresses) {
+				own.Elements = append(own.Elements, Element{Key: []any{device, mac, address}})
+			}
+		} else {
+			routers.Elements = append(routers.Elements, Element{Key: []any{device, mac}})
+		}
+		if _, ok := f.origin(id, eni.Addresses[0]); ok {
+			api.Elements = append(api.Elements, Element{Key: []any{device}})
+		}
+		for _, pair := range eni.Public {
+			in.Elements = append(in.Elements, Element{Key: []any{pair.Public}, Value: pair.Private})
+			out.Elements = append(out.Elements, Element{Key: []any{pair.Private}, Value: pair.Public})
+			public.Elements = append(public.Elements, Element{Key: []any{pair.Private}})
+		}
+	}
+	for _, set := range []Set{own, routers, subnets, api, in, out, public} {
+		f.set(set)
+	}
+}
+
+// Hardware parses what Check found to be a MAC address.
+func Hardware(text string) net.HardwareAddr {
+	mac, _ := net.ParseMAC(text)
+	return mac
+}
+
+// arrive lets in what an interface may send, and marks it with the subnet's number. Other devices of the VPC have no
+// mark.
+func (f *filter) arrive() {
+	f.chain(Chain{Name: "arrive", Type: "filter", Hook: "prerouting", Priority: "mangle", Rules: []Rule{
+		{SetMark{Map: mapSubnets}},
+		{Mark{}, accept},
+		{Origin{Set: setOwn, Full: true}, accept},
+		{Origin{Set: setRouters}, accept},
+		{Count{}, drop},
+	}})
+}
+
+// translations changes public addresses into private ones at arrival, and back when packets leave.
+func (f *filter) translations() {
+	f.chain(Chain{Name: "arrive_public", Type: "nat", Hook: "prerouting", Priority: "dstnat", Rules: []Rule{
+		{Device{Side: From, Name: InternetDevice}, Translate{Side: To, Map: mapPublicIn}},
+	}})
+	chain := Chain{Name: "leave_public", Type: "nat", Hook: "postrouting", Priority: "srcnat", Rules: []Rule{
+		{Device{Side: To, Name: InternetDevice, Not: true}, accept},
+	}}
+	f.eachWorldStep(func(mark Mark, s step) {
+		rule := Rule{mark, Address{Side: To, Range: s.destination}}
+		switch s.way {
+		case internet:
+			rule = append(rule, Translate{Side: From, Map: mapPublicOut})
+		case translate:
+			rule = append(rule, Translate{Side: From, To: s.nat})
+		default:
+			rule = append(rule, accept)
+		}
+		chain.Rules = append(chain.Rules, rule)
+	})
+	f.chain(chain)
+}
+
+// eachWorldStep visits the routes that matter to packets on their way to the public bridge: those of subnets that have
+// a route to it, the longest destination first.
+func (f *filter) eachWorldStep(visit func(Mark, step)) {
+	for _, id := range f.subnetIDs {
+		steps := f.steps(id)
+		toWorld := func(s step) bool { return s.way == internet || s.way == translate }
+		if !slices.ContainsFunc(steps, toWorld) {
+			continue
+		}
+		for _, s := range steps {
+			visit(Mark{Number: uint32(f.place.Subnets[id])}, s)
+		}
+	}
+}
+
+// networkACLs makes two chains for every subnet whose ACL is not one that lets everything pass.
+func (f *filter) networkACLs() {
+	out := Set{Name: mapACLOut, Key: []string{"mark"}, Value: "verdict"}
+	in := Set{Name: mapACLIn, Key: []string{"ifname"}, Value: "verdict"}
+	for _, id := range f.subnetIDs {
+		acl := f.acls[f.subnets[id].NetworkACL]
+		number := uint32(f.place.Subnets[id])
+		devices := Set{Name: "devices_" + id, Key: []string{"ifname"}}
+		for _, eni := range f.eniIDs {
+			if f.enis[eni].Subnet == id {
+				devices.Elements = append(devices.Elements, Element{Key: []any{DeviceName(eni)}})
+			}
+		}
+		filtersOut, filtersIn := !allows(acl.Egress), !allows(acl.Ingress)
+		if filtersOut {
+			f.set(devices)
+			chain := Chain{Name: "acl_out_" + id, Rules: []Rule{{DeviceIn{Side: To, Set: devices.Name}, leave}}}
+			chain.Rules = append(chain.Rules, f.entries(acl.Egress, To, RejectedOut)...)
+			f.chain(chain)
+			out.Elements = append(out.Elements, Element{Key: []any{number}, Value: jump(chain.Name)})
+		}
+		if filtersIn {
+			chain := Chain{Name: "acl_in_" + id, Rules: []Rule{{Mark{Number: number}, leave}}}
+			chain.Rules = append(chain.Rules, f.entries(acl.Ingress, From, RejectedIn)...)
+			f.chain(chain)
+			for _, device := range devices.Elements {
+				in.Elements = append(in.Elements, Element{Key: device.Key, Value: jump(chain.Name)})
+			}
+		}
+	}
+	f.set(out)
+	f.set(in)
+}
+
+// allows tells whether the entries let all of IPv4 pass, whatever comes behind.
+func allows(entries []backend.WantedACLEntry) bool {
+	for _, entry := range byNumber(entries) {
+		if !entry.CIDR.Addr().Is4() {
+			continue
+		}
+		return entry.Allow && entry.Protocol == backend.ProtocolAll && entry.CIDR.Bits() == 0
+	}
+	return false
+}
+
+func byNumber(entries []backend.WantedACLEntry) []backend.WantedACLEntry {
+	return slices.SortedStableFunc(slices.Values(entries), func(a, b backend.WantedACLEntry) int { return cmp.Compare(a.Number, b.Number) })
+}
+
+func (f *filter) entries(entries []backend.WantedACLEntry, far Side, where string) []Rule {
+	var rules []Rule
+	for _, entry := range byNumber(entries) {
+		match, ok := f.match(entry.Protocol, entry.FromPort, entry.ToPort)
+		if !ok || !entry.CIDR.Addr().Is4() {
+			continue
+		}
+		rule := append(address(far, entry.CIDR), match...)
+		if entry.Allow {
+			rules = append(rules, append(rule, Count{}, leave))
+		} else {
+			rules = append(rules, append(rule, f.reject(where)...))
+		}
+	}
+	return append(rules, f.reject(where))
+}
+
+// address is the condition that an address is in the range: none for all addresses.
+func address(side Side, cidr netip.Prefix) Rule {
+	if cidr.Bits() == 0 {
+		return nil
+	}
+	return Rule{Address{Side: side, Range: cidr}}
+}
+
+// match is the condition on protocol and ports; ok is false for what is not IPv4's.
+func (f *filter) match(protocol, from, to int) (rule Rule, ok bool) {
+	switch protocol {
+	case backend.ProtocolAll:
+		return nil, true
+	case backend.ProtocolICMPv6:
+		return nil, false
+	case backend.ProtocolTCP, backend.ProtocolUDP:
+		rule = Rule{Protocol{Number: protocol}}
+		if from > 0 || to < 65535 {
+			rule = append(rule, Ports{Protocol: protocol, From: from, To: to})
+		}
+	case backend.ProtocolICMP:
+		rule = Rule{Protocol{Number: protocol}}
+		if from >= 0 || to >= 0 {
+			rule = append(rule, ICMP{Type: from, Code: to})
+		}
+	default:
+		rule = Rule{Protocol{Number: protocol}}
+	}
+	return rule, true
+}
+
+// securityGroups makes two chains for every group that an interface is in, and two for every distinct set of groups:
+// however many interfaces share a set, they share its chains.
+func (f *filter) securityGroups() {
+	for _, id := range f.usedGroups() {
+		f.chain(Chain{Name: id + "_out", Rules: f.groupRules(f.groups[id].Egress, To, goTo(chainOutOK))})
+		f.chain(Chain{Name: id + "_in", Rules: f.groupRules(f.groups[id].Ingress, From, accept)})
+	}
+	egress := Set{Name: mapEgress, Key: []string{"ifname"}, Value: "verdict"}
+	ingress := Set{Name: mapIngress, Key: []string{"ifname"}, Value: "verdict"}
+	made := map[string]bool{}
+	for _, id := range f.eniIDs {
+		groups := slices.Sorted(slices.Values(f.enis[id].Groups))
+		name := setName(groups)
+		if !made[name] {
+			made[name] = true
+			out, in := Chain{Name: name + "_out"}, Chain{Name: name + "_in"}
+			for _, group := range groups {
+				out.Rules = append(out.Rules, Rule{jump(group + "_out")})
+				in.Rules = append(in.Rules, Rule{jump(group + "_in")})
+			}
+			out.Rules = append(out.Rules, f.reject(RejectedOut))
+			in.Rules = append(in.Rules, f.reject(RejectedIn))
+			f.chain(out)
+			f.chain(in)
+		}
+		egress.Elements = append(egress.Elements, Element{Key: []any{DeviceName(id)}, Value: goTo(name + "_out")})
+		ingress.Elements = append(ingress.Elements, Element{Key: []any{DeviceName(id)}, Value: goTo(name + "_in")})
+	}
+	f.set(egress)
+	f.set(ingress)
+}
+
+// setName names a set of groups; the chains of one group alone are beside the group's own.
+func setName(groups []string) string {
+	if len(groups) == 1 {
+		return "only_" + groups[0]
+	}
+	sum := sha256.Sum256([]byte(strings.Join(groups, " ")))
+	return "groups_" + hex.EncodeToString(sum[:6])
+}
+
+func (f *filter) groupRules(rules []backend.WantedSecurityRule, far Side, allowed Verdict) []Rule {
+	var all []Rule
+	for _, rule := range rules {
+		match, ok := f.match(rule.Protocol, rule.FromPort, rule.ToPort)
+		if !ok {
+			continue
+		}
+		for _, cidr := range rule.CIDRs {
+			if cidr.Addr().Is4() {
+				all = append(all, slices.Concat(address(far, cidr), match, Rule{Count{}, allowed}))
+			}
+		}
+		for _, group := range rule.Groups {
+			all = append(all, slices.Concat(Rule{AddressIn{Side: far, Set: group}}, match, Rule{Count{}, allowed}))
+		}
+	}
+	return all
+}
+
+// outOK decides about what the sender's side allows: the way out of the VPC, or the receiver's side.
+func (f *filter) outOK() {
+	world := Chain{Name: chainWorld}
+	f.eachWorldStep(func(mark Mark, s step) {
+		rule := append(Rule{mark}, address(To, s.destination)...)
+		switch s.way {
+		case internet:
+			world.Rules = append(world.Rules, append(slices.Clone(rule), AddressIn{Side: From, Set: setPublic}, Count{}, accept), append(rule, Count{}, drop))
+		case translate:
+			world.Rules = append(world.Rules, append(rule, Count{}, accept))
+		default:
+			world.Rules = append(world.Rules, append(rule, Count{}, drop))
+		}
+	})
+	world.Rules = append(world.Rules, Rule{Count{}, drop})
+	f.chain(world)
+	chain := Chain{Name: chainOutOK, Rules: []Rule{
+		{Address{Side: To, Range: netip.PrefixFrom(backend.APIAddress, 32)}, accept},
+		{Device{Side: To, Name: InternetDevice}, goTo(chainWorld)},
+	}}
+	for _, id := range slices.Sorted(maps.Keys(f.peerings)) {
+		chain.Rules = append(chain.Rules, Rule{Device{Side: To, Name: DeviceName(id)}, Count{}, accept})
+	}
+	chain.Rules = append(chain.Rules, Rule{Dispatch{Side: To, Map: mapIngress}}, Rule{Count{}, drop})
+	f.chain(chain)
+}
+
+// pass is what every packet from one device to another goes through.
+func (f *filter) pass() {
+	f.chain(Chain{Name: "pass", Type: "filter", Hook: "forward", Priority: "filter", Drop: true, Rules: []Rule{
+		{DispatchMark{Map: mapACLOut}},
+		{Dispatch{Side: To, Map: mapACLIn}},
+		{State{Names: []string{"established", "related"}}, accept},
+		{State{Names: []string{"invalid"}}, Count{}, drop},
+		{Dispatch{Side: From, Map: mapEgress}},
+		// From here on packets came from the public bridge or from another VPC: they end at an interface here, nowhere else.
+		{Device{Side: From, Name: InternetDevice}, NotTranslated{}, Count{}, drop},
+		{Dispatch{Side: To, Map: mapIngress}},
+	}})
+}
+
+// local is what may reach the router itself: metadata, names and, where there is a way to it, the API.
+func (f *filter) local() {
+	tcp, udp := Protocol{Number: backend.ProtocolTCP}, Protocol{Number: backend.ProtocolUDP}
+	to := func(address netip.Addr) Address {
+		return Address{Side: To, Range: netip.PrefixFrom(address, 32)}
+	}
+	chain := Chain{Name: "arrive_router", Type: "filter", Hook: "input", Priority: "filter", Drop: true, Rules: []Rule{
+		{State{Names: []string{"established", "related"}}, accept},
+		{Device{Side: From, Name: "lo"}, accept},
+		{Mark{}, Count{}, drop},
+		{to(backend.MetadataAddress), tcp, Ports{Protocol: backend.ProtocolTCP, From: 80, To: 80}, accept},
+	}}
+	if f.DNS.Enabled {
+		for _, address := range []netip.Addr{backend.ResolverAddress, Resolver(f.WantedVPC)} {
+			chain.Rules = append(chain.Rules,
+				Rule{to(address), udp, Ports{Protocol: backend.ProtocolUDP, From: 53, To: 53}, accept},
+				Rule{to(address), tcp, Ports{Protocol: backend.ProtocolTCP, From: 53, To: 53}, accept})
+		}
+	}
+	for _, port := range APIPorts {
+		chain.Rules = append(chain.Rules, Rule{
+			to(backend.APIAddress), tcp, Ports{Protocol: backend.ProtocolTCP, From: port, To: port},
+			DeviceIn{Side: From, Set: setAPI}, Dispatch{Side: From, Map: mapEgress},
+		})
+	}
+	chain.Rules = append(chain.Rules, Rule{Count{}, drop})
+	f.chain(chain)
+}
+
+// APIPorts are where the API answers at its address inside a VPC.
+var APIPorts = []int{80, 4566}

@@ -1,0 +1,229 @@
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"miniaws/backend"
+)
+
+// Place is what a plan depends on besides the VPC itself.
+type Place struct {
+	// Gateway is the public bridge's own address, Own the VPC's router's on it; zero where there is no public bridge.
+	Gateway, Own netip.Addr
+	// Subnets holds the number of every subnet, from 1: they stay as long as the subnet, see [Number].
+	Subnets map[string]int
+	// Attached are the interfaces whose devices are there.
+	Attached map[string]bool
+	// Peers are the peered VPCs that are there.
+	Peers map[string]bool
+}
+
+// Number gives every subnet of the VPC a number that no other has, keeping those that it had.
+func Number(had map[string]int, wanted backend.WantedVPC) map[string]int {
+	numbers, taken := map[string]int{}, map[int]bool{}
+	for _, subnet := range wanted.Subnets {
+		if n := had[subnet.ID]; n > 0 {
+			numbers[subnet.ID], taken[n] = n, true
+		}
+	}
+	next := 1
+	for _, subnet := range sortedBy(wanted.Subnets, func(s backend.WantedSubnet) string { return s.ID }) {
+		if numbers[subnet.ID] > 0 {
+			continue
+		}
+		for taken[next] {
+			next++
+		}
+		numbers[subnet.ID], taken[next] = next, true
+	}
+	return numbers
+}
+
+// Names of devices that every VPC has, and of what is fixed in its routing.
+const (
+	// InternetDevice is the VPC's end of the link to the public bridge.
+	InternetDevice = "igw0"
+	// PublicDevice is where public addresses point before they are translated, so that the router answers for them.
+	PublicDevice = "public0"
+	// LocalTable holds the routes to the VPC's own interfaces; a subnet's table is SubnetTables plus its number.
+	LocalTable   = 50
+	SubnetTables = 100
+	// TableName is the netfilter table's.
+	TableName = "vpc"
+)
+
+// PeerHop is the next hop of every peering device: nobody's address, its neighbor entry is fixed.
+var PeerHop = netip.MustParseAddr("169.254.200.1")
+
+// DeviceName is the name, on the VPC's side, of what has the id: unique within a VPC and short enough for the kernel, with
+// the end of the id in it for people who look.
+func DeviceName(id string) string {
+	kind, rest, _ := strings.Cut(id, "-")
+	const longest = 15 // IFNAMSIZ without its zero
+	if short := kind + rest; len(short) <= longest {
+		return short
+	}
+	return kind + rest[len(rest)-(longest-len(kind)):]
+}
+
+// HostDevice is the name of the public bridge's end of a VPC's link, unique on the engine's host.
+func HostDevice(owner, vpc string) string {
+	sum := sha256.Sum256([]byte(owner + " " + vpc))
+	return "maw" + hex.EncodeToString(sum[:6])
+}
+
+// Plan is what the kernel is to hold for one VPC.
+type Plan struct {
+	// Router are the addresses of the VPC's router itself.
+	Router []netip.Addr
+	// Rules say which table is asked for packets of which mark, in order.
+	Rules []RoutingRule
+	// Routes are all of them, by table.
+	Routes []Route
+	// Public are the public addresses for which the router answers on the public bridge.
+	Public []netip.Addr
+	Table  Table
+}
+
+// RoutingRule sends packets of a mark to a table; Mark 0 is every packet.
+type RoutingRule struct {
+	Priority, Mark, Table int
+}
+
+// Route is one route. Device is empty for a blackhole; Via is zero for what is on the link.
+type Route struct {
+	Table       int
+	Destination netip.Prefix
+	Via         netip.Addr
+	Device      string
+}
+
+// Of makes the plan. The value must have passed its Check.
+func Of(wanted backend.WantedVPC, place Place) Plan {
+	m := newModel(wanted, place)
+	return Plan{
+		Router: m.router(),
+		Rules:  m.routingRules(),
+		Routes: m.routes(),
+		Public: m.publicAddresses(),
+		Table:  m.filter(),
+	}
+}
+
+// String prints the plan as ip and nft would.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, address := range p.Router {
+		fmt.Fprintf(&b, "address %s dev lo\n", netip.PrefixFrom(address, address.BitLen()))
+	}
+	for _, rule := range p.Rules {
+		if rule.Mark == 0 {
+			fmt.Fprintf(&b, "rule %d: from all lookup %d\n", rule.Priority, rule.Table)
+		} else {
+			fmt.Fprintf(&b, "rule %d: from all fwmark %d/0xffff lookup %d\n", rule.Priority, rule.Mark, rule.Table)
+		}
+	}
+	for _, route := range p.Routes {
+		switch {
+		case route.Device == "":
+			fmt.Fprintf(&b, "route blackhole %s table %d\n", route.Destination, route.Table)
+		case route.Via.IsValid():
+			fmt.Fprintf(&b, "route %s via %s dev %s onlink table %d\n", route.Destination, route.Via, route.Device, route.Table)
+		default:
+			fmt.Fprintf(&b, "route %s dev %s table %d\n", route.Destination, route.Device, route.Table)
+		}
+	}
+	for _, address := range p.Public {
+		fmt.Fprintf(&b, "neighbor proxy %s dev %s\n", address, InternetDevice)
+	}
+	b.WriteString(p.Table.String())
+	return b.String()
+}
+
+// model is the wanted VPC with its lists as maps.
+type model struct {
+	backend.WantedVPC
+	place    Place
+	subnets  map[string]backend.WantedSubnet
+	tables   map[string]backend.WantedRouteTable
+	groups   map[string]backend.WantedSecurityGroup
+	acls     map[string]backend.WantedNetworkACL
+	enis     map[string]backend.WantedENI
+	nats     map[string]backend.WantedNATGateway
+	peerings map[string]backend.WantedPeering
+	// subnetIDs and eniIDs are in order.
+	subnetIDs, eniIDs []string
+}
+
+func newModel(wanted backend.WantedVPC, place Place) *model {
+	m := &model{
+		WantedVPC: wanted,
+		place:     place,
+		subnets:   byID(wanted.Subnets, func(s backend.WantedSubnet) string { return s.ID }),
+		tables:    byID(wanted.RouteTables, func(t backend.WantedRouteTable) string { return t.ID }),
+		groups:    byID(wanted.SecurityGroups, func(g backend.WantedSecurityGroup) string { return g.ID }),
+		acls:      byID(wanted.NetworkACLs, func(a backend.WantedNetworkACL) string { return a.ID }),
+		enis:      byID(wanted.ENIs, func(e backend.WantedENI) string { return e.ID }),
+		nats:      byID(wanted.NATGateways, func(n backend.WantedNATGateway) string { return n.ID }),
+		peerings:  byID(wanted.Peerings, func(p backend.WantedPeering) string { return p.ID }),
+	}
+	m.subnetIDs = slices.SortedFunc(maps.Keys(m.subnets), func(a, b string) int {
+		return cmp.Compare(place.Subnets[a], place.Subnets[b])
+	})
+	m.eniIDs = slices.Sorted(maps.Keys(m.enis))
+	return m
+}
+
+func byID[T any](all []T, id func(T) string) map[string]T {
+	indexed := make(map[string]T, len(all))
+	for _, item := range all {
+		indexed[id(item)] = item
+	}
+	return indexed
+}
+
+func sortedBy[T any](all []T, id func(T) string) []T {
+	return slices.SortedFunc(slices.Values(all), func(a, b T) int { return cmp.Compare(id(a), id(b)) })
+}
+
+// Resolver is the VPC's first resolver: the base of its primary range + 2.
+func Resolver(wanted backend.WantedVPC) netip.Addr { return wanted.CIDRs[0].Addr().Next().Next() }
+
+// router answers the addresses that the VPC's router has itself.
+func (m *model) router() []netip.Addr {
+	all := []netip.Addr{backend.MetadataAddress, backend.ResolverAddress, backend.APIAddress, Resolver(m.WantedVPC)}
+	for _, id := range m.subnetIDs {
+		all = append(all, m.subnets[id].CIDR.Addr().Next())
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}
+
+// publicAddresses answers every public address of interfaces and NAT gateways, if there is an internet gateway.
+func (m *model) publicAddresses() []netip.Addr {
+	if !m.hasInternet() {
+		return nil
+	}
+	var all []netip.Addr
+	for _, eni := range m.ENIs {
+		for _, pair := range eni.Public {
+			all = append(all, pair.Public)
+		}
+	}
+	for _, nat := range m.NATGateways {
+		if nat.Public.IsValid() {
+			all = append(all, nat.Public)
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}
+
+func (m *model) hasInternet() bool { return m.InternetGateway != "" && m.place.Gateway.IsValid() }

@@ -1,0 +1,157 @@
+package plan
+
+import (
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"miniaws/backend"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
+func addr(text string) netip.Addr     { return netip.MustParseAddr(text) }
+
+var everywhere = []netip.Prefix{prefix("0.0.0.0/0"), prefix("::/0")}
+
+// twoTiers is a public and a private subnet, an instance in each, one that routes, and everything that a VPC can have.
+func twoTiers() backend.WantedVPC {
+	allowAll := []backend.WantedACLEntry{{Number: 100, Allow: true, Protocol: -1, CIDR: prefix("0.0.0.0/0")}}
+	return backend.WantedVPC{
+		ID: "vpc-0aaaaaaaaaaaaaaa1", CIDRs: []netip.Prefix{prefix("10.0.0.0/16"), prefix("10.1.0.0/24")},
+		Subnets: []backend.WantedSubnet{
+			{ID: "subnet-0000000000000pub1", CIDR: prefix("10.0.1.0/24"), RouteTable: "rtb-pub", NetworkACL: "acl-open"},
+			{ID: "subnet-0000000000000prv1", CIDR: prefix("10.0.2.0/24"), RouteTable: "rtb-prv", NetworkACL: "acl-tight"},
+		},
+		RouteTables: []backend.WantedRouteTable{
+			{ID: "rtb-pub", Routes: []backend.WantedRoute{
+				{Destinations: []netip.Prefix{prefix("0.0.0.0/0")}, Target: "igw-1"},
+				{Destinations: []netip.Prefix{prefix("10.9.0.0/16")}, Target: "pcx-0123456789abcdef0"},
+			}},
+			{ID: "rtb-prv", Routes: []backend.WantedRoute{
+				{Destinations: []netip.Prefix{prefix("0.0.0.0/0")}, Target: "nat-1"},
+				{Destinations: []netip.Prefix{prefix("172.16.0.0/12")}, Target: "eni-0000000000000000c"},
+				{Destinations: []netip.Prefix{prefix("192.168.0.0/16")}, Target: "eni-0000000000000000b"},
+				{Destinations: []netip.Prefix{prefix("10.8.0.0/16")}, Target: "pcx-gone"},
+			}},
+		},
+		SecurityGroups: []backend.WantedSecurityGroup{
+			{ID: "sg-web",
+				Ingress: []backend.WantedSecurityRule{
+					{Protocol: 6, FromPort: 80, ToPort: 80, CIDRs: everywhere},
+					{Protocol: 1, FromPort: 8, ToPort: -1, CIDRs: []netip.Prefix{prefix("10.0.0.0/8")}},
+				},
+				Egress: []backend.WantedSecurityRule{{Protocol: -1, CIDRs: everywhere}}},
+			{ID: "sg-db",
+				Ingress: []backend.WantedSecurityRule{{Protocol: 6, FromPort: 5432, ToPort: 5432, Groups: []string{"sg-web", "sg-far"}}},
+				Egress:  []backend.WantedSecurityRule{{Protocol: 17, FromPort: 0, ToPort: 65535, CIDRs: []netip.Prefix{prefix("10.0.0.0/16")}}}},
+			{ID: "sg-idle", Ingress: []backend.WantedSecurityRule{{Protocol: -1, Groups: []string{"sg-idle"}}}},
+		},
+		ForeignGroups: map[string][]netip.Addr{"sg-far": {addr("10.9.0.4")}},
+		NetworkACLs: []backend.WantedNetworkACL{
+			{ID: "acl-open", Ingress: allowAll, Egress: allowAll},
+			{ID: "acl-tight",
+				Ingress: []backend.WantedACLEntry{
+					{Number: 200, Allow: true, Protocol: -1, CIDR: prefix("0.0.0.0/0")},
+					{Number: 100, Allow: false, Protocol: 6, FromPort: 22, ToPort: 22, CIDR: prefix("10.0.1.0/24")},
+				},
+				Egress: []backend.WantedACLEntry{{Number: 100, Allow: true, Protocol: 6, FromPort: 1024, ToPort: 65535, CIDR: prefix("0.0.0.0/0")}}},
+		},
+		ENIs: []backend.WantedENI{
+			{ID: "eni-0000000000000000a", Subnet: "subnet-0000000000000pub1", MAC: "0a:00:00:00:00:01", Addresses: []netip.Addr{addr("10.0.1.4"), addr("10.0.1.5")},
+				Public: []backend.WantedPublicAddress{{Private: addr("10.0.1.4"), Public: addr("198.18.8.1")}}, Groups: []string{"sg-web"}, SourceDestCheck: true},
+			{ID: "eni-0000000000000000b", Subnet: "subnet-0000000000000prv1", MAC: "0a:00:00:00:00:02", Addresses: []netip.Addr{addr("10.0.2.4")},
+				Groups: []string{"sg-db", "sg-web"}, SourceDestCheck: true},
+			{ID: "eni-0000000000000000c", Subnet: "subnet-0000000000000prv1", MAC: "0a:00:00:00:00:03", Addresses: []netip.Addr{addr("10.0.2.5")},
+				Groups: []string{"sg-db"}},
+		},
+		InternetGateway: "igw-1",
+		NATGateways:     []backend.WantedNATGateway{{ID: "nat-1", Subnet: "subnet-0000000000000pub1", Private: addr("10.0.1.9"), Public: addr("198.18.8.2")}},
+		Peerings:        []backend.WantedPeering{{ID: "pcx-0123456789abcdef0", VPC: "vpc-0bbb"}},
+		DNS:             backend.WantedDNS{Enabled: true},
+		FlowLogs:        []backend.WantedFlowLog{{ID: "fl-1", Resource: "vpc-0aaaaaaaaaaaaaaa1", Rejected: true}},
+	}
+}
+
+func TestPlan(t *testing.T) {
+	full := twoTiers()
+	if err := full.Check(); err != nil {
+		t.Fatal(err)
+	}
+	isolated := backend.WantedVPC{
+		ID: "vpc-1", CIDRs: []netip.Prefix{prefix("10.0.0.0/24")},
+		Subnets:     []backend.WantedSubnet{{ID: "subnet-1", CIDR: prefix("10.0.0.0/24"), RouteTable: "rtb-1", NetworkACL: "acl-1"}},
+		RouteTables: []backend.WantedRouteTable{{ID: "rtb-1", Routes: []backend.WantedRoute{{Destinations: everywhere, Target: "igw-1"}}}},
+		NetworkACLs: []backend.WantedNetworkACL{{ID: "acl-1"}},
+		ENIs:        []backend.WantedENI{{ID: "eni-1", Subnet: "subnet-1", MAC: "0a:00:00:00:00:01", Addresses: []netip.Addr{addr("10.0.0.4")}, SourceDestCheck: true}},
+	}
+	place := Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"),
+		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
+		Peers:    map[string]bool{"vpc-0bbb": true}}
+	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated} {
+		t.Run(name, func(t *testing.T) {
+			place.Subnets = Number(nil, wanted)
+			got := Of(wanted, place).String()
+			golden := filepath.Join("testdata", name+".txt")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if difference := cmp.Diff(string(want), got); difference != "" {
+				t.Errorf("go test -update rewrites it, if this is meant:\n%s", difference)
+			}
+		})
+	}
+}
+
+func TestNumbersStay(t *testing.T) {
+	wanted := backend.WantedVPC{Subnets: []backend.WantedSubnet{{ID: "subnet-b"}, {ID: "subnet-c"}}}
+	first := Number(nil, wanted)
+	wanted.Subnets = []backend.WantedSubnet{{ID: "subnet-a"}, {ID: "subnet-c"}}
+	if got, want := Number(first, wanted), (map[string]int{"subnet-a": 1, "subnet-c": 2}); !cmp.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestDeviceNames(t *testing.T) {
+	for id, want := range map[string]string{"eni-1": "eni1", "eni-0123456789abcdef0": "eni56789abcdef0", "pcx-0123456789abcdef0": "pcx56789abcdef0"} {
+		if got := DeviceName(id); got != want || len(got) > 15 {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	wanted := twoTiers()
+	wanted.Endpoints = []backend.WantedVPCEndpoint{{ID: "vpce-1", RouteTables: []string{"rtb-prv"}}}
+	place := Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted)}
+	for source, want := range map[string]struct {
+		public    string
+		endpoints int
+		ok        bool
+	}{
+		"10.0.1.4":   {public: "198.18.8.1", ok: true},
+		"10.0.1.5":   {},
+		"10.0.2.4":   {public: "198.18.8.2", endpoints: 1, ok: true},
+		"10.0.2.250": {},
+	} {
+		origin, ok := OriginOf(wanted, place, addr(source))
+		public := ""
+		if origin.Public.IsValid() {
+			public = origin.Public.String()
+		}
+		if ok != want.ok || public != want.public || len(origin.Endpoints) != want.endpoints {
+			t.Errorf("%s: %+v, %v", source, origin, ok)
+		}
+	}
+}
