@@ -96,7 +96,8 @@ type Request struct {
 	// Refusal are headers, in canonical form, that an error of this call has besides. Access functions may set them.
 	Refusal http.Header
 
-	trailer func() http.Header
+	trailer   func() http.Header
+	decisions []Explained
 }
 
 // Trailer has the verified trailer of a streamed body, once it was read to its end; nil if there is none.

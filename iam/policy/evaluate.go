@@ -322,3 +322,23 @@ func (r *request) inside(given grant, identity bool) Layer {
 	}
 	return NoLayer
 }
+
+// Each calls fn with every policy that has a say, from the outside to the inside.
+func (in *Input) Each(fn func(Layer, *Policy)) {
+	each := func(l Layer, policies []Policy) {
+		for i := range policies {
+			fn(l, &policies[i])
+		}
+	}
+	for _, level := range in.ResourceControl {
+		each(LayerResourceControl, level)
+	}
+	for _, level := range in.ServiceControl {
+		each(LayerServiceControl, level)
+	}
+	each(LayerEndpoint, in.Endpoint)
+	each((&request{Input: in}).resourceLayer(), in.ResourcePolicies)
+	each(LayerIdentity, in.Identity)
+	each(LayerBoundary, in.Boundary)
+	each(LayerSession, in.Session)
+}
