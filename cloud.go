@@ -86,6 +86,11 @@ func newCloud(c cloudConfig) *cloud {
 
 	buckets := s3.New(s3.Config{DB: c.DB, Domain: c.Domain})
 
+	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.
+	for name, source := range map[string]any{"s3": buckets, "ssm": parameters} {
+		identities.KnowResources(name, source)
+	}
+
 	// And it is named here (3 of 3).
 	services := []service{
 		identities,

@@ -10,10 +10,29 @@ import (
 
 // Authorize decides on everything that a call needs; the first denial ends it.
 func (s *Service) Authorize(ctx context.Context, r *awsapi.Request, wanted []awsapi.Access) error {
+	if !r.Principal.Anonymous() {
+		s.uses.note(r)
+	}
+	if err := barred(r); err != nil {
+		return err
+	}
 	if len(wanted) == 0 {
 		return nil // no permission is needed, and so none can be taken away
 	}
-	return s.authorizeAs(ctx, r, nil, wanted)
+	a, err := s.asking(ctx, r, nil)
+	if err != nil {
+		return err
+	}
+	for i := range wanted {
+		denied, err := a.access(&wanted[i])
+		if err != nil {
+			return err
+		}
+		if denied != nil {
+			return denied.refusal()
+		}
+	}
+	return nil
 }
 
 // Allows answers whether the caller of the request in ctx may do something more than the call needs. It is for answers
@@ -32,25 +51,6 @@ func (s *Service) Allows(ctx context.Context, wanted ...awsapi.Access) (bool, er
 	return true, nil
 }
 
-// authorizeAs is Authorize for a caller who has no AWS identity yet: a user of an identity provider who asks for a role.
-// Nil means the request's own principal.
-func (s *Service) authorizeAs(ctx context.Context, r *awsapi.Request, as *policy.Principal, wanted []awsapi.Access) error {
-	a, err := s.asking(ctx, r, as)
-	if err != nil {
-		return err
-	}
-	for i := range wanted {
-		denied, err := a.access(&wanted[i])
-		if err != nil {
-			return err
-		}
-		if denied != nil {
-			return denied.refusal()
-		}
-	}
-	return nil
-}
-
 // asking is one caller whose permissions are asked for, possibly several times.
 type asking struct {
 	service *Service
@@ -62,6 +62,8 @@ type asking struct {
 	member *membership
 }
 
+// asking begins. as is a caller who has no AWS identity yet, a user of an identity provider who asks for a role; nil is
+// the request's own principal.
 func (s *Service) asking(ctx context.Context, r *awsapi.Request, as *policy.Principal) (*asking, error) {
 	a := &asking{service: s, ctx: ctx, request: r, grants: noGrants}
 	var err error
@@ -201,6 +203,10 @@ func (a *asking) resourceSide(in *policy.Input, wanted *awsapi.Access) error {
 		}
 		if owner != "" {
 			in.ResourceAccount = owner
+		}
+		if kind == policy.Trust && text == "" {
+			// A role that does not exist refuses in the words of one that trusts nobody.
+			in.ResourcePolicies = []policy.Policy{{Name: "no role", Document: policy.Empty(kind)}}
 		}
 		if text != "" && (a.as.Kind != policy.Root || in.ResourceAccount != a.as.Account || !alwaysRoots(in.Action)) {
 			document, err := a.service.document(kind, text)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"miniaws/awsapi"
+	"miniaws/backend/seal"
 	"miniaws/iam/policy"
 )
 
@@ -77,10 +78,16 @@ type authorizer struct {
 	tagged        map[string]TaggedResources
 	policies      map[string]PolicedResources
 	organizations Organizations
+	// denials seals what only DecodeAuthorizationMessage reads again.
+	denials *seal.Sealer
 
-	documents compiledDocuments
+	documents kept[documentKey, *policy.Document]
 	callers   kept[*Grants, *compiledGrants]
 	members   kept[*Membership, *membership]
+}
+
+func newAuthorizer(key seal.Key) authorizer {
+	return authorizer{tagged: map[string]TaggedResources{}, policies: map[string]PolicedResources{}, denials: key.Sealer("iam/denials")}
 }
 
 // kept remembers what was worked out of something that never changes, for at most maxKnown of them.
@@ -112,10 +119,6 @@ func (k *kept[K, V]) get(key K, work func() (V, error)) (V, error) {
 type documentKey struct {
 	kind policy.Kind
 	text string
-}
-
-type compiledDocuments struct {
-	kept[documentKey, *policy.Document]
 }
 
 // document compiles a text that was checked when it was stored. One that cannot be read is a failure of ours and not a
@@ -151,7 +154,7 @@ func (s *Service) compileGrants(grants *Grants) (_ *compiledGrants, err error) {
 	}
 	if c.boundary, err = s.compilePolicies([]GrantedPolicy{*grants.Boundary}); err != nil {
 		// A boundary that is gone still bounds, and a boundary allows nothing that it does not allow.
-		c.boundary, err = []policy.Policy{{Name: grants.Boundary.ARN, Document: &policy.Document{}}}, nil
+		c.boundary, err = []policy.Policy{{Name: grants.Boundary.ARN, Document: policy.Empty(policy.Managed)}}, nil
 	}
 	return c, err
 }

@@ -1,8 +1,6 @@
 package iam
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -44,6 +42,7 @@ type Service struct {
 	grants          knownGrants
 	issuers         issuers
 	uses            *lastUses
+	authorizer
 }
 
 var (
@@ -56,7 +55,10 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{config: c, secrets: c.Key.Sealer("iam/secrets"), tokens: c.Key.Sealer("iam/session-tokens"), uses: newLastUses()}
+	s := &Service{config: c, secrets: c.Key.Sealer("iam/secrets"), tokens: c.Key.Sealer("iam/session-tokens"), uses: newLastUses()}
+	s.authorizer = newAuthorizer(c.Key)
+	s.KnowResources("iam", s)
+	return s
 }
 
 // Reconcile keeps what is written now and then.
@@ -78,20 +80,6 @@ func (s *Service) Register(server *awsapi.Server) {
 		awsapi.Op(s.AssumeRoleWithSAML, unasked[sts.AssumeRoleWithSAMLInput], awsapi.Unsigned()),
 		awsapi.Op(s.GetSessionToken, sessionTokenAccess),
 		awsapi.Op(s.GetFederationToken, s.federationTokenAccess),
+		awsapi.Op(s.DecodeAuthorizationMessage, awsapi.Action[sts.DecodeAuthorizationMessageInput]("sts:DecodeAuthorizationMessage")),
 	)
-}
-
-// Authorize lets the root user do everything, and everybody what needs no permission.
-func (s *Service) Authorize(_ context.Context, r *awsapi.Request, wanted []awsapi.Access) error {
-	if !r.Principal.Anonymous() {
-		s.uses.note(r)
-	}
-	if err := barred(r); err != nil {
-		return err
-	}
-	if len(wanted) == 0 || r.Principal.Root {
-		return nil
-	}
-	// AWS: "Troubleshoot access denied error messages" in the IAM user guide.
-	return &awsapi.Denied{Message: fmt.Sprintf("User: %s is not authorized to perform: %s because no identity-based policy allows the %[2]s action", r.Principal.ARN, wanted[0].Action)}
 }

@@ -163,7 +163,7 @@ func (s *Service) ServiceSession(ctx context.Context, service, roleARN, name str
 	if r == nil {
 		return nil, errNotFound(roles.word, roleARN)
 	}
-	if err := s.trustsService(ctx, r, account, service); err != nil {
+	if err := s.trustsService(r, account, service); err != nil {
 		return nil, err
 	}
 	made := session{Type: awsapi.AssumedRole, Account: account, Owner: r.ID, Session: awsapi.Session{Name: name, Service: service}}

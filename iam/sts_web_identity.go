@@ -115,7 +115,7 @@ func (s *Service) trustsFederated(ctx context.Context, r *role, account string, 
 		ok := false
 		var err error
 		if r != nil {
-			if ok, err = s.trusts(ctx, r, account, who, action, conditions); err != nil {
+			if ok, err = s.trustsCaller(ctx, roles.arn(account, r), who, action, conditions); err != nil {
 				return err
 			}
 		}

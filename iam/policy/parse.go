@@ -76,6 +76,9 @@ type Document struct {
 	keys       []string
 }
 
+// Empty is a document that says nothing, which the grammar does not have: it allows nobody anything.
+func Empty(kind Kind) *Document { return &Document{kind: kind, version: Version2012} }
+
 // Statements of the document, in its order.
 func (d *Document) Statements() []Statement { return d.statements }
 
