@@ -17,6 +17,9 @@ const maxChained = 3600
 // assumeRoleAccess is what the role's trust policy and the caller's policies are asked.
 // AWS: "Actions, resources, and condition keys for AWS Security Token Service".
 func (s *Service) assumeRoleAccess(ctx context.Context, in *sts.AssumeRoleInput) ([]awsapi.Access, error) {
+	if awsapi.FromContext(ctx).Principal.Root {
+		return nil, errAccessDenied("Roles may not be assumed by root accounts.")
+	}
 	roleARN := aws.ToString(in.RoleArn)
 	conditions := map[string][]string{}
 	set := func(key string, value *string) {
@@ -61,9 +64,6 @@ func tagConditions(conditions map[string][]string, tags []types.Tag, transitive 
 // AssumeRole begins a session of a role. That the caller may do so has been decided when it is called.
 func (s *Service) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput, error) {
 	caller := awsapi.FromContext(ctx).Principal
-	if caller.Root {
-		return nil, errAccessDenied("Roles may not be assumed by root accounts.")
-	}
 	if len(in.ProvidedContexts) > 0 {
 		return nil, awsapi.NotImplemented(awsapi.FromContext(ctx).Service, "AssumeRole with ProvidedContexts")
 	}
