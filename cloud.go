@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"miniaws/awsapi"
 	"miniaws/backend"
+	"miniaws/backend/blob"
 	"miniaws/backend/reconcile"
 	"miniaws/backend/seal"
 	"miniaws/backend/store"
@@ -68,6 +70,7 @@ type forgetful interface {
 func tables() []store.Schema {
 	return slices.Concat(
 		reconcile.Tables(),
+		blob.Tables(),
 		iam.Tables(),
 		s3.Tables(),
 		ssm.Tables(),
@@ -84,7 +87,9 @@ func newCloud(c cloudConfig) *cloud {
 
 	parameters := ssm.New(ssm.Config{DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters})
 
-	buckets := s3.New(s3.Config{DB: c.DB, Domain: c.Domain})
+	blobs := newBlobs(c)
+	permissions, _ := any(identities).(s3.Permissions)
+	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: permissions, Domain: c.Domain})
 
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.
 	for name, source := range map[string]any{"s3": buckets, "ssm": parameters} {
@@ -112,6 +117,7 @@ func newCloud(c cloudConfig) *cloud {
 		identities: identities,
 		services:   services,
 	}
+	blobs.Reconcile(made.loop)
 	for _, s := range services {
 		s.Register(made.api)
 		if r, ok := s.(reconciled); ok {
@@ -119,6 +125,11 @@ func newCloud(c cloudConfig) *cloud {
 		}
 	}
 	return made
+}
+
+// newBlobs is where the bytes of objects are.
+func newBlobs(c cloudConfig) *blob.Store {
+	return blob.New(blob.Config{DB: c.DB, Files: blob.OpenFolder(filepath.Join(c.Data, "blobs")), Key: c.Key, Plain: c.AtRest == "plain"})
 }
 
 // publicParameters are those that AWS publishes in Systems Manager: ids of AMIs.

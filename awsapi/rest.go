@@ -293,7 +293,8 @@ func writeBinding(r *Reply, f *planField, v reflect.Value) error {
 		}
 	case f.location == wire.PrefixHeaders:
 		for _, k := range sortedMapKeys(v) {
-			r.Header.Set(f.name+k.String(), encodeWords(v.MapIndex(k).String()))
+			// In lower case as S3 sends them: botocore shows users what is behind the prefix as it came.
+			r.Header[strings.ToLower(f.name+k.String())] = []string{encodeWords(v.MapIndex(k).String())}
 		}
 	case f.location == wire.Header && p.kind == kindList:
 		parts := make([]string, 0, v.Len())

@@ -335,6 +335,9 @@ func (s *Service) DeleteBucket(ctx context.Context, in *s3.DeleteBucketInput) (*
 		} else if attached {
 			return refusal(http.StatusConflict, "BucketHasAccessPointsAttached", "The bucket you are trying to delete has access points attached. Please delete your access points and try again.", "BucketName", b.Name)
 		}
+		if err := endUploads(tx, b); err != nil {
+			return err
+		}
 		if err := deleteSettings(tx, store.ID{b.Name}); err != nil {
 			return err
 		}

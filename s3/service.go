@@ -6,12 +6,18 @@ import (
 	"errors"
 
 	"miniaws/awsapi"
+	"miniaws/backend/blob"
+	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
 
 // Config is what the service stands on.
 type Config struct {
 	DB store.DB
+	// Blobs keeps the bytes of objects.
+	Blobs *blob.Store
+	// Permissions is asked for each key of DeleteObjects, and whether callers may know what is not there; nil allows.
+	Permissions Permissions
 	// Domain is the installation's domain: buckets are BUCKET.s3.DOMAIN, websites BUCKET.s3-website.DOMAIN; empty is mini-aws.internal.
 	Domain string
 	// Accounts tells which accounts exist, for the grantees of ACLs; nil takes every number.
@@ -31,6 +37,7 @@ type Accounts interface {
 // Service is S3. Its exported methods are operations, on the SDK's types.
 type Service struct {
 	db     store.DB
+	blobs  *blob.Store
 	domain string
 	// accounts is nil where every account number is taken.
 	accounts Accounts
@@ -39,22 +46,39 @@ type Service struct {
 	checkDocument func(string) error
 	// contents are asked by DeleteBucket: each tells whether it keeps something in the bucket that a user stored.
 	contents []func(store.Tx, *bucket) (bool, error)
+	// observers are told, in the transaction, of every new current version: objects and delete markers.
+	observers []func(store.Tx, *bucket, *object) error
+	// permissions is nil where everything is allowed.
+	permissions Permissions
+	readers     *readers
 }
 
 // New makes the service; it starts nothing.
 func New(c Config) *Service {
-	return &Service{db: c.DB, domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, checkDocument: c.CheckPolicy}
+	return &Service{
+		db: c.DB, blobs: c.Blobs, permissions: c.Permissions, readers: newReaders(), contents: []func(store.Tx, *bucket) (bool, error){holdsObjects},
+		domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, checkDocument: c.CheckPolicy,
+	}
 }
 
 // Register adds S3's operations to the endpoint.
 func (s *Service) Register(server *awsapi.Server) {
 	s.registerBuckets(server)
 	s.registerSettings(server)
+	s.registerObjects(server)
 	server.SetBrowsers(s)
 }
 
+// Reconcile registers what is done after the answer: the removal of parts that nothing refers to any more.
+func (s *Service) Reconcile(loop *reconcile.Loop) {
+	loop.Handle(kindParts, s.removeParts)
+	loop.Handle(kindCompleted, s.forgetCompleted)
+}
+
 // Tables are the service's tables, for migrations.
-func Tables() []store.Schema { return []store.Schema{buckets, settings, accountBlocks, accessPoints} }
+func Tables() []store.Schema {
+	return []store.Schema{buckets, settings, accountBlocks, accessPoints, objects, versions, uploads, parts, manifests, completed}
+}
 
 // absent tells that the store has no such record.
 func absent(err error) bool { return errors.Is(err, store.ErrNotFound) }

@@ -1,0 +1,131 @@
+package s3
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"miniaws/awsapi"
+	"miniaws/backend/blob"
+	"miniaws/backend/checksum"
+)
+
+// claim is what an upload says its bytes sum up to.
+type claim struct {
+	// algorithm is the one to compute and keep.
+	algorithm checksum.Algorithm
+	// value is the checksum in a header; empty if it comes in the trailer, or not at all.
+	value   string
+	trailer bool
+	md5     []byte
+}
+
+// unsupported are algorithms of AWS that we do not have.
+var unsupported = []string{"X-Amz-Checksum-Xxhash64", "X-Amz-Checksum-Xxhash3", "X-Amz-Checksum-Xxhash128"}
+
+// claimOf reads the checksum headers of an upload.
+//
+// AWS: "Checking object integrity for data uploads"; the words as S3 answers them.
+func claimOf(r *awsapi.Request, fallback checksum.Algorithm) (claim, error) {
+	c := claim{}
+	header := r.Header
+	if text := header.Get("Content-Md5"); text != "" {
+		var err error
+		if c.md5, err = base64.StdEncoding.DecodeString(text); err != nil || len(c.md5) != 16 {
+			return c, errInvalidDigest(text)
+		}
+	}
+	announced := header.Get("X-Amz-Trailer")
+	for _, name := range unsupported {
+		if header.Get(name) != "" || strings.EqualFold(announced, name) {
+			return c, errNotImplementedHere(strings.ToLower(name))
+		}
+	}
+	for _, a := range checksum.All {
+		value := header.Get(a.Header())
+		inTrailer := announced != "" && strings.EqualFold(announced, a.Header())
+		if value == "" && !inTrailer {
+			continue
+		}
+		if c.algorithm != "" {
+			return c, errInvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		}
+		if _, ok := a.Decode(value); value != "" && !ok {
+			return c, errInvalidRequest("Value for " + strings.ToLower(a.Header()) + " header is invalid.")
+		}
+		c.algorithm, c.value, c.trailer = a, value, inTrailer
+	}
+	wanted := header.Get("X-Amz-Sdk-Checksum-Algorithm")
+	switch {
+	case wanted != "" && checksum.Algorithm(strings.ToUpper(wanted)).New() == nil:
+		return c, errInvalidRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
+	case wanted != "" && c.algorithm == "" && r.HTTP != nil && strings.HasPrefix(header.Get("X-Amz-Content-Sha256"), "STREAMING-"):
+		return c, errInvalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
+	case wanted != "" && c.algorithm == "":
+		c.algorithm = checksum.Algorithm(strings.ToUpper(wanted))
+	case wanted != "" && !strings.EqualFold(wanted, string(c.algorithm)):
+		return c, errInvalidRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
+	case c.algorithm == "":
+		c.algorithm = fallback
+	}
+	return c, nil
+}
+
+// sums are the algorithms to compute beside MD5.
+func (c claim) sums() []checksum.Algorithm {
+	if c.algorithm == "" {
+		return nil
+	}
+	return []checksum.Algorithm{c.algorithm}
+}
+
+// check compares what was claimed with what came. The trailer is nil if there was none.
+func (c claim) check(w *blob.Written, trailer http.Header) error {
+	if c.md5 != nil && !bytes.Equal(c.md5, w.Sums[checksum.MD5]) {
+		return errBadDigest("MD5")
+	}
+	value := c.value
+	if c.trailer {
+		value = trailer.Get(c.algorithm.Header())
+		if _, ok := c.algorithm.Decode(value); !ok {
+			return errInvalidRequest("Value for " + strings.ToLower(c.algorithm.Header()) + " trailing header is invalid.")
+		}
+	}
+	if value != "" && value != checksum.Encode(w.Sums[c.algorithm]) {
+		return errBadDigest(string(c.algorithm))
+	}
+	return nil
+}
+
+// fullSum is the checksum of a whole body.
+func (c claim) fullSum(w *blob.Written) sum {
+	if c.algorithm == "" {
+		return sum{}
+	}
+	return sum{Algorithm: c.algorithm, Value: checksum.Encode(w.Sums[c.algorithm])}
+}
+
+// setSum puts a checksum into the member of an output that is for it.
+func setSum(out any, a checksum.Algorithm, value string) {
+	if a == "" || value == "" {
+		return
+	}
+	field := reflect.ValueOf(out).Elem().FieldByName("Checksum" + string(a))
+	if field.IsValid() {
+		field.Set(reflect.ValueOf(aws.String(value)))
+	}
+}
+
+// sumIn is the checksum in a member of an input; empty if there is none.
+func sumIn(in any, a checksum.Algorithm) string {
+	field := reflect.Indirect(reflect.ValueOf(in)).FieldByName("Checksum" + string(a))
+	if !field.IsValid() {
+		return ""
+	}
+	text, _ := field.Interface().(*string)
+	return aws.ToString(text)
+}

@@ -1,0 +1,379 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+
+	"miniaws/awsapi"
+	"miniaws/awsapi/meta"
+	"miniaws/backend/store"
+)
+
+// Permissions is asked for what an answer depends on beyond the call itself: each key of DeleteObjects, and whether a
+// caller may know that an object is not there.
+type Permissions interface {
+	// Allows answers whether the caller of the request in ctx may do all of it.
+	Allows(ctx context.Context, wanted ...awsapi.Access) (bool, error)
+}
+
+// allows answers yes where nobody can be asked.
+func (s *Service) allows(ctx context.Context, wanted ...awsapi.Access) (bool, error) {
+	if s.permissions == nil {
+		return true, nil
+	}
+	return s.permissions.Allows(ctx, wanted...)
+}
+
+// AWS: "Actions, resources, and condition keys for Amazon S3", service authorization reference.
+
+func (s *Service) registerObjects(server *awsapi.Server) {
+	open := awsapi.Unsigned()
+	server.Register(meta.S3,
+		awsapi.Op(s.PutObject, s.putAccess, open),
+		awsapi.Op(s.GetObject, tagged(s, onObject[s3.GetObjectInput](s, "s3:GetObject", "s3:GetObjectVersion")), open),
+		awsapi.Op(s.HeadObject, tagged(s, onObject[s3.HeadObjectInput](s, "s3:GetObject", "s3:GetObjectVersion")), open),
+		awsapi.Op(s.DeleteObject, s.deleteAccess, open),
+		awsapi.Op(s.DeleteObjects, s.deleteManyAccess, open, awsapi.Checksummed()),
+		awsapi.Op(s.CopyObject, s.copyAccess, open),
+		awsapi.Op(s.GetObjectAttributes, s.attributesAccess, open),
+		awsapi.Op(s.GetObjectTagging, tagged(s, onObject[s3.GetObjectTaggingInput](s, "s3:GetObjectTagging", "s3:GetObjectVersionTagging")), open),
+		awsapi.Op(s.PutObjectTagging, tagged(s, onObject(s, "s3:PutObjectTagging", "s3:PutObjectVersionTagging", func(in *s3.PutObjectTaggingInput, keys conditions) {
+			if in.Tagging != nil {
+				for _, t := range in.Tagging.TagSet {
+					keys.tag("s3:RequestObjectTag", aws.ToString(t.Key), aws.ToString(t.Value))
+				}
+			}
+		})), open, awsapi.Checksummed()),
+		awsapi.Op(s.DeleteObjectTagging, tagged(s, onObject[s3.DeleteObjectTaggingInput](s, "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging")), open),
+		awsapi.Op(s.GetObjectRetention, onObject[s3.GetObjectRetentionInput](s, "s3:GetObjectRetention", ""), open),
+		awsapi.Op(s.PutObjectRetention, s.retentionAccess, open, awsapi.Checksummed()),
+		awsapi.Op(s.GetObjectLegalHold, onObject[s3.GetObjectLegalHoldInput](s, "s3:GetObjectLegalHold", ""), open),
+		awsapi.Op(s.PutObjectLegalHold, onObject(s, "s3:PutObjectLegalHold", "", func(in *s3.PutObjectLegalHoldInput, keys conditions) {
+			if in.LegalHold != nil {
+				keys.set("s3:object-lock-legal-hold", (*string)(&in.LegalHold.Status))
+			}
+		}), open, awsapi.Checksummed()),
+		awsapi.Op(s.RestoreObject, tagged(s, onObject[s3.RestoreObjectInput](s, "s3:RestoreObject", "")), open),
+
+		awsapi.Op(s.CreateMultipartUpload, s.createUploadAccess, open),
+		awsapi.Op(s.UploadPart, onObject[s3.UploadPartInput](s, "s3:PutObject", ""), open),
+		awsapi.Op(s.UploadPartCopy, s.partCopyAccess, open),
+		awsapi.Op(s.CompleteMultipartUpload, onObject[s3.CompleteMultipartUploadInput](s, "s3:PutObject", ""), open),
+		awsapi.Op(s.AbortMultipartUpload, onObject[s3.AbortMultipartUploadInput](s, "s3:AbortMultipartUpload", ""), open),
+		awsapi.Op(s.ListParts, onObject[s3.ListPartsInput](s, "s3:ListMultipartUploadParts", ""), open),
+
+		awsapi.Op(s.ListObjects, onBucket(s, "s3:ListBucket", func(in *s3.ListObjectsInput, keys conditions) {
+			keys.list(in.Prefix, in.Delimiter, in.MaxKeys)
+		}), open),
+		awsapi.Op(s.ListObjectsV2, onBucket(s, "s3:ListBucket", func(in *s3.ListObjectsV2Input, keys conditions) {
+			keys.list(in.Prefix, in.Delimiter, in.MaxKeys)
+		}), open),
+		awsapi.Op(s.ListObjectVersions, onBucket(s, "s3:ListBucketVersions", func(in *s3.ListObjectVersionsInput, keys conditions) {
+			keys.list(in.Prefix, in.Delimiter, in.MaxKeys)
+		}), open),
+		awsapi.Op(s.ListMultipartUploads, onBucket[s3.ListMultipartUploadsInput](s, "s3:ListBucketMultipartUploads"), open),
+	)
+}
+
+// list sets the condition keys of listings.
+func (c conditions) list(prefix, delimiter *string, limit *int32) {
+	// An absent prefix is the empty one: policies compare with it.
+	c["s3:prefix"] = []string{aws.ToString(prefix)}
+	c.set("s3:delimiter", delimiter)
+	if limit != nil {
+		c["s3:max-keys"] = []string{strconv.Itoa(int(*limit))}
+	}
+}
+
+func (c conditions) tag(name, key, value string) {
+	c[name+"/"+key] = []string{value}
+	if name == "s3:RequestObjectTag" {
+		c["s3:RequestObjectTagKeys"] = append(c["s3:RequestObjectTagKeys"], key)
+	}
+}
+
+// tagged adds s3:ExistingObjectTag to what an access function answers, for callers on whom policies have a say.
+func tagged[In any](s *Service, access func(context.Context, *In) ([]awsapi.Access, error)) func(context.Context, *In) ([]awsapi.Access, error) {
+	names := membersOf[In]()
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		wanted, err := access(ctx, in)
+		if err != nil || awsapi.FromContext(ctx).Principal.Root {
+			return wanted, err
+		}
+		return wanted, s.existingTags(ctx, wanted, member(in, names.bucket), member(in, names.key), member(in, names.version))
+	}
+}
+
+func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name, key, version string) error {
+	return s.db.View(ctx, func(tx store.Tx) error {
+		b, err := findBucket(tx, name)
+		if err != nil || b == nil {
+			return err
+		}
+		var id *string
+		if version != "" {
+			id = &version
+		}
+		o, _, err := find(tx, b, &key, id)
+		var missing smithy.APIError
+		if errors.As(err, &missing) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, access := range wanted {
+			for _, t := range o.Tags {
+				conditions(access.Conditions).tag("s3:ExistingObjectTag", t.Key, t.Value)
+			}
+		}
+		return nil
+	})
+}
+
+// writeKeys sets the condition keys of an upload's headers.
+func (c conditions) write(w attributeWish, e encryptionWish) {
+	c.acl(w.acl.canned, w.acl.full, w.acl.read, w.acl.readACP, w.acl.write, w.acl.writeACP)
+	c.set("s3:x-amz-storage-class", (*string)(&w.class))
+	c.set("s3:x-amz-website-redirect-location", w.redirect)
+	c.set("s3:x-amz-server-side-encryption", (*string)(&e.algorithm))
+	c.set("s3:x-amz-server-side-encryption-aws-kms-key-id", e.keyID)
+	c.set("s3:x-amz-server-side-encryption-customer-algorithm", e.customerKey.algorithm)
+	c.set("s3:object-lock-mode", (*string)(&w.lockMode))
+	c.set("s3:object-lock-legal-hold", (*string)(&w.hold))
+	if w.lockUntil != nil {
+		c["s3:object-lock-retain-until-date"] = []string{w.lockUntil.UTC().Format(time.RFC3339)}
+		c["s3:object-lock-remaining-retention-days"] = []string{strconv.Itoa(int(time.Until(*w.lockUntil).Hours() / 24))}
+	}
+	if tags, err := headerTags(w.tagging); err == nil {
+		for _, t := range tags {
+			c.tag("s3:RequestObjectTag", t.Key, t.Value)
+		}
+	}
+}
+
+// writeActions are what an upload needs beside s3:PutObject.
+func (w attributeWish) writeActions() []string {
+	actions := []string{"s3:PutObject"}
+	if w.acl.canned != "" && w.acl.canned != "private" || w.acl.headers() {
+		actions = append(actions, "s3:PutObjectAcl")
+	}
+	if aws.ToString(w.tagging) != "" {
+		actions = append(actions, "s3:PutObjectTagging")
+	}
+	if w.lockMode != "" || w.lockUntil != nil {
+		actions = append(actions, "s3:PutObjectRetention")
+	}
+	if w.hold != "" {
+		actions = append(actions, "s3:PutObjectLegalHold")
+	}
+	return actions
+}
+
+func accesses(actions []string, resource string, keys conditions) []awsapi.Access {
+	var wanted []awsapi.Access
+	for _, action := range actions {
+		wanted = append(wanted, awsapi.Access{Action: action, Resources: []string{resource}, Conditions: keys})
+	}
+	return wanted
+}
+
+// onWrite is what an upload needs, with its condition keys.
+func (s *Service) onWrite(ctx context.Context, name, key, expectedOwner *string, w attributeWish, e encryptionWish) (*bucket, conditions, []awsapi.Access, error) {
+	b, err := s.locate(ctx, aws.ToString(name), aws.ToString(expectedOwner))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys.write(w, e)
+	return b, keys, accesses(w.writeActions(), b.objectARN(aws.ToString(key)), keys), nil
+}
+
+func (s *Service) putAccess(ctx context.Context, in *s3.PutObjectInput) ([]awsapi.Access, error) {
+	r := awsapi.FromContext(ctx)
+	_, keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, putWish(r, in), encryptionWish{
+		customerKey: customerKey{algorithm: in.SSECustomerAlgorithm}, algorithm: in.ServerSideEncryption, keyID: in.SSEKMSKeyId,
+	})
+	keys.condition(in.IfMatch, in.IfNoneMatch)
+	return wanted, err
+}
+
+// condition sets the keys of conditional writes.
+func (c conditions) condition(match, noneMatch *string) {
+	if c == nil {
+		return
+	}
+	c.set("s3:if-match", match)
+	c.set("s3:if-none-match", noneMatch)
+}
+
+func (s *Service) createUploadAccess(ctx context.Context, in *s3.CreateMultipartUploadInput) ([]awsapi.Access, error) {
+	_, _, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{
+		tagging: in.Tagging, class: in.StorageClass, redirect: in.WebsiteRedirectLocation, lockMode: in.ObjectLockMode, lockUntil: in.ObjectLockRetainUntilDate,
+		hold: in.ObjectLockLegalHoldStatus,
+		acl:  aclWish{canned: string(in.ACL), full: in.GrantFullControl, read: in.GrantRead, readACP: in.GrantReadACP, writeACP: in.GrantWriteACP},
+	}, encryptionWish{customerKey: customerKey{algorithm: in.SSECustomerAlgorithm}, algorithm: in.ServerSideEncryption, keyID: in.SSEKMSKeyId})
+	return wanted, err
+}
+
+func (s *Service) copyAccess(ctx context.Context, in *s3.CopyObjectInput) ([]awsapi.Access, error) {
+	source, err := sourceOf(in.CopySource)
+	if err != nil {
+		return nil, err
+	}
+	_, keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{
+		tagging: in.Tagging, class: in.StorageClass, redirect: in.WebsiteRedirectLocation, lockMode: in.ObjectLockMode, lockUntil: in.ObjectLockRetainUntilDate,
+		hold: in.ObjectLockLegalHoldStatus,
+		acl:  aclWish{canned: string(in.ACL), full: in.GrantFullControl, read: in.GrantRead, readACP: in.GrantReadACP, writeACP: in.GrantWriteACP},
+	}, encryptionWish{customerKey: customerKey{algorithm: in.SSECustomerAlgorithm}, algorithm: in.ServerSideEncryption, keyID: in.SSEKMSKeyId})
+	if err != nil {
+		return nil, err
+	}
+	keys.set("s3:x-amz-copy-source", in.CopySource)
+	keys.set("s3:x-amz-metadata-directive", (*string)(&in.MetadataDirective))
+	return s.sourceAccess(ctx, source, in.TaggingDirective != "REPLACE", wanted)
+}
+
+func (s *Service) partCopyAccess(ctx context.Context, in *s3.UploadPartCopyInput) ([]awsapi.Access, error) {
+	source, err := sourceOf(in.CopySource)
+	if err != nil {
+		return nil, err
+	}
+	_, keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{}, encryptionWish{})
+	if err != nil {
+		return nil, err
+	}
+	keys.set("s3:x-amz-copy-source", in.CopySource)
+	return s.sourceAccess(ctx, source, false, wanted)
+}
+
+// sourceAccess adds what reading a copy's source needs: its bytes, and its tags if there are some to copy.
+func (s *Service) sourceAccess(ctx context.Context, source copySource, copiesTags bool, wanted []awsapi.Access) ([]awsapi.Access, error) {
+	var b *bucket
+	hasTags := false
+	err := s.db.View(ctx, func(tx store.Tx) (err error) {
+		if b, err = source.bucketOf(tx); err != nil || !copiesTags {
+			return err
+		}
+		o, _, err := find(tx, b, &source.key, source.version)
+		var missing smithy.APIError
+		if errors.As(err, &missing) {
+			return nil
+		}
+		hasTags = err == nil && len(o.Tags) > 0
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	actions := []string{"s3:GetObject"}
+	if source.version != nil {
+		actions[0] = "s3:GetObjectVersion"
+		keys["s3:VersionId"] = []string{*source.version}
+	}
+	if hasTags {
+		actions = append(actions, map[bool]string{false: "s3:GetObjectTagging", true: "s3:GetObjectVersionTagging"}[source.version != nil])
+	}
+	read := accesses(actions, b.objectARN(source.key), keys)
+	version := aws.ToString(source.version)
+	return append(wanted, read...), s.existingTags(ctx, read, source.bucket, source.key, version)
+}
+
+func (s *Service) attributesAccess(ctx context.Context, in *s3.GetObjectAttributesInput) ([]awsapi.Access, error) {
+	b, err := s.locate(ctx, aws.ToString(in.Bucket), aws.ToString(in.ExpectedBucketOwner))
+	if err != nil {
+		return nil, err
+	}
+	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	actions := []string{"s3:GetObject", "s3:GetObjectAttributes"}
+	if in.VersionId != nil {
+		keys["s3:VersionId"] = []string{*in.VersionId}
+		actions = []string{"s3:GetObjectVersion", "s3:GetObjectVersionAttributes"}
+	}
+	wanted := accesses(actions, b.objectARN(aws.ToString(in.Key)), keys)
+	return wanted, s.existingTags(ctx, wanted, b.Name, aws.ToString(in.Key), aws.ToString(in.VersionId))
+}
+
+func (s *Service) retentionAccess(ctx context.Context, in *s3.PutObjectRetentionInput) ([]awsapi.Access, error) {
+	b, err := s.locate(ctx, aws.ToString(in.Bucket), aws.ToString(in.ExpectedBucketOwner))
+	if err != nil {
+		return nil, err
+	}
+	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	if in.Retention != nil {
+		keys.set("s3:object-lock-mode", (*string)(&in.Retention.Mode))
+		if until := in.Retention.RetainUntilDate; until != nil {
+			keys["s3:object-lock-retain-until-date"] = []string{until.UTC().Format(time.RFC3339)}
+			keys["s3:object-lock-remaining-retention-days"] = []string{strconv.Itoa(int(time.Until(*until).Hours() / 24))}
+		}
+	}
+	actions := []string{"s3:PutObjectRetention"}
+	if aws.ToBool(in.BypassGovernanceRetention) {
+		actions = append(actions, "s3:BypassGovernanceRetention")
+	}
+	return accesses(actions, b.objectARN(aws.ToString(in.Key)), keys), nil
+}
+
+// deleteActions are what the deletion of a key needs.
+func deleteActions(versioned, bypass bool) []string {
+	actions := []string{"s3:DeleteObject"}
+	if versioned {
+		actions[0] = "s3:DeleteObjectVersion"
+	}
+	if bypass {
+		actions = append(actions, "s3:BypassGovernanceRetention")
+	}
+	return actions
+}
+
+func (s *Service) deleteAccess(ctx context.Context, in *s3.DeleteObjectInput) ([]awsapi.Access, error) {
+	b, err := s.locate(ctx, aws.ToString(in.Bucket), aws.ToString(in.ExpectedBucketOwner))
+	if err != nil {
+		return nil, err
+	}
+	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys.set("s3:VersionId", in.VersionId)
+	keys.condition(in.IfMatch, nil)
+	return accesses(deleteActions(in.VersionId != nil, aws.ToBool(in.BypassGovernanceRetention)), b.objectARN(aws.ToString(in.Key)), keys), nil
+}
+
+// deleteManyAccess asks for nothing but that the bucket is there: each key is allowed or refused alone, in the answer.
+func (s *Service) deleteManyAccess(ctx context.Context, in *s3.DeleteObjectsInput) ([]awsapi.Access, error) {
+	_, err := s.locate(ctx, aws.ToString(in.Bucket), aws.ToString(in.ExpectedBucketOwner))
+	return nil, err
+}
+
+// mayDelete asks for one key of DeleteObjects.
+func (s *Service) mayDelete(ctx context.Context, b *bucket, key string, version *string, bypass bool) (bool, error) {
+	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys.set("s3:VersionId", version)
+	return s.allows(ctx, accesses(deleteActions(version != nil, bypass), b.objectARN(key), keys)...)
+}
+
+// hidden turns the news that an object is not there into AccessDenied for those who may not list the bucket.
+// AWS: API reference of GetObject, "Permissions".
+func (s *Service) hidden(ctx context.Context, name *string, err error) error {
+	var missing *awsapi.Error
+	if !errors.As(err, &missing) || missing.Code != "NoSuchKey" || awsapi.FromContext(ctx).Principal.Root {
+		return err
+	}
+	b, broke := s.locate(ctx, aws.ToString(name), "")
+	if broke != nil {
+		return err
+	}
+	may, broke := s.allows(ctx, awsapi.Access{Action: "s3:ListBucket", Resources: []string{b.arn()}, Conditions: keysOf(awsapi.FromContext(ctx), b.Account)})
+	if broke != nil {
+		return broke
+	}
+	if !may {
+		return errAccessDenied()
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+package s3
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/aws/smithy-go"
+
+	"miniaws/awsapi"
+	"miniaws/backend/blob"
+	"miniaws/backend/store"
+)
+
+// AWS: "Error responses" of the S3 API reference; words as the service answers them.
+
+func errBadDigest(algorithm string) error {
+	if algorithm == "MD5" {
+		return refusal(http.StatusBadRequest, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+	}
+	return refusal(http.StatusBadRequest, "BadDigest", "The "+algorithm+" you specified did not match the calculated checksum.")
+}
+
+// errDeleted is the answer to a key whose current version is a delete marker.
+func errDeleted(key, version string) error {
+	e := errNoSuchKey(key).(*awsapi.Error)
+	e.Header = http.Header{"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {version}}
+	return e
+}
+
+func errEntityTooLarge(size, most int64) error {
+	return refusal(http.StatusBadRequest, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size",
+		"ProposedSize", strconv.FormatInt(size, 10), "MaxSizeAllowed", strconv.FormatInt(most, 10))
+}
+
+func errEntityTooSmall(size int64, part int32, etag string) error {
+	return refusal(http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size",
+		"ProposedSize", strconv.FormatInt(size, 10), "MinSizeAllowed", strconv.FormatInt(minPart, 10), "PartNumber", strconv.Itoa(int(part)), "ETag", etag)
+}
+
+func errInvalidDigest(claimed string) error {
+	return refusal(http.StatusBadRequest, "InvalidDigest", "The Content-MD5 you specified was invalid.", "Content-MD5", claimed)
+}
+
+func errInvalidObjectState(class string) error {
+	return refusal(http.StatusForbidden, "InvalidObjectState", "The operation is not valid for the object's storage class", "StorageClass", class)
+}
+
+func errInvalidPart(part int32, etag, upload string) error {
+	return refusal(http.StatusBadRequest, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+		"PartNumber", strconv.Itoa(int(part)), "ETag", etag, "UploadId", upload)
+}
+
+func errInvalidPartNumber(part int32, count int32) error {
+	return refusal(http.StatusRequestedRangeNotSatisfiable, "InvalidPartNumber", "The requested partnumber is not satisfiable",
+		"PartNumberRequested", strconv.Itoa(int(part)), "ActualPartCount", strconv.Itoa(int(count)))
+}
+
+func errInvalidPartOrder(upload string) error {
+	return refusal(http.StatusBadRequest, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.", "UploadId", upload)
+}
+
+func errInvalidRange(asked string, size int64) error {
+	e := refusal(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable",
+		"RangeRequested", asked, "ActualObjectSize", strconv.FormatInt(size, 10)).(*awsapi.Error)
+	e.Header = http.Header{"Content-Range": {"bytes */" + strconv.FormatInt(size, 10)}}
+	return e
+}
+
+func errInvalidStorageClass(class string) error {
+	return refusal(http.StatusBadRequest, "InvalidStorageClass", "The storage class you specified is not valid", "StorageClassRequested", class)
+}
+
+func errInvalidURI() error {
+	return refusal(http.StatusBadRequest, "InvalidURI", "Couldn't parse the specified URI.")
+}
+
+func errKeyTooLong(size int) error {
+	return refusal(http.StatusBadRequest, "KeyTooLongError", "Your key is too long", "Size", strconv.Itoa(size), "MaxSizeAllowed", strconv.Itoa(maxKey))
+}
+
+func errKMSNotFound(id string) error {
+	return refusal(http.StatusBadRequest, "KMS.NotFoundException", "Key '"+id+"' does not exist")
+}
+
+func errLocked() error {
+	return refusal(http.StatusForbidden, "AccessDenied", "Access Denied because object protected by object lock.")
+}
+
+// errMarkerNamed is the answer to a version that is a delete marker.
+func errMarkerNamed(version string, modified time.Time) error {
+	e := refusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.", "Method", "GET", "ResourceType", "DeleteMarker").(*awsapi.Error)
+	e.Header = http.Header{
+		"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {version}, "Allow": {"DELETE"},
+		"Last-Modified": {modified.UTC().Format(http.TimeFormat)},
+	}
+	return e
+}
+
+func errMetadataTooLarge(size int) error {
+	return refusal(http.StatusBadRequest, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size",
+		"Size", strconv.Itoa(size), "MaxSizeAllowed", strconv.Itoa(maxMetadata))
+}
+
+func errNoSuchKey(key string) error {
+	return refusal(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.", "Key", key)
+}
+
+func errNoSuchUpload(id string) error {
+	return refusal(http.StatusNotFound, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.", "UploadId", id)
+}
+
+func errNoSuchVersion(key, version string) error {
+	return refusal(http.StatusNotFound, "NoSuchVersion", "The specified version does not exist.", "Key", key, "VersionId", version)
+}
+
+func errNotModified(o *object) error {
+	e := refusal(http.StatusNotModified, "NotModified", "Not Modified").(*awsapi.Error)
+	e.Header = http.Header{"Etag": {`"` + o.ETag + `"`}, "Last-Modified": {o.Modified.UTC().Format(http.TimeFormat)}}
+	return e
+}
+
+func errPreconditionFailed(condition string) error {
+	return refusal(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", "Condition", condition)
+}
+
+// AWS: API reference of PutObject: 409 when another write won, which clients try again.
+func errConditionalConflict(key string) error {
+	return refusal(http.StatusConflict, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource.", "Condition", "If-None-Match", "Key", key)
+}
+
+func errRestoreInProgress() error {
+	return refusal(http.StatusConflict, "RestoreAlreadyInProgress", "Object restore is already in progress")
+}
+
+func errServiceUnavailable() error {
+	return &awsapi.Error{Code: "ServiceUnavailable", Message: "Service is unable to handle request.", Status: http.StatusServiceUnavailable, Fault: smithy.FaultServer}
+}
+
+func errSlowDown() error {
+	return &awsapi.Error{Code: "SlowDown", Message: "Please reduce your request rate.", Status: http.StatusServiceUnavailable, Fault: smithy.FaultServer}
+}
+
+// writeError words what a write met below.
+func writeError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, blob.ErrFull), errors.Is(err, store.ErrReadOnly):
+		return errServiceUnavailable()
+	case errors.Is(err, store.ErrConflict):
+		return errSlowDown()
+	}
+	return err
+}

@@ -1,0 +1,185 @@
+package s3
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"miniaws/awsapi"
+	"miniaws/backend/store"
+)
+
+// retention keeps a version from being removed before a time.
+type retention struct {
+	Mode  types.ObjectLockRetentionMode `json:"m"`
+	Until time.Time                     `json:"u"`
+}
+
+// lock is what an upload states, or what the bucket gives to new objects.
+// AWS: "Locking objects with Object Lock"; API reference of PutObject.
+func (a *Attributes) lock(b *bucket, now time.Time, mode types.ObjectLockMode, until *time.Time, hold types.ObjectLockLegalHoldStatus) error {
+	if mode == "" && until == nil && hold == "" {
+		if b.Retention != nil && b.Locked {
+			a.Retention = &retention{Mode: b.Retention.Mode, Until: defaultUntil(b.Retention, now)}
+		}
+		return nil
+	}
+	if !b.Locked {
+		return errInvalidRequest("Bucket is missing Object Lock Configuration")
+	}
+	if (mode == "") != (until == nil) {
+		return errInvalidArgument("x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied", "x-amz-object-lock-mode", string(mode))
+	}
+	if mode != "" {
+		if !slices.Contains(mode.Values(), mode) {
+			return errInvalidArgument("Unknown wormMode directive.", "x-amz-object-lock-mode", string(mode))
+		}
+		if !until.After(now) {
+			return errInvalidArgument("The retain until date must be in the future!", "x-amz-object-lock-retain-until-date", until.Format(time.RFC3339))
+		}
+		a.Retention = &retention{Mode: types.ObjectLockRetentionMode(mode), Until: until.UTC()}
+	} else if b.Retention != nil {
+		a.Retention = &retention{Mode: b.Retention.Mode, Until: defaultUntil(b.Retention, now)}
+	}
+	switch hold {
+	case "", types.ObjectLockLegalHoldStatusOff:
+	case types.ObjectLockLegalHoldStatusOn:
+		a.Hold = true
+	default:
+		return errInvalidArgument("Legal hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold", string(hold))
+	}
+	return nil
+}
+
+func defaultUntil(r *types.DefaultRetention, now time.Time) time.Time {
+	if r.Years != nil {
+		return now.UTC().AddDate(int(*r.Years), 0, 0).Truncate(time.Millisecond)
+	}
+	return now.UTC().AddDate(0, 0, int(aws.ToInt32(r.Days))).Truncate(time.Millisecond)
+}
+
+// removable refuses to remove a version that is locked. Bypass needs s3:BypassGovernanceRetention, which the access
+// function asks for.
+func (o *object) removable(now time.Time, bypass bool) error {
+	switch {
+	case o.Hold:
+		return errLocked()
+	case o.Retention == nil || !o.Retention.Until.After(now):
+		return nil
+	case o.Retention.Mode == types.ObjectLockRetentionModeGovernance && bypass:
+		return nil
+	}
+	return errLocked()
+}
+
+// PutObjectRetention sets how long a version stays. A stronger lock may always be set, a weaker one only over
+// GOVERNANCE, by those who may bypass it.
+func (s *Service) PutObjectRetention(ctx context.Context, in *s3.PutObjectRetentionInput) (*s3.PutObjectRetentionOutput, error) {
+	now := awsapi.FromContext(ctx).Time
+	wanted := in.Retention
+	if wanted == nil || (wanted.Mode == "") != (wanted.RetainUntilDate == nil) || wanted.Mode != "" && !slices.Contains(wanted.Mode.Values(), wanted.Mode) {
+		return nil, errMalformedXML()
+	}
+	if wanted.EventHold != "" || wanted.EventHoldDuration != nil {
+		return nil, errNotImplementedHere("EventHold")
+	}
+	if wanted.RetainUntilDate != nil && !wanted.RetainUntilDate.After(now) {
+		return nil, errInvalidArgument("The retain until date must be in the future!", "RetainUntilDate", wanted.RetainUntilDate.Format(time.RFC3339))
+	}
+	return &s3.PutObjectRetentionOutput{}, s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
+		if !b.Locked {
+			return errInvalidRequest("Bucket is missing Object Lock Configuration")
+		}
+		if had := o.Retention; had != nil && had.Until.After(now) {
+			weaker := wanted.RetainUntilDate == nil || wanted.RetainUntilDate.Before(had.Until) ||
+				had.Mode == types.ObjectLockRetentionModeCompliance && wanted.Mode != types.ObjectLockRetentionModeCompliance
+			changes := weaker || had.Mode != wanted.Mode
+			if had.Mode == types.ObjectLockRetentionModeCompliance && weaker || changes && !aws.ToBool(in.BypassGovernanceRetention) && had.Mode == types.ObjectLockRetentionModeGovernance {
+				return errLocked()
+			}
+		}
+		o.Retention = nil
+		if wanted.Mode != "" {
+			o.Retention = &retention{Mode: wanted.Mode, Until: wanted.RetainUntilDate.UTC()}
+		}
+		return nil
+	})
+}
+
+// GetObjectRetention answers NoSuchObjectLockConfiguration for a version without one.
+func (s *Service) GetObjectRetention(ctx context.Context, in *s3.GetObjectRetentionInput) (out *s3.GetObjectRetentionOutput, err error) {
+	err = s.viewObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(b *bucket, o *object) error {
+		if !b.Locked {
+			return errInvalidRequest("Bucket is missing Object Lock Configuration")
+		}
+		if o.Retention == nil {
+			return refusal(404, "NoSuchObjectLockConfiguration", "The specified object does not have a ObjectLock configuration", "Key", o.Key)
+		}
+		out = &s3.GetObjectRetentionOutput{Retention: &types.ObjectLockRetention{Mode: o.Retention.Mode, RetainUntilDate: &o.Retention.Until}}
+		return nil
+	})
+	return out, err
+}
+
+// PutObjectLegalHold holds a version until the hold is taken off.
+func (s *Service) PutObjectLegalHold(ctx context.Context, in *s3.PutObjectLegalHoldInput) (*s3.PutObjectLegalHoldOutput, error) {
+	if in.LegalHold == nil || !slices.Contains(in.LegalHold.Status.Values(), in.LegalHold.Status) {
+		return nil, errMalformedXML()
+	}
+	return &s3.PutObjectLegalHoldOutput{}, s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
+		if !b.Locked {
+			return errInvalidRequest("Bucket is missing Object Lock Configuration")
+		}
+		o.Hold = in.LegalHold.Status == types.ObjectLockLegalHoldStatusOn
+		return nil
+	})
+}
+
+// GetObjectLegalHold answers NoSuchObjectLockConfiguration for a version that never had one.
+func (s *Service) GetObjectLegalHold(ctx context.Context, in *s3.GetObjectLegalHoldInput) (out *s3.GetObjectLegalHoldOutput, err error) {
+	err = s.viewObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(b *bucket, o *object) error {
+		if !b.Locked {
+			return errInvalidRequest("Bucket is missing Object Lock Configuration")
+		}
+		out = &s3.GetObjectLegalHoldOutput{LegalHold: &types.ObjectLockLegalHold{Status: types.ObjectLockLegalHoldStatusOff}}
+		if o.Hold {
+			out.LegalHold.Status = types.ObjectLockLegalHoldStatusOn
+		}
+		return nil
+	})
+	return out, err
+}
+
+// viewObject reads a version.
+func (s *Service) viewObject(ctx context.Context, name, expectedOwner, key, version *string, read func(*bucket, *object) error) error {
+	return s.viewBucket(ctx, name, expectedOwner, func(tx store.Tx, b *bucket) error {
+		o, _, err := find(tx, b, key, version)
+		if err != nil {
+			return err
+		}
+		return read(b, o)
+	})
+}
+
+// changeObject changes a version's record in one transaction.
+func (s *Service) changeObject(ctx context.Context, name, expectedOwner, key, version *string, change func(store.Tx, *bucket, *object) error) error {
+	err := s.db.Update(ctx, func(tx store.Tx) error {
+		b, err := s.bucketOf(ctx, tx, name, expectedOwner)
+		if err != nil {
+			return err
+		}
+		o, current, err := find(tx, b, key, version)
+		if err != nil {
+			return err
+		}
+		if err := change(tx, b, o); err != nil {
+			return err
+		}
+		return o.update(tx, current)
+	})
+	return writeError(err)
+}

@@ -1,0 +1,38 @@
+package s3
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"miniaws/awsapi"
+	"miniaws/backend/store"
+)
+
+// RestoreObject makes an archived version readable for some days. The bytes are at hand, so it is done at once; AWS
+// takes minutes to hours.
+//
+// AWS: API reference of RestoreObject: 202 the first time, 200 when only the days are changed.
+func (s *Service) RestoreObject(ctx context.Context, in *s3.RestoreObjectInput) (*s3.RestoreObjectOutput, error) {
+	wanted := in.RestoreRequest
+	if wanted == nil {
+		return nil, errMalformedXML()
+	}
+	if wanted.SelectParameters != nil || wanted.Type != "" || wanted.OutputLocation != nil {
+		return nil, errNotImplementedHere("SELECT")
+	}
+	if wanted.Days == nil || *wanted.Days < 1 {
+		return nil, errMalformedXML()
+	}
+	now := awsapi.FromContext(ctx).Time.UTC()
+	return &s3.RestoreObjectOutput{}, s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, _ *bucket, o *object) error {
+		if !o.archived() {
+			return refusal(403, "InvalidObjectState", "Restore is not allowed for the object's current storage class", "StorageClass", o.class())
+		}
+		// AWS: the copy ends at a midnight.
+		until := now.AddDate(0, 0, int(*wanted.Days)+1).Truncate(24 * time.Hour)
+		o.Restored = &until
+		return nil
+	})
+}
