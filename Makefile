@@ -20,8 +20,12 @@ run: build ## Set everything up and serve (real instances where a Docker engine 
 	@scripts/ensure-engine && scripts/build-images || echo "instances will be simulated: see above" >&2
 	@exec bin/mini-aws serve
 
+.PHONY: init
+init: ## Build the init of instances, which is embedded in mini-aws.
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags='-s -w' -o backend/node/initbinary/built/init-linux-$$($(GO) env GOARCH) ./backend/node/guest/init
+
 .PHONY: build
-build: ## Build bin/mini-aws.
+build: init ## Build bin/mini-aws.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/mini-aws .
 
 .PHONY: test
@@ -61,4 +65,4 @@ fuzz: ## Run every fuzz target for FUZZTIME (20s).
 
 .PHONY: clean
 clean: ## Remove what was built here.
-	rm -rf bin
+	rm -rf bin backend/node/initbinary/built/init-*

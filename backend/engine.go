@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"iter"
 	"net/netip"
 	"time"
 )
@@ -39,6 +40,13 @@ type Compute interface {
 	// Stop sends the stop signal, waits at most grace (rounded up to whole seconds), then kills. It answers once the
 	// container has ended. Stopping one that does not run is no error. Kinds: KindNotFound, KindUnavailable.
 	Stop(ctx context.Context, id string, grace time.Duration) (Observed, error)
+	// Resize changes what a container may use, running or not: CPUs and bytes of memory as in [Spec].
+	// Kinds: KindNotFound, KindUnavailable, KindPermanent (the engine refuses the limits).
+	Resize(ctx context.Context, id string, cpus float64, memoryBytes int64) error
+	// Changes yields the ids of the installation's containers whose state changed, as it happens. The first is "" and says
+	// that the feed stands: what happened before is not in it. It ends with the context, or with an error of
+	// KindUnavailable when the engine went away.
+	Changes(ctx context.Context) iter.Seq2[string, error]
 	// Remove kills the container if it runs and removes it with its own layer. Absent is no error.
 	// Kinds: KindUnavailable.
 	Remove(ctx context.Context, id string) error
@@ -165,6 +173,12 @@ type Spec struct {
 	// CPUs is the share of cores, 0 for no limit; MemoryBytes likewise.
 	CPUs        float64
 	MemoryBytes int64
+	// PIDs bounds how many processes and threads the container may have at once, 0 for no limit.
+	PIDs int64
+	// DNS are the resolvers that the container asks, Search the domains for names without dots; none leaves both to the
+	// engine.
+	DNS    []netip.Addr
+	Search []string
 	// Network is the id of a network of ours; empty leaves the container with its loopback interface alone.
 	Network string
 	// Address is the wanted one in the network's range; the zero Addr leaves it to the engine.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,13 @@ func TestMain(m *testing.M) {
 }
 
 func build(target string) error {
+	// The init of instances first: what is built after it has it inside.
+	made := "../backend/node/initbinary/built/init-linux-" + runtime.GOARCH
+	initCommand := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", made, "miniaws/backend/node/guest/init")
+	initCommand.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if out, err := initCommand.CombinedOutput(); err != nil {
+		return fmt.Errorf("the init of instances: %w: %s", err, out)
+	}
 	command := exec.CommandContext(context.Background(), "go", "build", "-o", target, "miniaws")
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)

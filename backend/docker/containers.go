@@ -70,6 +70,13 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 			// Without this the engine adds as much swap again as the limit.
 			MemorySwap: spec.MemoryBytes,
 		},
+		DNSSearch: spec.Search,
+	}
+	if spec.PIDs > 0 {
+		host.PidsLimit = &spec.PIDs
+	}
+	for _, resolver := range spec.DNS {
+		host.DNS = append(host.DNS, resolver.String())
 	}
 	_, err = e.client.ContainerCreate(ctx, config, host, networking, nil, e.name(spec.ID))
 	switch {

@@ -31,6 +31,8 @@ type Engine struct {
 	// files holds the ids of files, and on maps a container to what it uses.
 	files map[string]bool
 	on    map[string]backend.Spec
+	// feeds are the readers of Changes.
+	feeds map[chan string]bool
 }
 
 var (
@@ -47,6 +49,7 @@ func Open(now func() time.Time, images ...string) *Engine {
 		networks:   map[string]backend.Network{},
 		files:      map[string]bool{},
 		on:         map[string]backend.Spec{},
+		feeds:      map[chan string]bool{},
 	}
 	for _, ref := range images {
 		e.images[ref] = false
@@ -127,8 +130,12 @@ func (e *Engine) change(ctx context.Context, op, id string, change func(*backend
 	if !ok {
 		return backend.Observed{}, &backend.Error{Kind: backend.KindNotFound, Op: op, Object: id}
 	}
+	before := observed.State
 	change(&observed)
 	e.containers[id] = observed
+	if observed.State != before {
+		e.tell(id)
+	}
 	return observed, nil
 }
 
@@ -138,6 +145,9 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 		return err
 	}
 	defer e.mu.Unlock()
+	if _, ok := e.containers[id]; ok {
+		e.tell(id)
+	}
 	delete(e.containers, id)
 	delete(e.on, id)
 	return nil
