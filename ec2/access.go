@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"miniaws/awsapi"
@@ -86,6 +87,25 @@ func makes[In any](s *Service, action string, typ types.ResourceType, near func(
 		}
 		return append(all, tagOnCreate(ctx, action, tagSpecificationsOf(in))...), nil
 	}
+}
+
+// onTagged is on for operations on existing resources that make something with tags on it.
+func onTagged[In any](s *Service, action string, ids func(*In) []string) func(context.Context, *In) ([]awsapi.Access, error) {
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		all, err := s.accessTo(ctx, "ec2:"+action, ids(in))
+		return append(all, tagOnCreate(ctx, action, tagSpecificationsOf(in))...), err
+	}
+}
+
+// accessOfCreateTags is on with the tags that are to be.
+func (s *Service) accessOfCreateTags(ctx context.Context, in *ec2.CreateTagsInput) ([]awsapi.Access, error) {
+	all, err := s.accessTo(ctx, "ec2:CreateTags", in.Resources)
+	for _, access := range all {
+		for key, values := range requestTags([]types.TagSpecification{{Tags: in.Tags}}) {
+			access.Conditions[key] = values
+		}
+	}
+	return all, err
 }
 
 // tagOnCreate is what tagging in a create operation needs: ec2:CreateTags on the resources to be.

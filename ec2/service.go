@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"miniaws/awsapi"
 	"miniaws/backend/reconcile"
@@ -53,12 +54,46 @@ type tx struct {
 	store.Tx
 	scope     store.Scope
 	simulated bool
+	// public answers the range of public addresses.
+	public func() (netip.Prefix, error)
 }
 
 // scopeOf is where a request's records live.
 func scopeOf(ctx context.Context) store.Scope {
 	r := awsapi.FromContext(ctx)
 	return store.Scope{Account: r.Principal.Account, Region: r.Region}
+}
+
+func (s *Service) tx(ctx context.Context, t store.Tx, scope store.Scope) tx {
+	return tx{t, scope, s.config.Simulated, func() (netip.Prefix, error) { return s.publicRange(ctx) }}
+}
+
+// ForgetAccount removes what an account has outside of its own part of the tree, before that part goes.
+func (s *Service) ForgetAccount(ctx context.Context, account string) error {
+	return s.config.DB.Update(ctx, func(t store.Tx) error {
+		rows := publicAddresses.In(t, store.Scope{})
+		for row, err := range rows.Scan(store.Query{}) {
+			if err != nil {
+				return err
+			}
+			if row.Account == account {
+				if err := rows.Delete(row.Address); err != nil {
+					return err
+				}
+			}
+		}
+		for row, err := range knownNetworks.In(t, store.Scope{}).Scan(store.Query{}) {
+			if err != nil {
+				return err
+			}
+			if row.Account == account {
+				if err := reconcile.Want(t, reconcile.Item{Kind: networkKind, Account: row.Account, Region: row.Region, ID: row.VPC}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // errNoNetwork ends a View of an account that has no default network in this region yet.
@@ -69,7 +104,7 @@ func (s *Service) view(ctx context.Context, fn func(tx) error) error {
 	scope := scopeOf(ctx)
 	for {
 		err := s.config.DB.View(ctx, func(t store.Tx) error {
-			in := tx{t, scope, s.config.Simulated}
+			in := s.tx(ctx, t, scope)
 			made, err := networks.In(in, scope).Find(networkID)
 			switch {
 			case err != nil:
@@ -101,10 +136,10 @@ func (s *Service) update(ctx context.Context, fn func(tx) error) error {
 
 // updateIn is update for reconcilers, which work for no request; nothing is made by the way.
 func (s *Service) updateIn(ctx context.Context, scope store.Scope, fn func(tx) error) error {
-	return s.config.DB.Update(ctx, func(t store.Tx) error { return fn(tx{t, scope, s.config.Simulated}) })
+	return s.config.DB.Update(ctx, func(t store.Tx) error { return fn(s.tx(ctx, t, scope)) })
 }
 
 // viewIn is updateIn on a snapshot.
 func (s *Service) viewIn(ctx context.Context, scope store.Scope, fn func(tx) error) error {
-	return s.config.DB.View(ctx, func(t store.Tx) error { return fn(tx{t, scope, s.config.Simulated}) })
+	return s.config.DB.View(ctx, func(t store.Tx) error { return fn(s.tx(ctx, t, scope)) })
 }

@@ -1,27 +1,193 @@
 package ec2
 
 import (
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
-	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
 
-// registerVPC adds the operations on tags, regions and the virtual private cloud.
+// registerVPC adds the operations on tags, regions and the virtual private cloud. What each needs to be allowed is as in
+// AWS's service authorization reference.
 func (s *Service) registerVPC(server *awsapi.Server) {
+	s.registerAccount(server)
+	s.registerVPCs(server)
+	s.registerRouting(server)
+	s.registerFilters(server)
+	s.registerInterfaces(server)
+	s.registerConnections(server)
+}
+
+func (s *Service) registerAccount(server *awsapi.Server) {
 	server.Register(meta.EC2,
 		awsapi.Op(s.DescribeRegions, awsapi.Action[ec2.DescribeRegionsInput]("ec2:DescribeRegions")),
 		awsapi.Op(s.DescribeAvailabilityZones, awsapi.Action[ec2.DescribeAvailabilityZonesInput]("ec2:DescribeAvailabilityZones")),
-		awsapi.Op(s.CreateTags, on(s, "CreateTags", func(in *ec2.CreateTagsInput) []string { return in.Resources })),
+		awsapi.Op(s.DescribeAccountAttributes, awsapi.Action[ec2.DescribeAccountAttributesInput]("ec2:DescribeAccountAttributes")),
+		awsapi.Op(s.CreateTags, s.accessOfCreateTags),
 		awsapi.Op(s.DeleteTags, on(s, "DeleteTags", func(in *ec2.DeleteTagsInput) []string { return in.Resources })),
 		awsapi.Op(s.DescribeTags, awsapi.Action[ec2.DescribeTagsInput]("ec2:DescribeTags")),
 	)
 }
 
-func vpcTables() []store.Schema { return []store.Schema{networks, clientTokens} }
+func (s *Service) registerVPCs(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateVpc, makes[ec2.CreateVpcInput](s, "CreateVpc", types.ResourceTypeVpc, nil)),
+		awsapi.Op(s.CreateDefaultVpc, awsapi.Action[ec2.CreateDefaultVpcInput]("ec2:CreateDefaultVpc")),
+		awsapi.Op(s.DescribeVpcs, awsapi.Action[ec2.DescribeVpcsInput]("ec2:DescribeVpcs")),
+		awsapi.Op(s.DescribeVpcAttribute, on(s, "DescribeVpcAttribute", func(in *ec2.DescribeVpcAttributeInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.ModifyVpcAttribute, on(s, "ModifyVpcAttribute", func(in *ec2.ModifyVpcAttributeInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.ModifyVpcTenancy, on(s, "ModifyVpcTenancy", func(in *ec2.ModifyVpcTenancyInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.AssociateVpcCidrBlock, on(s, "AssociateVpcCidrBlock", func(in *ec2.AssociateVpcCidrBlockInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DisassociateVpcCidrBlock, awsapi.Action[ec2.DisassociateVpcCidrBlockInput]("ec2:DisassociateVpcCidrBlock")),
+		awsapi.Op(s.DeleteVpc, on(s, "DeleteVpc", func(in *ec2.DeleteVpcInput) []string { return strs(in.VpcId) })),
 
-func vpcKinds() []taggable { return nil }
+		awsapi.Op(s.CreateSubnet, makes(s, "CreateSubnet", types.ResourceTypeSubnet, func(in *ec2.CreateSubnetInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.CreateDefaultSubnet, awsapi.Action[ec2.CreateDefaultSubnetInput]("ec2:CreateDefaultSubnet")),
+		awsapi.Op(s.DescribeSubnets, awsapi.Action[ec2.DescribeSubnetsInput]("ec2:DescribeSubnets")),
+		awsapi.Op(s.ModifySubnetAttribute, on(s, "ModifySubnetAttribute", func(in *ec2.ModifySubnetAttributeInput) []string { return strs(in.SubnetId) })),
+		awsapi.Op(s.AssociateSubnetCidrBlock, on(s, "AssociateSubnetCidrBlock", func(in *ec2.AssociateSubnetCidrBlockInput) []string { return strs(in.SubnetId) })),
+		awsapi.Op(s.DisassociateSubnetCidrBlock, awsapi.Action[ec2.DisassociateSubnetCidrBlockInput]("ec2:DisassociateSubnetCidrBlock")),
+		awsapi.Op(s.DeleteSubnet, on(s, "DeleteSubnet", func(in *ec2.DeleteSubnetInput) []string { return strs(in.SubnetId) })),
 
-func (s *Service) reconcileVPC(*reconcile.Loop) {}
+		awsapi.Op(s.CreateDhcpOptions, makes[ec2.CreateDhcpOptionsInput](s, "CreateDhcpOptions", types.ResourceTypeDhcpOptions, nil)),
+		awsapi.Op(s.DescribeDhcpOptions, awsapi.Action[ec2.DescribeDhcpOptionsInput]("ec2:DescribeDhcpOptions")),
+		awsapi.Op(s.AssociateDhcpOptions, on(s, "AssociateDhcpOptions", func(in *ec2.AssociateDhcpOptionsInput) []string {
+			if aws.ToString(in.DhcpOptionsId) == "default" {
+				return strs(in.VpcId)
+			}
+			return strs(in.DhcpOptionsId, in.VpcId)
+		})),
+		awsapi.Op(s.DeleteDhcpOptions, on(s, "DeleteDhcpOptions", func(in *ec2.DeleteDhcpOptionsInput) []string { return strs(in.DhcpOptionsId) })),
+	)
+}
+
+func (s *Service) registerRouting(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateRouteTable, makes(s, "CreateRouteTable", types.ResourceTypeRouteTable, func(in *ec2.CreateRouteTableInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DescribeRouteTables, awsapi.Action[ec2.DescribeRouteTablesInput]("ec2:DescribeRouteTables")),
+		awsapi.Op(s.DeleteRouteTable, on(s, "DeleteRouteTable", func(in *ec2.DeleteRouteTableInput) []string { return strs(in.RouteTableId) })),
+		awsapi.Op(s.AssociateRouteTable, on(s, "AssociateRouteTable", func(in *ec2.AssociateRouteTableInput) []string { return strs(in.RouteTableId, in.SubnetId) })),
+		awsapi.Op(s.DisassociateRouteTable, awsapi.Action[ec2.DisassociateRouteTableInput]("ec2:DisassociateRouteTable")),
+		awsapi.Op(s.ReplaceRouteTableAssociation, on(s, "ReplaceRouteTableAssociation", func(in *ec2.ReplaceRouteTableAssociationInput) []string { return strs(in.RouteTableId) })),
+		awsapi.Op(s.CreateRoute, on(s, "CreateRoute", func(in *ec2.CreateRouteInput) []string { return strs(in.RouteTableId) })),
+		awsapi.Op(s.ReplaceRoute, on(s, "ReplaceRoute", func(in *ec2.ReplaceRouteInput) []string { return strs(in.RouteTableId) })),
+		awsapi.Op(s.DeleteRoute, on(s, "DeleteRoute", func(in *ec2.DeleteRouteInput) []string { return strs(in.RouteTableId) })),
+
+		awsapi.Op(s.CreateInternetGateway, makes[ec2.CreateInternetGatewayInput](s, "CreateInternetGateway", types.ResourceTypeInternetGateway, nil)),
+		awsapi.Op(s.DescribeInternetGateways, awsapi.Action[ec2.DescribeInternetGatewaysInput]("ec2:DescribeInternetGateways")),
+		awsapi.Op(s.AttachInternetGateway, on(s, "AttachInternetGateway", func(in *ec2.AttachInternetGatewayInput) []string { return strs(in.InternetGatewayId, in.VpcId) })),
+		awsapi.Op(s.DetachInternetGateway, on(s, "DetachInternetGateway", func(in *ec2.DetachInternetGatewayInput) []string { return strs(in.InternetGatewayId, in.VpcId) })),
+		awsapi.Op(s.DeleteInternetGateway, on(s, "DeleteInternetGateway", func(in *ec2.DeleteInternetGatewayInput) []string { return strs(in.InternetGatewayId) })),
+		awsapi.Op(s.CreateEgressOnlyInternetGateway, makes(s, "CreateEgressOnlyInternetGateway", types.ResourceTypeEgressOnlyInternetGateway, func(in *ec2.CreateEgressOnlyInternetGatewayInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DescribeEgressOnlyInternetGateways, awsapi.Action[ec2.DescribeEgressOnlyInternetGatewaysInput]("ec2:DescribeEgressOnlyInternetGateways")),
+		awsapi.Op(s.DeleteEgressOnlyInternetGateway, on(s, "DeleteEgressOnlyInternetGateway", func(in *ec2.DeleteEgressOnlyInternetGatewayInput) []string {
+			return strs(in.EgressOnlyInternetGatewayId)
+		})),
+
+		awsapi.Op(s.CreateNatGateway, makes(s, "CreateNatGateway", types.ResourceTypeNatgateway, func(in *ec2.CreateNatGatewayInput) []string { return strs(in.SubnetId, in.AllocationId) })),
+		awsapi.Op(s.DescribeNatGateways, awsapi.Action[ec2.DescribeNatGatewaysInput]("ec2:DescribeNatGateways")),
+		awsapi.Op(s.DeleteNatGateway, on(s, "DeleteNatGateway", func(in *ec2.DeleteNatGatewayInput) []string { return strs(in.NatGatewayId) })),
+	)
+}
+
+func (s *Service) registerFilters(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateSecurityGroup, makes(s, "CreateSecurityGroup", types.ResourceTypeSecurityGroup, func(in *ec2.CreateSecurityGroupInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DescribeSecurityGroups, awsapi.Action[ec2.DescribeSecurityGroupsInput]("ec2:DescribeSecurityGroups")),
+		awsapi.Op(s.DeleteSecurityGroup, on(s, "DeleteSecurityGroup", func(in *ec2.DeleteSecurityGroupInput) []string { return strs(in.GroupId) })),
+		awsapi.Op(s.AuthorizeSecurityGroupIngress, onTagged(s, "AuthorizeSecurityGroupIngress", func(in *ec2.AuthorizeSecurityGroupIngressInput) []string { return strs(in.GroupId) })),
+		awsapi.Op(s.AuthorizeSecurityGroupEgress, onTagged(s, "AuthorizeSecurityGroupEgress", func(in *ec2.AuthorizeSecurityGroupEgressInput) []string { return strs(in.GroupId) })),
+		awsapi.Op(s.RevokeSecurityGroupIngress, on(s, "RevokeSecurityGroupIngress", func(in *ec2.RevokeSecurityGroupIngressInput) []string { return strs(in.GroupId) })),
+		awsapi.Op(s.RevokeSecurityGroupEgress, on(s, "RevokeSecurityGroupEgress", func(in *ec2.RevokeSecurityGroupEgressInput) []string { return strs(in.GroupId) })),
+		awsapi.Op(s.ModifySecurityGroupRules, on(s, "ModifySecurityGroupRules", func(in *ec2.ModifySecurityGroupRulesInput) []string { return strs(in.GroupId) })),
+		awsapi.Op(s.DescribeSecurityGroupRules, awsapi.Action[ec2.DescribeSecurityGroupRulesInput]("ec2:DescribeSecurityGroupRules")),
+		awsapi.Op(s.UpdateSecurityGroupRuleDescriptionsIngress, on(s, "UpdateSecurityGroupRuleDescriptionsIngress", func(in *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput) []string { return strs(in.GroupId) })),
+		awsapi.Op(s.UpdateSecurityGroupRuleDescriptionsEgress, on(s, "UpdateSecurityGroupRuleDescriptionsEgress", func(in *ec2.UpdateSecurityGroupRuleDescriptionsEgressInput) []string { return strs(in.GroupId) })),
+		awsapi.Op(s.DescribeSecurityGroupReferences, awsapi.Action[ec2.DescribeSecurityGroupReferencesInput]("ec2:DescribeSecurityGroupReferences")),
+		awsapi.Op(s.DescribeStaleSecurityGroups, awsapi.Action[ec2.DescribeStaleSecurityGroupsInput]("ec2:DescribeStaleSecurityGroups")),
+
+		awsapi.Op(s.CreateNetworkAcl, makes(s, "CreateNetworkAcl", types.ResourceTypeNetworkAcl, func(in *ec2.CreateNetworkAclInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DescribeNetworkAcls, awsapi.Action[ec2.DescribeNetworkAclsInput]("ec2:DescribeNetworkAcls")),
+		awsapi.Op(s.DeleteNetworkAcl, on(s, "DeleteNetworkAcl", func(in *ec2.DeleteNetworkAclInput) []string { return strs(in.NetworkAclId) })),
+		awsapi.Op(s.CreateNetworkAclEntry, on(s, "CreateNetworkAclEntry", func(in *ec2.CreateNetworkAclEntryInput) []string { return strs(in.NetworkAclId) })),
+		awsapi.Op(s.ReplaceNetworkAclEntry, on(s, "ReplaceNetworkAclEntry", func(in *ec2.ReplaceNetworkAclEntryInput) []string { return strs(in.NetworkAclId) })),
+		awsapi.Op(s.DeleteNetworkAclEntry, on(s, "DeleteNetworkAclEntry", func(in *ec2.DeleteNetworkAclEntryInput) []string { return strs(in.NetworkAclId) })),
+		awsapi.Op(s.ReplaceNetworkAclAssociation, on(s, "ReplaceNetworkAclAssociation", func(in *ec2.ReplaceNetworkAclAssociationInput) []string { return strs(in.NetworkAclId) })),
+
+		awsapi.Op(s.CreateManagedPrefixList, makes[ec2.CreateManagedPrefixListInput](s, "CreateManagedPrefixList", types.ResourceTypePrefixList, nil)),
+		awsapi.Op(s.DescribeManagedPrefixLists, awsapi.Action[ec2.DescribeManagedPrefixListsInput]("ec2:DescribeManagedPrefixLists")),
+		awsapi.Op(s.DescribePrefixLists, awsapi.Action[ec2.DescribePrefixListsInput]("ec2:DescribePrefixLists")),
+		awsapi.Op(s.GetManagedPrefixListEntries, on(s, "GetManagedPrefixListEntries", func(in *ec2.GetManagedPrefixListEntriesInput) []string { return strs(in.PrefixListId) })),
+		awsapi.Op(s.GetManagedPrefixListAssociations, on(s, "GetManagedPrefixListAssociations", func(in *ec2.GetManagedPrefixListAssociationsInput) []string { return strs(in.PrefixListId) })),
+		awsapi.Op(s.ModifyManagedPrefixList, on(s, "ModifyManagedPrefixList", func(in *ec2.ModifyManagedPrefixListInput) []string { return strs(in.PrefixListId) })),
+		awsapi.Op(s.RestoreManagedPrefixListVersion, on(s, "RestoreManagedPrefixListVersion", func(in *ec2.RestoreManagedPrefixListVersionInput) []string { return strs(in.PrefixListId) })),
+		awsapi.Op(s.DeleteManagedPrefixList, on(s, "DeleteManagedPrefixList", func(in *ec2.DeleteManagedPrefixListInput) []string { return strs(in.PrefixListId) })),
+	)
+}
+
+func (s *Service) registerInterfaces(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateNetworkInterface, makes(s, "CreateNetworkInterface", types.ResourceTypeNetworkInterface, func(in *ec2.CreateNetworkInterfaceInput) []string { return append(strs(in.SubnetId), in.Groups...) })),
+		awsapi.Op(s.DescribeNetworkInterfaces, awsapi.Action[ec2.DescribeNetworkInterfacesInput]("ec2:DescribeNetworkInterfaces")),
+		awsapi.Op(s.DescribeNetworkInterfaceAttribute, on(s, "DescribeNetworkInterfaceAttribute", func(in *ec2.DescribeNetworkInterfaceAttributeInput) []string { return strs(in.NetworkInterfaceId) })),
+		awsapi.Op(s.ModifyNetworkInterfaceAttribute, on(s, "ModifyNetworkInterfaceAttribute", func(in *ec2.ModifyNetworkInterfaceAttributeInput) []string {
+			return append(strs(in.NetworkInterfaceId), in.Groups...)
+		})),
+		awsapi.Op(s.ResetNetworkInterfaceAttribute, on(s, "ResetNetworkInterfaceAttribute", func(in *ec2.ResetNetworkInterfaceAttributeInput) []string { return strs(in.NetworkInterfaceId) })),
+		awsapi.Op(s.AttachNetworkInterface, on(s, "AttachNetworkInterface", func(in *ec2.AttachNetworkInterfaceInput) []string { return strs(in.NetworkInterfaceId, in.InstanceId) })),
+		awsapi.Op(s.DetachNetworkInterface, awsapi.Action[ec2.DetachNetworkInterfaceInput]("ec2:DetachNetworkInterface")),
+		awsapi.Op(s.DeleteNetworkInterface, on(s, "DeleteNetworkInterface", func(in *ec2.DeleteNetworkInterfaceInput) []string { return strs(in.NetworkInterfaceId) })),
+		awsapi.Op(s.AssignPrivateIpAddresses, on(s, "AssignPrivateIpAddresses", func(in *ec2.AssignPrivateIpAddressesInput) []string { return strs(in.NetworkInterfaceId) })),
+		awsapi.Op(s.UnassignPrivateIpAddresses, on(s, "UnassignPrivateIpAddresses", func(in *ec2.UnassignPrivateIpAddressesInput) []string { return strs(in.NetworkInterfaceId) })),
+		awsapi.Op(s.AssignIpv6Addresses, on(s, "AssignIpv6Addresses", func(in *ec2.AssignIpv6AddressesInput) []string { return strs(in.NetworkInterfaceId) })),
+		awsapi.Op(s.UnassignIpv6Addresses, on(s, "UnassignIpv6Addresses", func(in *ec2.UnassignIpv6AddressesInput) []string { return strs(in.NetworkInterfaceId) })),
+
+		awsapi.Op(s.AllocateAddress, makes[ec2.AllocateAddressInput](s, "AllocateAddress", types.ResourceTypeElasticIp, nil)),
+		awsapi.Op(s.DescribeAddresses, awsapi.Action[ec2.DescribeAddressesInput]("ec2:DescribeAddresses")),
+		awsapi.Op(s.DescribeAddressesAttribute, awsapi.Action[ec2.DescribeAddressesAttributeInput]("ec2:DescribeAddressesAttribute")),
+		awsapi.Op(s.AssociateAddress, on(s, "AssociateAddress", func(in *ec2.AssociateAddressInput) []string {
+			return strs(in.AllocationId, in.NetworkInterfaceId, in.InstanceId)
+		})),
+		awsapi.Op(s.DisassociateAddress, awsapi.Action[ec2.DisassociateAddressInput]("ec2:DisassociateAddress")),
+		awsapi.Op(s.ReleaseAddress, on(s, "ReleaseAddress", func(in *ec2.ReleaseAddressInput) []string { return strs(in.AllocationId) })),
+	)
+}
+
+func (s *Service) registerConnections(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateVpcPeeringConnection, makes(s, "CreateVpcPeeringConnection", types.ResourceTypeVpcPeeringConnection, func(in *ec2.CreateVpcPeeringConnectionInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.AcceptVpcPeeringConnection, on(s, "AcceptVpcPeeringConnection", func(in *ec2.AcceptVpcPeeringConnectionInput) []string { return strs(in.VpcPeeringConnectionId) })),
+		awsapi.Op(s.RejectVpcPeeringConnection, on(s, "RejectVpcPeeringConnection", func(in *ec2.RejectVpcPeeringConnectionInput) []string { return strs(in.VpcPeeringConnectionId) })),
+		awsapi.Op(s.DeleteVpcPeeringConnection, on(s, "DeleteVpcPeeringConnection", func(in *ec2.DeleteVpcPeeringConnectionInput) []string { return strs(in.VpcPeeringConnectionId) })),
+		awsapi.Op(s.ModifyVpcPeeringConnectionOptions, on(s, "ModifyVpcPeeringConnectionOptions", func(in *ec2.ModifyVpcPeeringConnectionOptionsInput) []string { return strs(in.VpcPeeringConnectionId) })),
+		awsapi.Op(s.DescribeVpcPeeringConnections, awsapi.Action[ec2.DescribeVpcPeeringConnectionsInput]("ec2:DescribeVpcPeeringConnections")),
+
+		awsapi.Op(s.CreateVpcEndpoint, makes(s, "CreateVpcEndpoint", types.ResourceTypeVpcEndpoint, func(in *ec2.CreateVpcEndpointInput) []string {
+			return append(append(append(strs(in.VpcId), in.RouteTableIds...), in.SubnetIds...), in.SecurityGroupIds...)
+		})),
+		awsapi.Op(s.ModifyVpcEndpoint, on(s, "ModifyVpcEndpoint", func(in *ec2.ModifyVpcEndpointInput) []string {
+			return append(append(append(strs(in.VpcEndpointId), in.AddRouteTableIds...), in.AddSubnetIds...), in.AddSecurityGroupIds...)
+		})),
+		awsapi.Op(s.DeleteVpcEndpoints, on(s, "DeleteVpcEndpoints", func(in *ec2.DeleteVpcEndpointsInput) []string { return in.VpcEndpointIds })),
+		awsapi.Op(s.DescribeVpcEndpoints, awsapi.Action[ec2.DescribeVpcEndpointsInput]("ec2:DescribeVpcEndpoints")),
+		awsapi.Op(s.DescribeVpcEndpointServices, awsapi.Action[ec2.DescribeVpcEndpointServicesInput]("ec2:DescribeVpcEndpointServices")),
+	)
+}
+
+func vpcTables() []store.Schema {
+	return []store.Schema{
+		networks, knownNetworks, clientTokens, privateAddresses, publicAddresses, vpcs.table, subnets.table, dhcpOptionSets.table, routeTables.table,
+		internetGateways.table, egressOnlyGateways.table, natGateways.table, elasticIPs.table, securityGroups.table, networkACLs.table, interfaces.table,
+		prefixLists.table, peerings.table, endpoints.table, flowLogs.table,
+	}
+}
+
+func vpcKinds() []taggable {
+	return []taggable{
+		vpcs, subnets, dhcpOptionSets, routeTables, internetGateways, egressOnlyGateways, natGateways, elasticIPs, securityGroups, securityGroupRules,
+		networkACLs, interfaces, prefixLists, peerings, endpoints, flowLogs,
+	}
+}

@@ -1,0 +1,454 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/store"
+)
+
+// elasticIP is a public address that an account keeps until it releases it.
+type elasticIP struct {
+	resource
+	Public string
+	// Association is "" while the address belongs to no interface; then the following are too.
+	Association string `json:",omitempty"`
+	Interface   string `json:",omitempty"`
+	Private     string `json:",omitempty"`
+	// ServiceManaged is who has it besides the user: "" or nat.
+	ServiceManaged string `json:",omitempty"`
+}
+
+func elasticIPBase(a *elasticIP) *resource { return &a.resource }
+
+// instanceOf is the instance behind an Elastic IP, or "".
+func instanceOf(t tx, a *elasticIP) string {
+	e, err := interfaces.find(t, a.Interface)
+	if err != nil || e == nil || e.Attachment == nil {
+		return ""
+	}
+	return e.Attachment.Instance
+}
+
+var elasticIPs = &kind[elasticIP]{
+	prefix: "eipalloc-", typ: types.ResourceTypeElasticIp, base: elasticIPBase, notFound: errAllocationNotFound,
+	table: tableOf("addresses", elasticIPBase, map[string]func(*elasticIP) []string{
+		"public":      func(a *elasticIP) []string { return one(a.Public) },
+		"association": func(a *elasticIP) []string { return one(a.Association) },
+	}),
+	narrow: map[string]string{"public-ip": "public", "association-id": "association"},
+	filters: filters[elasticIP]{
+		"allocation-id":        func(_ tx, a *elasticIP) []string { return one(a.ID) },
+		"association-id":       func(_ tx, a *elasticIP) []string { return one(a.Association) },
+		"domain":               func(tx, *elasticIP) []string { return one("vpc") },
+		"instance-id":          func(t tx, a *elasticIP) []string { return one(instanceOf(t, a)) },
+		"network-border-group": func(t tx, _ *elasticIP) []string { return one(t.scope.Region) },
+		"network-interface-id": func(_ tx, a *elasticIP) []string { return one(a.Interface) },
+		"network-interface-owner-id": func(t tx, a *elasticIP) []string {
+			if a.Interface == "" {
+				return nil
+			}
+			return one(t.scope.Account)
+		},
+		"private-ip-address": func(_ tx, a *elasticIP) []string { return one(a.Private) },
+		"public-ip":          func(_ tx, a *elasticIP) []string { return one(a.Public) },
+	},
+}
+
+// publicAddress is an address of the installation's public range that somebody has. The table is global: there is one
+// range for all accounts and regions.
+type publicAddress struct {
+	Address, Account, Region string
+	Owner                    string // eipalloc-... or eni-...
+}
+
+var publicAddresses = store.NewTable(store.Spec[publicAddress]{
+	Service: "ec2",
+	Name:    "public-addresses",
+	ID:      func(p *publicAddress) store.ID { return store.ID{p.Address} },
+})
+
+// simulatedRange is where public addresses come from if nothing real has them.
+// AWS has no such range; RFC 2544 keeps it for tests of networks.
+var simulatedRange = netip.MustParsePrefix("198.18.0.0/16")
+
+// publicRange is the installation's range of public addresses.
+func (s *Service) publicRange(ctx context.Context) (netip.Prefix, error) {
+	if s.config.Network == nil {
+		return simulatedRange, nil
+	}
+	info, err := s.config.Network.NetworkInfo(ctx)
+	if err == nil && !info.Public.IsValid() {
+		return simulatedRange, nil
+	}
+	return info.Public, err
+}
+
+// takePublic gives an owner a free public address, or the wanted one.
+func takePublic(t tx, owner string, wanted netip.Addr) (string, error) {
+	prefix, err := t.public()
+	if err != nil {
+		return "", err
+	}
+	rows := publicAddresses.In(t, store.Scope{})
+	take := func(address netip.Addr) (bool, error) {
+		taken, err := rows.Find(address.String())
+		if err != nil || taken != nil {
+			return false, err
+		}
+		return true, rows.Insert(&publicAddress{address.String(), t.scope.Account, t.scope.Region, owner})
+	}
+	if wanted.IsValid() {
+		if !prefix.Contains(wanted) {
+			return "", errAddressNotFound(wanted.String())
+		}
+		ok, err := take(wanted)
+		if err == nil && !ok {
+			err = errAddressNotFound(wanted.String())
+		}
+		return wanted.String(), err
+	}
+	size := sizeOf(prefix)
+	// The first addresses are the bridge's own; the rest is tried from a place that follows from the owner.
+	const kept = 2
+	if size <= kept+1 {
+		return "", errInsufficientAddressCapacity()
+	}
+	usable := size - kept - 1
+	start := hashOf(owner) % usable
+	for i := range usable {
+		address := addressAt(prefix, kept+(start+i)%usable)
+		ok, err := take(address)
+		if ok || err != nil {
+			return address.String(), err
+		}
+	}
+	return "", errInsufficientAddressCapacity()
+}
+
+func returnPublic(t tx, address string) error {
+	return publicAddresses.In(t, store.Scope{}).Delete(address)
+}
+
+// assignPublic gives an interface's primary address a public one that it keeps until it stops.
+func assignPublic(t tx, e *networkInterface) error {
+	if e.Addresses[0].Public != "" {
+		return nil
+	}
+	address, err := takePublic(t, e.ID, netip.Addr{})
+	if err != nil {
+		return err
+	}
+	e.Addresses[0].Public = address
+	if err := interfaces.put(t, e); err != nil {
+		return err
+	}
+	return wantNetwork(t, e.VPC)
+}
+
+// releasePublic takes away a public address that was assigned at launch; an Elastic IP stays.
+func releasePublic(t tx, e *networkInterface) error {
+	if e.Addresses[0].Public == "" || e.Addresses[0].Allocation != "" {
+		return nil
+	}
+	if err := dropPublic(t, e, 0); err != nil {
+		return err
+	}
+	if err := interfaces.put(t, e); err != nil {
+		return err
+	}
+	return wantNetwork(t, e.VPC)
+}
+
+// dropPublic takes the public address from the i-th address of an interface, without writing the interface.
+func dropPublic(t tx, e *networkInterface, i int) error {
+	a := &e.Addresses[i]
+	if a.Public == "" {
+		return nil
+	}
+	if a.Allocation == "" {
+		if err := returnPublic(t, a.Public); err != nil {
+			return err
+		}
+	} else {
+		eip, err := elasticIPs.find(t, a.Allocation)
+		if err != nil {
+			return err
+		}
+		if eip != nil {
+			eip.Association, eip.Interface, eip.Private, eip.ServiceManaged = "", "", "", ""
+			if err := elasticIPs.put(t, eip); err != nil {
+				return err
+			}
+		}
+	}
+	a.Public, a.Allocation, a.Association = "", "", ""
+	return nil
+}
+
+// giveElastic ties an Elastic IP to the i-th address of an interface, and writes both.
+func giveElastic(t tx, eip *elasticIP, e *networkInterface, i int) error {
+	if err := dropPublic(t, e, i); err != nil {
+		return err
+	}
+	eip.Association, eip.Interface, eip.Private = t.NewID("eipassoc-"), e.ID, e.Addresses[i].Private
+	e.Addresses[i].Public, e.Addresses[i].Allocation, e.Addresses[i].Association = eip.Public, eip.ID, eip.Association
+	if err := elasticIPs.put(t, eip); err != nil {
+		return err
+	}
+	if err := interfaces.put(t, e); err != nil {
+		return err
+	}
+	return wantNetwork(t, e.VPC)
+}
+
+// takeElastic takes an Elastic IP from the interface that has it.
+func takeElastic(t tx, eip *elasticIP) error {
+	if eip.Interface == "" {
+		return nil
+	}
+	e, err := interfaces.get(t, eip.Interface)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(e.Addresses, func(a interfaceAddress) bool { return a.Allocation == eip.ID })
+	if i < 0 {
+		return errors.New("interface " + e.ID + " does not have the address of " + eip.ID)
+	}
+	if err := dropPublic(t, e, i); err != nil {
+		return err
+	}
+	*eip = elasticIP{resource: eip.resource, Public: eip.Public}
+	if err := interfaces.put(t, e); err != nil {
+		return err
+	}
+	return wantNetwork(t, e.VPC)
+}
+
+// AllocateAddress gives the account a public address.
+func (s *Service) AllocateAddress(ctx context.Context, in *ec2.AllocateAddressInput) (*ec2.AllocateAddressOutput, error) {
+	if in.Domain == types.DomainTypeStandard {
+		return nil, errInvalidParameterValue("Domain 'standard' is not supported. EC2-Classic has been retired.")
+	}
+	if err := unsupported("AllocateAddress", "CustomerOwnedIpv4Pool", in.CustomerOwnedIpv4Pool, "IpamPoolId", in.IpamPoolId); err != nil {
+		return nil, err
+	}
+	if pool := aws.ToString(in.PublicIpv4Pool); pool != "" && pool != "amazon" {
+		return nil, errNotImplemented("A public IPv4 pool of one's own")
+	}
+	if group := aws.ToString(in.NetworkBorderGroup); group != "" && group != scopeOf(ctx).Region {
+		return nil, errInvalidParameterValue("Invalid network border group: %s", group)
+	}
+	tags, err := tagsOnCreate(in.TagSpecifications, types.ResourceTypeElasticIp)
+	if err != nil {
+		return nil, err
+	}
+	var wanted netip.Addr
+	if aws.ToString(in.Address) != "" {
+		if wanted, err = parseAddress(*in.Address); err != nil {
+			return nil, err
+		}
+	}
+	out := &ec2.AllocateAddressOutput{Domain: types.DomainTypeVpc, PublicIpv4Pool: aws.String("amazon"), NetworkBorderGroup: aws.String(scopeOf(ctx).Region)}
+	return out, s.update(ctx, func(t tx) error {
+		eip := &elasticIP{resource: resource{ID: t.NewID("eipalloc-"), Tags: tags}}
+		var err error
+		if eip.Public, err = takePublic(t, eip.ID, wanted); err != nil {
+			return err
+		}
+		out.AllocationId, out.PublicIp = aws.String(eip.ID), aws.String(eip.Public)
+		return elasticIPs.insert(t, eip)
+	})
+}
+
+// findElastic answers the address with an allocation id or a public address.
+func findElastic(t tx, allocation, public *string) (*elasticIP, error) {
+	switch {
+	case aws.ToString(allocation) != "":
+		return elasticIPs.get(t, *allocation)
+	case aws.ToString(public) != "":
+		return elasticByPublic(t, *public)
+	default:
+		return nil, errMissingParameter("allocationId")
+	}
+}
+
+func elasticByPublic(t tx, public string) (*elasticIP, error) {
+	eip, err := elasticIPs.in(t).Index("public").Find(public)
+	if err == nil && eip == nil {
+		err = errAddressNotFound(public)
+	}
+	return eip, err
+}
+
+// AssociateAddress ties an address to an interface's private address, or to an instance's primary one. The address moves
+// from where it is, if that is allowed.
+func (s *Service) AssociateAddress(ctx context.Context, in *ec2.AssociateAddressInput) (*ec2.AssociateAddressOutput, error) {
+	out := &ec2.AssociateAddressOutput{}
+	return out, s.update(ctx, func(t tx) error {
+		eip, err := findElastic(t, in.AllocationId, in.PublicIp)
+		if err != nil {
+			return err
+		}
+		e, err := addressTarget(t, in)
+		if err != nil {
+			return err
+		}
+		i := 0
+		if private := aws.ToString(in.PrivateIpAddress); private != "" {
+			if i = e.find(private); i < 0 {
+				return errInvalidParameterValue("The private IP address %s is not assigned to network interface %s.", private, e.ID)
+			}
+		}
+		gateway, err := internetGateways.any(t, "vpc", e.VPC)
+		if err != nil {
+			return err
+		}
+		if !gateway {
+			return errGatewayNotAttachedToNetwork(e.VPC)
+		}
+		// By default moving is allowed when it was asked for by public address, and not by allocation.
+		may := aws.ToBool(in.AllowReassociation) || in.AllowReassociation == nil && in.AllocationId == nil
+		same := eip.Interface == e.ID && eip.Private == e.Addresses[i].Private
+		if same {
+			out.AssociationId = aws.String(eip.Association)
+			return nil
+		}
+		if eip.ServiceManaged != "" {
+			return errAuthFailure("You do not have permission to access the specified resource.")
+		}
+		if eip.Association != "" && !may {
+			return errResourceAlreadyAssociated("resource %s is already associated with associate-id %s", eip.ID, eip.Association)
+		}
+		if other := e.Addresses[i].Allocation; other != "" && in.AllowReassociation != nil && !*in.AllowReassociation {
+			return errResourceAlreadyAssociated("resource %s is already associated with associate-id %s", e.ID, e.Addresses[i].Association)
+		}
+		if err := takeElastic(t, eip); err != nil {
+			return err
+		}
+		if e, err = interfaces.get(t, e.ID); err != nil { // it may have been the one that had it
+			return err
+		}
+		if err := giveElastic(t, eip, e, i); err != nil {
+			return err
+		}
+		out.AssociationId = aws.String(eip.Association)
+		return nil
+	})
+}
+
+func addressTarget(t tx, in *ec2.AssociateAddressInput) (*networkInterface, error) {
+	switch {
+	case aws.ToString(in.NetworkInterfaceId) != "":
+		return interfaces.get(t, *in.NetworkInterfaceId)
+	case aws.ToString(in.InstanceId) == "":
+		return nil, errMissingParameter("instanceId")
+	}
+	if _, err := instanceZone(t, *in.InstanceId); err != nil {
+		return nil, err
+	}
+	list, err := interfacesOf(t, *in.InstanceId)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(list) == 0:
+		return nil, errInvalidInstanceID("Instance '%s' has no network interface.", *in.InstanceId)
+	case len(list) > 1:
+		return nil, errInvalidInstanceID("There are multiple interfaces attached to instance '%s'. Please specify an interface ID for the operation instead.", *in.InstanceId)
+	}
+	return list[0], nil
+}
+
+// DisassociateAddress takes an address from the interface that has it. The account keeps it.
+func (s *Service) DisassociateAddress(ctx context.Context, in *ec2.DisassociateAddressInput) (*ec2.DisassociateAddressOutput, error) {
+	return &ec2.DisassociateAddressOutput{}, s.update(ctx, func(t tx) error {
+		var eip *elasticIP
+		var err error
+		switch id := aws.ToString(in.AssociationId); {
+		case id != "":
+			if eip, err = elasticIPs.in(t).Index("association").Find(id); err == nil && eip == nil {
+				return errAssociationNotFound(id)
+			}
+		case aws.ToString(in.PublicIp) != "":
+			eip, err = elasticByPublic(t, *in.PublicIp)
+		default:
+			return errMissingParameter("associationId")
+		}
+		if err != nil {
+			return err
+		}
+		if eip.ServiceManaged != "" {
+			return errAuthFailure("You do not have permission to access the specified resource.")
+		}
+		if err := takeElastic(t, eip); err != nil {
+			return err
+		}
+		return elasticIPs.put(t, eip)
+	})
+}
+
+// ReleaseAddress gives an address back. It must not be in use.
+func (s *Service) ReleaseAddress(ctx context.Context, in *ec2.ReleaseAddressInput) (*ec2.ReleaseAddressOutput, error) {
+	return &ec2.ReleaseAddressOutput{}, s.update(ctx, func(t tx) error {
+		eip, err := findElastic(t, in.AllocationId, in.PublicIp)
+		if err != nil {
+			return err
+		}
+		if eip.Association != "" {
+			return errAddressInUseByResource(eip.Public)
+		}
+		if err := returnPublic(t, eip.Public); err != nil {
+			return err
+		}
+		return elasticIPs.delete(t, eip.ID)
+	})
+}
+
+// DescribeAddresses lists the account's addresses. It has no pages.
+func (s *Service) DescribeAddresses(ctx context.Context, in *ec2.DescribeAddressesInput) (*ec2.DescribeAddressesOutput, error) {
+	ids := slices.Clone(in.AllocationIds)
+	if len(in.PublicIps) > 0 {
+		err := s.view(ctx, func(t tx) error {
+			ids = slices.Clone(in.AllocationIds)
+			for _, public := range in.PublicIps {
+				eip, err := elasticByPublic(t, public)
+				if err != nil {
+					return err
+				}
+				ids = append(ids, eip.ID)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	list, _, err := describe(ctx, s, elasticIPs, query{ids: ids, filters: in.Filters}, elasticIPToAPI)
+	return &ec2.DescribeAddressesOutput{Addresses: list}, err
+}
+
+// DescribeAddressesAttribute answers the attributes of addresses: none has a reverse name.
+func (s *Service) DescribeAddressesAttribute(ctx context.Context, in *ec2.DescribeAddressesAttributeInput) (*ec2.DescribeAddressesAttributeOutput, error) {
+	list, next, err := describe(ctx, s, elasticIPs, query{in.AllocationIds, "allocationIds", nil, in.MaxResults, in.NextToken}, func(_ tx, a *elasticIP) (types.AddressAttribute, error) {
+		return types.AddressAttribute{AllocationId: aws.String(a.ID), PublicIp: aws.String(a.Public)}, nil
+	})
+	return &ec2.DescribeAddressesAttributeOutput{Addresses: list, NextToken: next}, err
+}
+
+func elasticIPToAPI(t tx, a *elasticIP) (types.Address, error) {
+	shown := types.Address{
+		AllocationId: aws.String(a.ID), PublicIp: aws.String(a.Public), Domain: types.DomainTypeVpc, PublicIpv4Pool: aws.String("amazon"),
+		NetworkBorderGroup: aws.String(t.scope.Region), Tags: tagsToAPI(t, a.Tags), AssociationId: optional(a.Association),
+		NetworkInterfaceId: optional(a.Interface), PrivateIpAddress: optional(a.Private), InstanceId: optional(instanceOf(t, a)),
+	}
+	if a.Interface != "" {
+		shown.NetworkInterfaceOwnerId = aws.String(t.scope.Account)
+	}
+	return shown, nil
+}

@@ -1,0 +1,472 @@
+package ec2
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// networkInterface is an elastic network interface.
+//
+//	pending ──confirmed──▶ available ──attach──▶ in-use (attachment: attaching ──wired──▶ attached)
+//	                           ▲                    │ detach (attachment: detaching)
+//	                           └────────────────────┘
+type networkInterface struct {
+	resource
+	VPC, Subnet, Zone string
+	Description       string `json:",omitempty"`
+	MAC               string
+	// Type is interface, nat_gateway, vpc_endpoint and so on.
+	Type types.NetworkInterfaceType
+	// Pending until the network that holds it was confirmed.
+	Pending bool `json:",omitempty"`
+	// Addresses are the IPv4 ones, the primary first.
+	Addresses       []interfaceAddress
+	IPv6            []string `json:",omitempty"`
+	Groups          []string `json:",omitempty"`
+	SourceDestCheck bool
+	Attachment      *attachment `json:",omitempty"`
+	// Requester is who manages the interface for the user, such as a NAT gateway; "" for the user.
+	Requester string `json:",omitempty"`
+}
+
+// interfaceAddress is a private address, and the public one that belongs to it.
+type interfaceAddress struct {
+	Private string
+	// Public is set with an Elastic IP (then Allocation and Association are too) or one assigned at launch.
+	Public      string `json:",omitempty"`
+	Allocation  string `json:",omitempty"`
+	Association string `json:",omitempty"`
+}
+
+// attachment ties an interface to an instance, or to what manages it (then Instance is "").
+type attachment struct {
+	ID                  string
+	Instance            string `json:",omitempty"`
+	Owner               string // account, or AWS's name of the service
+	DeviceIndex         int32
+	Status              types.AttachmentStatus
+	AttachTime          time.Time
+	DeleteOnTermination bool `json:",omitempty"`
+}
+
+func (e *networkInterface) vpc() string { return e.VPC }
+
+// private is the primary private address.
+func (e *networkInterface) private() string { return e.Addresses[0].Private }
+
+func (e *networkInterface) publicAddresses() []string {
+	var list []string
+	for _, a := range e.Addresses {
+		list = append(list, one(a.Public)...)
+	}
+	return list
+}
+
+func (e *networkInterface) status() types.NetworkInterfaceStatus {
+	switch {
+	case e.Attachment != nil:
+		return types.NetworkInterfaceStatusInUse
+	case e.Pending:
+		return types.NetworkInterfaceStatusPending
+	default:
+		return types.NetworkInterfaceStatusAvailable
+	}
+}
+
+func interfaceBase(e *networkInterface) *resource { return &e.resource }
+
+// addressesWith makes a filter's function of one that answers an address's value.
+func addressesWith(value func(tx, *networkInterface, int) string) func(tx, *networkInterface) []string {
+	return func(t tx, e *networkInterface) []string {
+		var values []string
+		for i := range e.Addresses {
+			values = append(values, one(value(t, e, i))...)
+		}
+		return values
+	}
+}
+
+// attachedWith makes a filter's function of one that answers the attachment's value.
+func attachedWith(value func(*attachment) string) func(tx, *networkInterface) []string {
+	return func(_ tx, e *networkInterface) []string {
+		if e.Attachment == nil {
+			return nil
+		}
+		return one(value(e.Attachment))
+	}
+}
+
+var interfaces = &kind[networkInterface]{
+	prefix: "eni-", typ: types.ResourceTypeNetworkInterface, base: interfaceBase,
+	notFound: errInterfaceNotFound, malformed: errInterfaceMalformed,
+	table: tableOf("network-interfaces", interfaceBase, map[string]func(*networkInterface) []string{
+		"vpc":    func(e *networkInterface) []string { return one(e.VPC) },
+		"subnet": func(e *networkInterface) []string { return one(e.Subnet) },
+		"group":  func(e *networkInterface) []string { return e.Groups },
+		"instance": func(e *networkInterface) []string {
+			if e.Attachment == nil {
+				return nil
+			}
+			return one(e.Attachment.Instance)
+		},
+		"attachment": func(e *networkInterface) []string {
+			if e.Attachment == nil {
+				return nil
+			}
+			return one(e.Attachment.ID)
+		},
+		"private": func(e *networkInterface) []string {
+			return addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Private })(tx{}, e)
+		},
+		"public": func(e *networkInterface) []string { return e.publicAddresses() },
+	}),
+	narrow: map[string]string{
+		"vpc-id": "vpc", "subnet-id": "subnet", "group-id": "group", "attachment.instance-id": "instance", "attachment.attachment-id": "attachment",
+		"private-ip-address": "private", "addresses.private-ip-address": "private", "association.public-ip": "public", "addresses.association.public-ip": "public",
+	},
+	filters: filters[networkInterface]{
+		"addresses.association.owner-id":   addressesWith(func(t tx, e *networkInterface, i int) string { return e.Addresses[i].owner(t) }),
+		"addresses.association.public-ip":  addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Public }),
+		"addresses.primary":                addressesWith(func(_ tx, _ *networkInterface, i int) string { return strconv.FormatBool(i == 0) }),
+		"addresses.private-ip-address":     addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Private }),
+		"association.allocation-id":        addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Allocation }),
+		"association.association-id":       addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Association }),
+		"association.ip-owner-id":          addressesWith(func(t tx, e *networkInterface, i int) string { return e.Addresses[i].owner(t) }),
+		"association.public-ip":            addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Public }),
+		"association.public-dns-name":      addressesWith(func(t tx, e *networkInterface, i int) string { return publicName(t, e.VPC, e.Addresses[i].Public) }),
+		"attachment.attach-time":           attachedWith(func(a *attachment) string { return a.AttachTime.UTC().Format("2006-01-02T15:04:05.000Z") }),
+		"attachment.attachment-id":         attachedWith(func(a *attachment) string { return a.ID }),
+		"attachment.delete-on-termination": attachedWith(func(a *attachment) string { return strconv.FormatBool(a.DeleteOnTermination) }),
+		"attachment.device-index":          attachedWith(func(a *attachment) string { return strconv.Itoa(int(a.DeviceIndex)) }),
+		"attachment.instance-id":           attachedWith(func(a *attachment) string { return a.Instance }),
+		"attachment.instance-owner-id":     attachedWith(func(a *attachment) string { return a.Owner }),
+		"attachment.status":                attachedWith(func(a *attachment) string { return string(a.Status) }),
+		"availability-zone":                func(_ tx, e *networkInterface) []string { return one(e.Zone) },
+		"description":                      func(_ tx, e *networkInterface) []string { return one(e.Description) },
+		"group-id":                         func(_ tx, e *networkInterface) []string { return e.Groups },
+		"group-name": func(t tx, e *networkInterface) []string {
+			var names []string
+			for _, id := range e.Groups {
+				if g, err := securityGroups.find(t, id); err == nil && g != nil {
+					names = append(names, g.Name)
+				}
+			}
+			return names
+		},
+		"interface-type":              func(_ tx, e *networkInterface) []string { return one(string(e.Type)) },
+		"ipv6-addresses.ipv6-address": func(_ tx, e *networkInterface) []string { return e.IPv6 },
+		"mac-address":                 func(_ tx, e *networkInterface) []string { return one(e.MAC) },
+		"network-interface-id":        func(_ tx, e *networkInterface) []string { return one(e.ID) },
+		"owner-id":                    func(t tx, _ *networkInterface) []string { return one(t.scope.Account) },
+		"private-dns-name":            func(t tx, e *networkInterface) []string { return one(privateName(t, e.private())) },
+		"private-ip-address":          addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Private }),
+		"requester-id":                func(_ tx, e *networkInterface) []string { return one(e.Requester) },
+		"requester-managed":           func(_ tx, e *networkInterface) []string { return yesNo(e.Requester != "") },
+		"source-dest-check":           func(_ tx, e *networkInterface) []string { return yesNo(e.SourceDestCheck) },
+		"status":                      func(_ tx, e *networkInterface) []string { return one(string(e.status())) },
+		"subnet-id":                   func(_ tx, e *networkInterface) []string { return one(e.Subnet) },
+		"vpc-id":                      func(_ tx, e *networkInterface) []string { return one(e.VPC) },
+	},
+}
+
+// AWS: "Amazon VPC quotas": security groups per network interface.
+const maxGroupsPerInterface = 5
+
+// interfaceSpec is a wanted interface.
+type interfaceSpec struct {
+	subnet      string
+	description string
+	// groups are ids; none is the VPC's default group.
+	groups []string
+	// addresses are the wanted IPv4 ones, the primary first; none is one free address. more are further free ones.
+	addresses []netip.Addr
+	more      int
+	// ipv6 are wanted IPv6 addresses, moreIPv6 further free ones.
+	ipv6     []netip.Addr
+	moreIPv6 int
+	typ      types.NetworkInterfaceType // "" is interface
+	// requester is the service that manages it, or "".
+	requester string
+	tags      map[string]string
+}
+
+// createInterface makes an interface with its addresses, and wants the network to have it.
+func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
+	n, err := subnets.get(t, spec.subnet)
+	if err != nil {
+		return nil, err
+	}
+	groups := slices.Compact(slices.Clone(spec.groups))
+	if len(groups) == 0 && spec.typ != types.NetworkInterfaceTypeNatGateway {
+		g, err := defaultSecurityGroup(t, n.VPC)
+		if err != nil {
+			return nil, err
+		}
+		groups = []string{g.ID}
+	}
+	if err := checkGroups(t, n.VPC, groups); err != nil {
+		return nil, err
+	}
+	e := &networkInterface{
+		resource: resource{ID: t.NewID("eni-"), Tags: spec.tags}, VPC: n.VPC, Subnet: n.ID, Zone: n.Zone, Description: spec.description, MAC: newMAC(),
+		Type: spec.typ, Pending: true, Groups: groups, SourceDestCheck: spec.typ != types.NetworkInterfaceTypeNatGateway, Requester: spec.requester,
+	}
+	if e.Type == "" {
+		e.Type = types.NetworkInterfaceTypeInterface
+	}
+	wanted := spec.addresses
+	if len(wanted) == 0 {
+		wanted = []netip.Addr{{}}
+	}
+	for _, address := range append(slices.Clone(wanted), make([]netip.Addr, spec.more)...) {
+		if err := e.addAddress(t, n, address); err != nil {
+			return nil, err
+		}
+	}
+	if n.AssignIPv6 && len(spec.ipv6) == 0 && spec.moreIPv6 == 0 && spec.requester == "" {
+		spec.moreIPv6 = 1
+	}
+	for _, address := range append(slices.Clone(spec.ipv6), make([]netip.Addr, spec.moreIPv6)...) {
+		given, err := allocateIPv6(t, n, e.ID, address)
+		if err != nil {
+			return nil, err
+		}
+		e.IPv6 = append(e.IPv6, given.String())
+	}
+	if err := interfaces.insert(t, e); err != nil {
+		return nil, err
+	}
+	return e, wantNetwork(t, e.VPC)
+}
+
+func (e *networkInterface) addAddress(t tx, n *subnet, wanted netip.Addr) error {
+	given, err := allocateAddress(t, n, e.ID, wanted)
+	if err != nil {
+		return err
+	}
+	e.Addresses = append(e.Addresses, interfaceAddress{Private: given.String()})
+	return nil
+}
+
+// checkGroups tells whether an interface of a VPC may have the groups.
+func checkGroups(t tx, vpcID string, groups []string) error {
+	if len(groups) > maxGroupsPerInterface {
+		return errGroupsPerInterfaceLimitExceeded()
+	}
+	for _, id := range groups {
+		g, err := securityGroups.get(t, id)
+		if err != nil {
+			return err
+		}
+		if g.VPC != vpcID {
+			return errInvalidParameterValue("You have specified two resources that belong to different networks.")
+		}
+	}
+	return nil
+}
+
+// newMAC is a random local unicast address, with the first byte that AWS's have.
+func newMAC() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("0a:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4])
+}
+
+// removeInterface gives everything back that an interface has and deletes it.
+func removeInterface(t tx, e *networkInterface) error {
+	for i := range e.Addresses {
+		if err := dropPublic(t, e, i); err != nil {
+			return err
+		}
+		if err := freeAddress(t, e.Subnet, e.Addresses[i].Private); err != nil {
+			return err
+		}
+	}
+	for _, address := range e.IPv6 {
+		if err := freeAddress(t, e.Subnet, address); err != nil {
+			return err
+		}
+	}
+	if err := interfaces.delete(t, e.ID); err != nil {
+		return err
+	}
+	return wantNetwork(t, e.VPC)
+}
+
+// attachInterface ties a free interface to an instance. The reconciler wires it and says when it is attached.
+func attachInterface(t tx, e *networkInterface, instance string, index int32, deleteOnTermination bool) error {
+	if e.Attachment != nil {
+		return errInterfaceInUse(e.ID)
+	}
+	others, err := interfaces.by(t, "instance", instance)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(others, func(o *networkInterface) bool { return o.Attachment.DeviceIndex == index }) {
+		return errInvalidParameterValue("Instance '%s' already has an interface attached at device index '%d'.", instance, index)
+	}
+	e.Attachment = &attachment{
+		ID: t.NewID("eni-attach-"), Instance: instance, Owner: t.scope.Account, DeviceIndex: index,
+		Status: types.AttachmentStatusAttaching, AttachTime: t.Now().UTC().Truncate(time.Second), DeleteOnTermination: deleteOnTermination,
+	}
+	if err := interfaces.put(t, e); err != nil {
+		return err
+	}
+	return wantNetwork(t, e.VPC)
+}
+
+// interfacesOf answers an instance's interfaces, in the order of their device indexes.
+func interfacesOf(t tx, instance string) ([]*networkInterface, error) {
+	list, err := interfaces.by(t, "instance", instance)
+	slices.SortFunc(list, func(a, b *networkInterface) int { return int(a.Attachment.DeviceIndex - b.Attachment.DeviceIndex) })
+	return list, err
+}
+
+// releaseInterfaces ends what an instance that is gone has: interfaces die with it or become available.
+func releaseInterfaces(t tx, instance string) error {
+	list, err := interfacesOf(t, instance)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if e.Attachment.DeleteOnTermination {
+			if err := removeInterface(t, e); err != nil {
+				return err
+			}
+			continue
+		}
+		for i, a := range e.Addresses {
+			if a.Allocation == "" {
+				if err := dropPublic(t, e, i); err != nil {
+					return err
+				}
+			}
+		}
+		e.Attachment = nil
+		if err := interfaces.put(t, e); err != nil {
+			return err
+		}
+		if err := wantNetwork(t, e.VPC); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CreateNetworkInterface makes an interface in a subnet.
+func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkInterfaceInput) (*ec2.CreateNetworkInterfaceOutput, error) {
+	if err := unsupported("CreateNetworkInterface", "ConnectionTrackingSpecification", in.ConnectionTrackingSpecification, "EnablePrimaryIpv6", in.EnablePrimaryIpv6,
+		"InterfaceType", strings.TrimPrefix(string(in.InterfaceType), "interface"), "Ipv4PrefixCount", in.Ipv4PrefixCount, "Ipv4Prefixes", in.Ipv4Prefixes,
+		"Ipv6PrefixCount", in.Ipv6PrefixCount, "Ipv6Prefixes", in.Ipv6Prefixes, "Operator", in.Operator); err != nil {
+		return nil, err
+	}
+	tags, err := tagsOnCreate(in.TagSpecifications, types.ResourceTypeNetworkInterface)
+	if err != nil {
+		return nil, err
+	}
+	spec := interfaceSpec{
+		subnet: aws.ToString(in.SubnetId), description: aws.ToString(in.Description), groups: in.Groups, tags: tags,
+		more: int(aws.ToInt32(in.SecondaryPrivateIpAddressCount)), moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount)),
+	}
+	if spec.addresses, err = wantedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses); err != nil {
+		return nil, err
+	}
+	for _, x := range in.Ipv6Addresses {
+		address, err := parseAddress(aws.ToString(x.Ipv6Address))
+		if err != nil {
+			return nil, err
+		}
+		spec.ipv6 = append(spec.ipv6, address)
+	}
+	out := &ec2.CreateNetworkInterfaceOutput{ClientToken: in.ClientToken}
+	return out, s.update(ctx, func(t tx) error {
+		id, err := once(t, "CreateNetworkInterface", in.ClientToken, in, func() (string, error) {
+			e, err := createInterface(t, spec)
+			if err != nil {
+				return "", err
+			}
+			return e.ID, nil
+		})
+		if err != nil {
+			return err
+		}
+		e, err := interfaces.get(t, id)
+		if err != nil {
+			return err
+		}
+		shown, err := interfaceToAPI(t, e)
+		out.NetworkInterface = &shown
+		return err
+	})
+}
+
+func parseAddress(text string) (netip.Addr, error) {
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return address, errInvalidParameterValue("Value (%s) for parameter address is invalid. Invalid IP address.", text)
+	}
+	return address, nil
+}
+
+// wantedAddresses puts the ways together in which calls name private addresses: the primary first.
+func wantedAddresses(primary *string, list []types.PrivateIpAddressSpecification) ([]netip.Addr, error) {
+	var first netip.Addr
+	var rest []netip.Addr
+	primaries := 0
+	if aws.ToString(primary) != "" {
+		address, err := parseAddress(*primary)
+		if err != nil {
+			return nil, err
+		}
+		first, primaries = address, 1
+	}
+	for _, x := range list {
+		address, err := parseAddress(aws.ToString(x.PrivateIpAddress))
+		if err != nil {
+			return nil, err
+		}
+		if aws.ToBool(x.Primary) {
+			first = address
+			primaries++
+		} else {
+			rest = append(rest, address)
+		}
+	}
+	switch {
+	case primaries > 1:
+		return nil, errInvalidParameterCombination("Only one primary private IP address can be specified.")
+	case primaries == 0 && len(rest) == 0:
+		return nil, nil
+	}
+	return append([]netip.Addr{first}, rest...), nil
+}
+
+// DescribeNetworkInterfaces lists interfaces.
+func (s *Service) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeNetworkInterfacesInput) (*ec2.DescribeNetworkInterfacesOutput, error) {
+	list, next, err := describe(ctx, s, interfaces, query{in.NetworkInterfaceIds, "networkInterfaceIds", in.Filters, in.MaxResults, in.NextToken}, interfaceToAPI)
+	return &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: list, NextToken: next}, err
+}
+
+// DeleteNetworkInterface removes an interface that is not attached.
+func (s *Service) DeleteNetworkInterface(ctx context.Context, in *ec2.DeleteNetworkInterfaceInput) (*ec2.DeleteNetworkInterfaceOutput, error) {
+	return &ec2.DeleteNetworkInterfaceOutput{}, s.update(ctx, func(t tx) error {
+		e, err := interfaces.get(t, aws.ToString(in.NetworkInterfaceId))
+		if err != nil {
+			return err
+		}
+		if e.Attachment != nil {
+			return errInvalidParameterValue("Network interface '%s' is currently in use.", e.ID)
+		}
+		return removeInterface(t, e)
+	})
+}

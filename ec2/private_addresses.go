@@ -1,0 +1,95 @@
+package ec2
+
+import (
+	"hash/fnv"
+	"net/netip"
+
+	"miniaws/backend/store"
+)
+
+// privateAddress is an address of a subnet that an interface has.
+type privateAddress struct{ Subnet, Address, Interface string }
+
+var privateAddresses = store.NewTable(store.Spec[privateAddress]{
+	Service: "ec2",
+	Name:    "private-addresses",
+	ID:      func(p *privateAddress) store.ID { return store.ID{p.Subnet, p.Address} },
+})
+
+// freeAddresses counts the IPv4 addresses of a subnet that are still to be had.
+func freeAddresses(t tx, n *subnet) (int, error) {
+	free := int(sizeOf(n.prefix())) - reservedAddresses
+	for row, err := range privateAddresses.In(t, t.scope).Scan(store.Query{Parts: store.ID{n.ID}}) {
+		if err != nil {
+			return 0, err
+		}
+		if netip.MustParseAddr(row.Address).Is4() {
+			free--
+		}
+	}
+	return free, nil
+}
+
+// allocateAddress gives an interface the wanted IPv4 address of a subnet, or a free one for the zero Addr.
+func allocateAddress(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Addr, error) {
+	rows, prefix := privateAddresses.In(t, t.scope), n.prefix()
+	if wanted.IsValid() {
+		if !wanted.Is4() || !prefix.Contains(wanted) || reserved(prefix, wanted) {
+			return wanted, errAddressNotInSubnet(wanted.String())
+		}
+		taken, err := rows.Find(n.ID, wanted.String())
+		if err != nil {
+			return wanted, err
+		}
+		if taken != nil {
+			return wanted, errAddressInUse(wanted.String())
+		}
+		return wanted, rows.Insert(&privateAddress{n.ID, wanted.String(), owner})
+	}
+	// Start somewhere that follows from the owner, so that transactions at the same time rarely meet.
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(owner + t.NewID("")))
+	usable := sizeOf(prefix) - reservedAddresses
+	for i := range usable {
+		address := addressAt(prefix, 4+(hash.Sum32()%usable+i)%usable)
+		taken, err := rows.Find(n.ID, address.String())
+		if err != nil {
+			return address, err
+		}
+		if taken == nil {
+			return address, rows.Insert(&privateAddress{n.ID, address.String(), owner})
+		}
+	}
+	return netip.Addr{}, errNoFreeAddresses(n.ID)
+}
+
+// allocateIPv6 gives an interface the wanted IPv6 address of a subnet, or a free one.
+func allocateIPv6(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Addr, error) {
+	if len(n.IPv6) == 0 {
+		return wanted, errInvalidParameterValue("The subnet '%s' does not have an IPv6 CIDR block associated with it.", n.ID)
+	}
+	rows, prefix := privateAddresses.In(t, t.scope), netip.MustParsePrefix(n.IPv6[0].CIDR)
+	if !wanted.IsValid() {
+		raw := prefix.Addr().As16()
+		hash := fnv.New64a()
+		_, _ = hash.Write([]byte(owner + t.NewID("")))
+		copy(raw[8:], hash.Sum(nil))
+		wanted = netip.AddrFrom16(raw)
+	}
+	if !wanted.Is6() || !prefix.Contains(wanted) {
+		return wanted, errAddressNotInSubnet(wanted.String())
+	}
+	taken, err := rows.Find(n.ID, wanted.String())
+	if err != nil {
+		return wanted, err
+	}
+	if taken != nil {
+		return wanted, errAddressInUse(wanted.String())
+	}
+	return wanted, rows.Insert(&privateAddress{n.ID, wanted.String(), owner})
+}
+
+// freeAddress gives an address back.
+func freeAddress(t tx, subnetID, address string) error {
+	return privateAddresses.In(t, t.scope).Delete(subnetID, address)
+}

@@ -1,0 +1,376 @@
+package ec2
+
+import (
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/awsapi"
+)
+
+// The errors of the virtual private cloud, in the order of the codes.
+// AWS: "Error codes for the Amazon EC2 API". Where that page has no words they are those that AWS answers with.
+
+func errAuthFailure(message string) error { return awsapi.Errorf("AuthFailure", "%s", message) }
+
+func errCannotDeleteGroup(id, name string) error {
+	return awsapi.Errorf("CannotDelete", "the specified group: %q name: %q cannot be deleted by a user", id, name)
+}
+
+func errDefaultSubnetExists(zone, id string) error {
+	return awsapi.Errorf("DefaultSubnetAlreadyExistsInAvailabilityZone", "A default subnet '%s' already exists in the availability zone '%s'", id, zone)
+}
+
+func errDefaultVPCExists(id string) error {
+	return awsapi.Errorf("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region: %s.", id)
+}
+
+func errDefaultVPCDoesNotExist() error {
+	return awsapi.Errorf("DefaultVpcDoesNotExist", "There is no default VPC for this account in this region.")
+}
+
+func errDuplicateSubnetsInSameZone() error {
+	return awsapi.Errorf("DuplicateSubnetsInSameZone", "Found another VPC endpoint subnet in the availability zone.")
+}
+
+func errFlowLogAlreadyExists(id string) error {
+	return awsapi.Errorf("FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination: %s", id)
+}
+
+func errGatewayNotAttached(gateway, vpc string) error {
+	return awsapi.Errorf("Gateway.NotAttached", "resource %s is not attached to network %s", gateway, vpc)
+}
+
+func errGatewayNotAttachedToNetwork(vpc string) error {
+	return awsapi.Errorf("Gateway.NotAttached", "Network %s is not attached to any internet gateway", vpc)
+}
+
+func errIncorrectState(format string, args ...any) error {
+	return awsapi.Errorf("IncorrectState", format, args...)
+}
+
+func errInsufficientAddressCapacity() error {
+	return awsapi.Errorf("InsufficientAddressCapacity", "There are not enough available addresses to satisfy the request.")
+}
+
+func errNoFreeAddresses(subnet string) error {
+	return awsapi.Errorf("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request. Subnet: %s", subnet)
+}
+
+func errAddressInUseByResource(address string) error {
+	return awsapi.Errorf("InvalidIPAddress.InUse", "Address %s is in use.", address)
+}
+
+func errAddressInUse(address string) error {
+	return awsapi.Errorf("InvalidIPAddress.InUse", "Address %s is in use.", address)
+}
+
+func errAddressNotFound(address string) error {
+	return awsapi.Errorf("InvalidAddress.NotFound", "Address '%s' not found.", address)
+}
+
+func errAllocationNotFound(id string) error {
+	return awsapi.Errorf("InvalidAllocationID.NotFound", "The allocation ID '%s' does not exist", id)
+}
+
+func errAssociationNotFound(id string) error {
+	return awsapi.Errorf("InvalidAssociationID.NotFound", "The association ID '%s' does not exist", id)
+}
+
+func errAttachmentNotFound(id string) error {
+	return awsapi.Errorf("InvalidAttachmentID.NotFound", "The network interface attachment '%s' does not exist", id)
+}
+
+func errDHCPOptionsMalformed(id string) error {
+	return awsapi.Errorf("InvalidDhcpOptionsId.Malformed", "Invalid id: %q (expecting \"dopt-...\")", id)
+}
+
+func errDHCPOptionsNotFound(id string) error {
+	return awsapi.Errorf("InvalidDhcpOptionID.NotFound", "The dhcpOption ID '%s' does not exist", id)
+}
+
+func errEgressOnlyGatewayMalformed(id string) error {
+	return awsapi.Errorf("InvalidEgressOnlyInternetGatewayId.Malformed", "Invalid id: %q (expecting \"eigw-...\")", id)
+}
+
+func errEgressOnlyGatewayNotFound(id string) error {
+	return awsapi.Errorf("InvalidEgressOnlyInternetGatewayId.NotFound", "The egress only internet gateway ID '%s' does not exist", id)
+}
+
+func errFlowLogNotFound(id string) error {
+	return awsapi.Errorf("InvalidFlowLogId.NotFound", "The flow log ID '%s' does not exist", id)
+}
+
+func errGatewayNotFound(id string) error {
+	return awsapi.Errorf("InvalidGatewayID.NotFound", "The gateway ID '%s' does not exist", id)
+}
+
+func errGroupDuplicate(name, vpc string) error {
+	return awsapi.Errorf("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, vpc)
+}
+
+func errGroupNotFound(id string) error {
+	return awsapi.Errorf("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+}
+
+func errGroupNotFoundInVPC(name, vpc string) error {
+	return awsapi.Errorf("InvalidGroup.NotFound", "The security group '%s' does not exist in VPC '%s'", name, vpc)
+}
+
+func errGroupMalformed(id string) error {
+	return awsapi.Errorf("InvalidGroupId.Malformed", "Invalid id: %q (expecting \"sg-...\")", id)
+}
+
+func errInvalidInstanceID(format string, args ...any) error {
+	return awsapi.Errorf("InvalidInstanceID", format, args...)
+}
+
+func errInstanceNotFound(id string) error {
+	return awsapi.Errorf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
+}
+
+func errInternetGatewayMalformed(id string) error {
+	return awsapi.Errorf("InvalidInternetGatewayId.Malformed", "Invalid id: %q (expecting \"igw-...\")", id)
+}
+
+func errInternetGatewayNotFound(id string) error {
+	return awsapi.Errorf("InvalidInternetGatewayID.NotFound", "The internetGateway ID '%s' does not exist", id)
+}
+
+func errNetworkACLNotFound(id string) error {
+	return awsapi.Errorf("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
+}
+
+func errNetworkACLEntryNotFound(egress bool, number int32, id string) error {
+	return awsapi.Errorf("InvalidNetworkAclEntry.NotFound", "The %s entry with rule number %d does not exist in the network acl %s", direction(egress), number, id)
+}
+
+func direction(egress bool) string {
+	if egress {
+		return "egress"
+	}
+	return "ingress"
+}
+
+func errInsightsAnalysisNotFound(id string) error {
+	return awsapi.Errorf("InvalidNetworkInsightsAnalysisId.NotFound", "The network insights analysis '%s' does not exist", id)
+}
+
+func errInsightsPathNotFound(id string) error {
+	return awsapi.Errorf("InvalidNetworkInsightsPathId.NotFound", "The network insights path '%s' does not exist", id)
+}
+
+func errInterfaceInUse(id string) error {
+	return awsapi.Errorf("InvalidNetworkInterface.InUse", "Interface: [%s] in use.", id)
+}
+
+func errInterfaceMalformed(id string) error {
+	return awsapi.Errorf("InvalidNetworkInterfaceId.Malformed", "Invalid id: %q (expecting \"eni-...\")", id)
+}
+
+func errInterfaceNotFound(id string) error {
+	return awsapi.Errorf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
+}
+
+func errAddressNotInSubnet(address string) error {
+	return errInvalidParameterValue("Address %s does not fall within the subnet's address range", address)
+}
+
+func errInvalidCIDR(text, parameter string) error {
+	return errInvalidParameterValue("Value (%s) for parameter %s is invalid. This is not a valid CIDR block.", text, parameter)
+}
+
+func errPermissionDuplicate(rule string) error {
+	return awsapi.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists", rule)
+}
+
+func errPermissionNotFound() error {
+	return awsapi.Errorf("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
+}
+
+func errInvalidPolicyDocument() error {
+	return awsapi.Errorf("InvalidPolicyDocument", "The Policy is not a valid JSON document.")
+}
+
+func errPrefixListMalformed(id string) error {
+	return awsapi.Errorf("InvalidPrefixListId.Malformed", "Invalid id: %q (expecting \"pl-...\")", id)
+}
+
+func errPrefixListNotFound(id string) error {
+	return awsapi.Errorf("InvalidPrefixListID.NotFound", "The prefix list ID '%s' does not exist", id)
+}
+
+func errPrefixListVersionNotFound(version int64) error {
+	return awsapi.Errorf("InvalidPrefixListVersion.NotFound", "The prefix list version '%d' does not exist", version)
+}
+
+func errInvalidRouteNotFound(format string, args ...any) error {
+	return awsapi.Errorf("InvalidRoute.NotFound", format, args...)
+}
+
+func errRouteTableMalformed(id string) error {
+	return awsapi.Errorf("InvalidRouteTableId.Malformed", "Invalid id: %q (expecting \"rtb-...\")", id)
+}
+
+func errRouteTableNotFound(id string) error {
+	return awsapi.Errorf("InvalidRouteTableID.NotFound", "The routeTable ID '%s' does not exist", id)
+}
+
+func errSecurityGroupRuleMalformed(id string) error {
+	return awsapi.Errorf("InvalidSecurityGroupRuleId.Malformed", "Invalid id: %q (expecting \"sgr-...\")", id)
+}
+
+func errSecurityGroupRuleNotFound(id string) error {
+	return awsapi.Errorf("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
+}
+
+func errInvalidServiceName(name string) error {
+	return awsapi.Errorf("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", name)
+}
+
+func errInvalidState(format string, args ...any) error {
+	return awsapi.Errorf("InvalidStateTransition", format, args...)
+}
+
+func errSubnetConflict(cidr string) error {
+	return awsapi.Errorf("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", cidr)
+}
+
+func errInvalidSubnetRange(cidr string) error {
+	return awsapi.Errorf("InvalidSubnet.Range", "The CIDR '%s' is invalid.", cidr)
+}
+
+func errSubnetNotFound(id string) error {
+	return awsapi.Errorf("InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
+}
+
+func errSubnetRangeAssociationNotFound(id string) error {
+	return awsapi.Errorf("InvalidSubnetCidrBlockAssociationID.NotFound", "The subnet CIDR block with association ID %s does not exist", id)
+}
+
+func errSubnetRangeLimitExceeded(id string) error {
+	return awsapi.Errorf("SubnetCidrBlockLimitExceeded", "The subnet '%s' has the maximum number of IPv6 CIDR blocks.", id)
+}
+
+func errInvalidVPCRange(cidr string) error {
+	return awsapi.Errorf("InvalidVpc.Range", "The CIDR '%s' is invalid.", cidr)
+}
+
+func errVPCRangeConflict(cidr string) error {
+	return awsapi.Errorf("InvalidVpc.Range", "The CIDR '%s' overlaps with another CIDR block of the VPC.", cidr)
+}
+
+func errVPCRangeRestricted(cidr string) error {
+	return awsapi.Errorf("InvalidVpc.Range", "The CIDR '%s' is restricted. Use a CIDR from the same private address range as the current VPC CIDR, or use a publicly-routable CIDR. For additional restrictions, see https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Subnets.html", cidr)
+}
+
+func errVPCRangeAssociationNotFound(id string) error {
+	return awsapi.Errorf("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block with association ID %s does not exist", id)
+}
+
+func errVPCRangeLimitExceeded(id string) error {
+	return awsapi.Errorf("VpcCidrBlockLimitExceeded", "The VPC '%s' has the maximum number of CIDR blocks.", id)
+}
+
+func errEndpointMalformed(id string) error {
+	return awsapi.Errorf("InvalidVpcEndpointId.Malformed", "Invalid Id: '%s' (expecting 'vpce-...')", id)
+}
+
+func errEndpointNotFound(id string) error {
+	return awsapi.Errorf("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist", id)
+}
+
+func errVPCNotFound(id string) error {
+	return awsapi.Errorf("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
+}
+
+func errPeeringMalformed(id string) error {
+	return awsapi.Errorf("InvalidVpcPeeringConnectionId.Malformed", "Invalid id: %q (expecting \"pcx-...\")", id)
+}
+
+func errPeeringNotFound(id string) error {
+	return awsapi.Errorf("InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '%s' does not exist", id)
+}
+
+// errGroupNotNamed is for calls that name a group neither by id nor by name.
+func errGroupNotNamed() error {
+	return awsapi.Errorf("MissingParameter", "The request must contain the parameter GroupName or GroupId")
+}
+
+func errNoDefaultSubnet(zone string) error {
+	if zone == "" {
+		return awsapi.Errorf("MissingInput", "No subnets found for the default VPC. Please specify a subnet.")
+	}
+	return awsapi.Errorf("MissingInput", "No default subnet for availability zone: '%s'.", zone)
+}
+
+func errNATGatewayMalformed(id string) error {
+	return awsapi.Errorf("NatGatewayMalformed", "The ID '%s' is malformed", id)
+}
+
+func errNATGatewayNotFound(id string) error {
+	return awsapi.Errorf("NatGatewayNotFound", "NAT gateway %s was not found", id)
+}
+
+func errNetworkACLEntryExists(number int32) error {
+	return awsapi.Errorf("NetworkAclEntryAlreadyExists", "The network acl entry identified by %d already exists.", number)
+}
+
+func errNetworkACLEntryLimitExceeded() error {
+	return awsapi.Errorf("NetworkAclEntryLimitExceeded", "The maximum number of network acl entries has been reached.")
+}
+
+func errOperationNotPermitted(format string, args ...any) error {
+	return awsapi.Errorf("OperationNotPermitted", format, args...)
+}
+
+func errPrefixListMaxEntriesExceeded(most int32) error {
+	return awsapi.Errorf("PrefixListMaxEntriesExceeded", "You've reached the maximum number of entries for the prefix list: %d.", most)
+}
+
+func errPrefixListVersionMismatch(current int64) error {
+	return awsapi.Errorf("PrefixListVersionMismatch", "The prefix list has the incorrect version number. Current version: %d.", current)
+}
+
+func errAddressesPerInterfaceLimitExceeded(id string) error {
+	return awsapi.Errorf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit of %d for interface %s.", maxAddressesPerInterface, id)
+}
+
+func errResourceAlreadyAssociated(format string, args ...any) error {
+	return awsapi.Errorf("Resource.AlreadyAssociated", format, args...)
+}
+
+func errRouteAlreadyExists(destination string) error {
+	return awsapi.Errorf("RouteAlreadyExists", "The route identified by %s already exists.", destination)
+}
+
+func errRouteAlreadyExistsPrefixList(table, list string) error {
+	return awsapi.Errorf("RouteAlreadyExists", "route table %s already has a route with destination-prefix-list-id %s", table, list)
+}
+
+func errRulesPerGroupLimitExceeded() error {
+	return awsapi.Errorf("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached.")
+}
+
+func errGroupsPerInterfaceLimitExceeded() error {
+	return awsapi.Errorf("SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface has been reached.")
+}
+
+func errVPCIDNotSpecified() error {
+	return awsapi.Errorf("VPCIdNotSpecified", "No default VPC for this user")
+}
+
+func errPeeringAlreadyExists(one, other, id string) error {
+	return awsapi.Errorf("VpcPeeringConnectionAlreadyExists", "A VPC peering connection between VPC %s and VPC %s already exists: %s", one, other, id)
+}
+
+// unsuccessful is how operations on many resources answer the error of one; ok is false for nil and for failures that
+// are nobody's to see.
+func unsuccessful(id string, err error) (item types.UnsuccessfulItem, ok bool) {
+	var known *awsapi.Error
+	if !errors.As(err, &known) {
+		return item, false
+	}
+	return types.UnsuccessfulItem{ResourceId: aws.String(id), Error: &types.UnsuccessfulItemError{Code: aws.String(known.Code), Message: aws.String(known.Message)}}, true
+}
