@@ -11,6 +11,7 @@ import (
 	"miniaws/backend/blob"
 	"miniaws/backend/reconcile"
 	"miniaws/backend/seal"
+	"miniaws/backend/sim"
 	"miniaws/backend/store"
 	"miniaws/ec2"
 	"miniaws/iam"
@@ -26,6 +27,8 @@ type cloudConfig struct {
 	Key seal.Key
 	// Engine may be one that does not answer: only what needs it fails then.
 	Engine backend.Engine
+	// Network makes VPCs real; nil simulates them.
+	Network backend.VPCNetwork
 	// Installation is the random id on every object of ours on an engine.
 	Installation string
 	// Data is the folder for bytes that are not in the store.
@@ -74,6 +77,7 @@ func tables() []store.Schema {
 		iam.Tables(),
 		s3.Tables(),
 		ssm.Tables(),
+		ec2.Tables(),
 	)
 }
 
@@ -81,6 +85,10 @@ func tables() []store.Schema {
 func newCloud(c cloudConfig) *cloud {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	_, simulated := c.Network.(*sim.Network)
+	if c.Network == nil {
+		c.Network, simulated = sim.OpenNetwork(c.Now), true
 	}
 	// A new service is made here, of what it needs and of what it needs of others (2 of 3).
 	identities := iam.New(iam.Config{DB: c.DB, Key: c.Key, Account: c.Account, Root: c.Root, Region: c.Region, Now: c.Now})
@@ -96,12 +104,15 @@ func newCloud(c cloudConfig) *cloud {
 		identities.KnowResources(name, source)
 	}
 
+	machines := ec2.New(ec2.Config{DB: c.DB, Network: c.Network, Simulated: simulated, Domain: c.Domain})
+
 	// And it is named here (3 of 3).
 	services := []service{
 		identities,
 		buckets,
 		buckets.Control(),
 		parameters,
+		machines,
 	}
 
 	made := &cloud{

@@ -159,7 +159,7 @@ func (s *Service) DeleteDhcpOptions(ctx context.Context, in *ec2.DeleteDhcpOptio
 }
 
 func dhcpOptionsToAPI(t tx, d *dhcpOptions) types.DhcpOptions {
-	shown := types.DhcpOptions{DhcpOptionsId: aws.String(d.ID), OwnerId: aws.String(t.scope.Account), Tags: tagsToAPI(t, d.Tags)}
+	shown := types.DhcpOptions{DhcpOptionsId: aws.String(d.ID), OwnerId: aws.String(t.scope.Account), Tags: tagSet(t, d.Tags)}
 	for _, name := range slices.Sorted(maps.Keys(d.Values)) {
 		c := types.DhcpConfiguration{Key: aws.String(name)}
 		for _, value := range d.Values[name] {

@@ -33,6 +33,9 @@ type endpoint struct {
 
 func (e *endpoint) vpc() string { return e.VPC }
 
+// state is as AWS answers it: in lower case, unlike the SDK's list.
+func (e *endpoint) state() types.State { return types.State(strings.ToLower(string(e.State))) }
+
 // short is the service's own part of its name, such as s3.
 func (e *endpoint) short() string { return e.Service[strings.LastIndex(e.Service, ".")+1:] }
 
@@ -48,7 +51,7 @@ var endpoints = &kind[endpoint]{
 		"ip-address-type":    func(tx, *endpoint) []string { return one("ipv4") },
 		"service-name":       func(_ tx, e *endpoint) []string { return one(e.Service) },
 		"vpc-endpoint-id":    func(_ tx, e *endpoint) []string { return one(e.ID) },
-		"vpc-endpoint-state": func(_ tx, e *endpoint) []string { return one(string(e.State)) },
+		"vpc-endpoint-state": func(_ tx, e *endpoint) []string { return one(string(e.state())) },
 		"vpc-endpoint-type":  func(_ tx, e *endpoint) []string { return one(string(e.Type)) },
 		"vpc-id":             func(_ tx, e *endpoint) []string { return one(e.VPC) },
 	},
@@ -440,7 +443,7 @@ func (s *Service) DescribeVpcEndpointServices(ctx context.Context, in *ec2.Descr
 	place := func(x endpointService) string { return x.ID + " " + string(x.typ) }
 	slices.SortFunc(found, func(a, b endpointService) int { return strings.Compare(place(a), place(b)) })
 	found, next, err := cut(found, place, "endpoint-services", pageBounds{1, 1000}, query{max: in.MaxResults, token: in.NextToken})
-	out := &ec2.DescribeVpcEndpointServicesOutput{NextToken: next}
+	out := &ec2.DescribeVpcEndpointServicesOutput{NextToken: next, ServiceNames: []string{}, ServiceDetails: []types.ServiceDetail{}}
 	for _, x := range found {
 		if !slices.Contains(out.ServiceNames, x.ID) {
 			out.ServiceNames = append(out.ServiceNames, x.ID)
@@ -477,7 +480,7 @@ func (e *endpoint) dnsNames(region string) []string {
 
 func endpointToAPI(t tx, e *endpoint) (types.VpcEndpoint, error) {
 	shown := types.VpcEndpoint{
-		VpcEndpointId: aws.String(e.ID), VpcId: aws.String(e.VPC), ServiceName: aws.String(e.Service), VpcEndpointType: e.Type, State: e.State,
+		VpcEndpointId: aws.String(e.ID), VpcId: aws.String(e.VPC), ServiceName: aws.String(e.Service), VpcEndpointType: e.Type, State: e.state(),
 		PolicyDocument: aws.String(e.Policy), OwnerId: aws.String(t.scope.Account), RequesterManaged: aws.Bool(false), PrivateDnsEnabled: aws.Bool(e.PrivateDNS),
 		CreationTimestamp: aws.Time(e.Created), RouteTableIds: append([]string{}, e.Tables...), SubnetIds: append([]string{}, e.Subnets...),
 		NetworkInterfaceIds: append([]string{}, e.Interfaces...), Groups: []types.SecurityGroupIdentifier{}, DnsEntries: []types.DnsEntry{},

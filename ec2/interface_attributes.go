@@ -391,7 +391,7 @@ func interfaceToAPI(t tx, e *networkInterface) (types.NetworkInterface, error) {
 	shown := types.NetworkInterface{
 		NetworkInterfaceId: aws.String(e.ID), VpcId: aws.String(e.VPC), SubnetId: aws.String(e.Subnet), AvailabilityZone: aws.String(e.Zone),
 		Description: aws.String(e.Description), MacAddress: aws.String(e.MAC), InterfaceType: e.Type, OwnerId: aws.String(t.scope.Account),
-		Status: e.status(), SourceDestCheck: aws.Bool(e.SourceDestCheck), Groups: groups, TagSet: tagsToAPI(t, e.Tags),
+		Status: e.status(), SourceDestCheck: aws.Bool(e.SourceDestCheck), Groups: groups, TagSet: tagSet(t, e.Tags),
 		PrivateIpAddress: aws.String(e.private()), PrivateDnsName: aws.String(privateName(t, e.private())),
 		RequesterId: optional(e.Requester), RequesterManaged: aws.Bool(e.Requester != ""), Association: e.Addresses[0].associationToAPI(t, e.VPC),
 		Ipv6Addresses: []types.NetworkInterfaceIpv6Address{},

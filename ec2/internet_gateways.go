@@ -131,7 +131,7 @@ func (s *Service) DeleteInternetGateway(ctx context.Context, in *ec2.DeleteInter
 
 func internetGatewayToAPI(t tx, g *internetGateway) (types.InternetGateway, error) {
 	shown := types.InternetGateway{
-		InternetGatewayId: aws.String(g.ID), OwnerId: aws.String(t.scope.Account), Tags: tagsToAPI(t, g.Tags), Attachments: []types.InternetGatewayAttachment{},
+		InternetGatewayId: aws.String(g.ID), OwnerId: aws.String(t.scope.Account), Tags: tagSet(t, g.Tags), Attachments: []types.InternetGatewayAttachment{},
 	}
 	if g.VPC != "" {
 		// AWS: "InternetGatewayAttachment": for an internet gateway the state is available.

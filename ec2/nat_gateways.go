@@ -104,7 +104,7 @@ func createNATGateway(t tx, g *natGateway, in *ec2.CreateNatGatewayInput) error 
 		return err
 	}
 	g.VPC, g.Subnet = n.VPC, n.ID
-	spec := interfaceSpec{subnet: n.ID, description: "Interface for NAT Gateway " + g.ID, typ: types.NetworkInterfaceTypeNatGateway, requester: "amazon-natgateway"}
+	spec := interfaceSpec{subnet: n.ID, description: "Interface for NAT Gateway " + g.ID, typ: natInterface, requester: "amazon-natgateway"}
 	if aws.ToString(in.PrivateIpAddress) != "" {
 		address, err := parseAddress(*in.PrivateIpAddress)
 		if err != nil {
@@ -216,3 +216,8 @@ func natGatewayToAPI(t tx, g *natGateway) (types.NatGateway, error) {
 	shown.NatGatewayAddresses = []types.NatGatewayAddress{address}
 	return shown, nil
 }
+
+// natInterface is the type of a NAT gateway's interface.
+// AWS: "DescribeNetworkInterfaces" in the API reference, filter interface-type: so it answers; the SDK's list has it as
+// natGateway.
+const natInterface types.NetworkInterfaceType = "nat_gateway"

@@ -448,7 +448,8 @@ func entryToAPI(e aclEntry) types.NetworkAclEntry {
 func networkACLToAPI(t tx, a *networkACL) (types.NetworkAcl, error) {
 	shown := types.NetworkAcl{
 		NetworkAclId: aws.String(a.ID), VpcId: aws.String(a.VPC), IsDefault: aws.Bool(a.Default), OwnerId: aws.String(t.scope.Account),
-		Tags: tagsToAPI(t, a.Tags), Entries: entriesToAPI(a),
+		Tags: tagSet(t, a.Tags), Entries: entriesToAPI(a),
+		Associations: []types.NetworkAclAssociation{},
 	}
 	for _, x := range a.Associations {
 		shown.Associations = append(shown.Associations, types.NetworkAclAssociation{

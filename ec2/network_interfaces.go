@@ -77,7 +77,7 @@ func (e *networkInterface) status() types.NetworkInterfaceStatus {
 	case e.Attachment != nil:
 		return types.NetworkInterfaceStatusInUse
 	case e.Pending:
-		return types.NetworkInterfaceStatusPending
+		return "pending" // AWS answers it, the SDK's list does not have it
 	default:
 		return types.NetworkInterfaceStatusAvailable
 	}
@@ -207,7 +207,7 @@ func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
 		return nil, err
 	}
 	groups := slices.Compact(slices.Clone(spec.groups))
-	if len(groups) == 0 && spec.typ != types.NetworkInterfaceTypeNatGateway {
+	if len(groups) == 0 && spec.typ != natInterface {
 		g, err := defaultSecurityGroup(t, n.VPC)
 		if err != nil {
 			return nil, err
@@ -219,7 +219,7 @@ func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
 	}
 	e := &networkInterface{
 		resource: resource{ID: t.NewID("eni-"), Tags: spec.tags}, VPC: n.VPC, Subnet: n.ID, Zone: n.Zone, Description: spec.description, MAC: newMAC(),
-		Type: spec.typ, Pending: true, Groups: groups, SourceDestCheck: spec.typ != types.NetworkInterfaceTypeNatGateway, Requester: spec.requester,
+		Type: spec.typ, Pending: true, Groups: groups, SourceDestCheck: spec.typ != natInterface, Requester: spec.requester,
 	}
 	if e.Type == "" {
 		e.Type = types.NetworkInterfaceTypeInterface

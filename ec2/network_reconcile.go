@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -205,7 +204,7 @@ func confirmInterfaces(t tx, applied *backend.WantedVPC, wired func(id string) b
 	for _, e := range list {
 		changed := false
 		has := slices.ContainsFunc(applied.ENIs, func(w backend.WantedENI) bool { return w.ID == e.ID })
-		if e.Pending && (has || e.Type == types.NetworkInterfaceTypeNatGateway) {
+		if e.Pending && (has || e.Type == natInterface) {
 			e.Pending, changed = false, true
 		}
 		if a := e.Attachment; a != nil && a.Instance != "" {

@@ -220,7 +220,7 @@ func (e *networkInterface) addresses() []netip.Addr {
 func (b *networkBuilder) interfaces() error {
 	list, err := interfaces.by(b.t, "vpc", b.vpc.ID)
 	for _, e := range list {
-		if e.Type == types.NetworkInterfaceTypeNatGateway {
+		if e.Type == natInterface {
 			continue // what it does is the gateway's
 		}
 		if a := e.Attachment; a != nil && a.Status == types.AttachmentStatusDetaching && a.Instance == "" {

@@ -336,7 +336,7 @@ func (x peeringSide) toAPI(active bool) *types.VpcPeeringConnectionVpcInfo {
 func peeringToAPI(t tx, p *peering) (types.VpcPeeringConnection, error) {
 	shown := types.VpcPeeringConnection{
 		VpcPeeringConnectionId: aws.String(p.ID), RequesterVpcInfo: p.Requester.toAPI(p.active()), AccepterVpcInfo: p.Accepter.toAPI(p.active()),
-		Status: &types.VpcPeeringConnectionStateReason{Code: p.Status, Message: aws.String(p.Message)}, Tags: tagsToAPI(t, p.Tags),
+		Status: &types.VpcPeeringConnectionStateReason{Code: p.Status, Message: aws.String(p.Message)}, Tags: tagSet(t, p.Tags),
 	}
 	if p.Status == types.VpcPeeringConnectionStateReasonCodePendingAcceptance || p.Status == types.VpcPeeringConnectionStateReasonCodeInitiatingRequest {
 		shown.ExpirationTime = aws.Time(p.Expires)

@@ -369,7 +369,7 @@ func (s *Service) GetManagedPrefixListEntries(ctx context.Context, in *ec2.GetMa
 		entries := slices.Clone(v.Entries)
 		slices.SortFunc(entries, func(a, b prefixListEntry) int { return strings.Compare(a.CIDR, b.CIDR) })
 		entries, next, err := cut(entries, func(e prefixListEntry) string { return e.CIDR }, p.ID, pageBounds{1, 100}, query{max: in.MaxResults, token: in.NextToken})
-		out.NextToken, out.Entries = next, nil
+		out.NextToken, out.Entries = next, []types.PrefixListEntry{}
 		for _, e := range entries {
 			out.Entries = append(out.Entries, types.PrefixListEntry{Cidr: aws.String(e.CIDR), Description: optional(e.Description)})
 		}
@@ -390,7 +390,7 @@ func (s *Service) GetManagedPrefixListAssociations(ctx context.Context, in *ec2.
 			return err
 		}
 		users, next, err := cut(users, func(u listUser) string { return u.id }, "users "+p.ID, pageBounds{5, 255}, query{max: in.MaxResults, token: in.NextToken})
-		out.NextToken, out.PrefixListAssociations = next, nil
+		out.NextToken, out.PrefixListAssociations = next, []types.PrefixListAssociation{}
 		for _, u := range users {
 			out.PrefixListAssociations = append(out.PrefixListAssociations, types.PrefixListAssociation{ResourceId: aws.String(u.id), ResourceOwner: aws.String(t.scope.Account)})
 		}
@@ -401,7 +401,7 @@ func (s *Service) GetManagedPrefixListAssociations(ctx context.Context, in *ec2.
 func prefixListToAPI(t tx, p *prefixList) (types.ManagedPrefixList, error) {
 	shown := types.ManagedPrefixList{
 		PrefixListId: aws.String(p.ID), PrefixListName: aws.String(p.Name), AddressFamily: aws.String(p.Family), State: p.State, OwnerId: aws.String(p.owner(t)),
-		PrefixListArn: aws.String(arn(t.scope, types.ResourceTypePrefixList, p.ID)), Tags: tagsToAPI(t, p.Tags),
+		PrefixListArn: aws.String(arn(t.scope, types.ResourceTypePrefixList, p.ID)), Tags: tagSet(t, p.Tags),
 	}
 	if p.AWS {
 		shown.PrefixListArn = aws.String("arn:aws:ec2:" + t.scope.Region + ":aws:prefix-list/" + p.ID)

@@ -317,7 +317,8 @@ func leaveRouteTables(t tx, subnetID string) error {
 func routeTableToAPI(t tx, r *routeTable) (types.RouteTable, error) {
 	routes, err := routesToAPI(t, r)
 	shown := types.RouteTable{
-		RouteTableId: aws.String(r.ID), VpcId: aws.String(r.VPC), OwnerId: aws.String(t.scope.Account), Tags: tagsToAPI(t, r.Tags), Routes: routes,
+		RouteTableId: aws.String(r.ID), VpcId: aws.String(r.VPC), OwnerId: aws.String(t.scope.Account), Tags: tagSet(t, r.Tags), Routes: routes,
+		Associations: []types.RouteTableAssociation{}, PropagatingVgws: []types.PropagatingVgw{},
 	}
 	for _, a := range r.Associations {
 		association := types.RouteTableAssociation{

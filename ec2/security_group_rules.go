@@ -545,7 +545,7 @@ func (s *Service) DescribeSecurityGroupRules(ctx context.Context, in *ec2.Descri
 			return err
 		}
 		out.NextToken = next
-		out.SecurityGroupRules = nil
+		out.SecurityGroupRules = []types.SecurityGroupRule{}
 		for _, row := range rows {
 			out.SecurityGroupRules = append(out.SecurityGroupRules, ruleToAPI(t, row.group, row.rule))
 		}

@@ -86,7 +86,6 @@ var securityGroups = &kind[securityGroup]{
 		"ip-permission.protocol":       rulesWith(false, func(r securityRule) string { return r.Protocol }),
 		"ip-permission.to-port":        rulesWith(false, func(r securityRule) string { return r.toPort() }),
 		"ip-permission.user-id":        rulesWith(false, func(r securityRule) string { return r.GroupOwner }),
-		"ip-permission.group-name":     groupNames(false),
 
 		"egress.ip-permission.cidr":           rulesWith(true, func(r securityRule) string { return r.CIDR4() }),
 		"egress.ip-permission.from-port":      rulesWith(true, func(r securityRule) string { return r.fromPort() }),
@@ -96,8 +95,13 @@ var securityGroups = &kind[securityGroup]{
 		"egress.ip-permission.protocol":       rulesWith(true, func(r securityRule) string { return r.Protocol }),
 		"egress.ip-permission.to-port":        rulesWith(true, func(r securityRule) string { return r.toPort() }),
 		"egress.ip-permission.user-id":        rulesWith(true, func(r securityRule) string { return r.GroupOwner }),
-		"egress.ip-permission.group-name":     groupNames(true),
 	},
+}
+
+// These filters look at other groups, so they cannot be part of the declaration.
+func init() {
+	securityGroups.filters["ip-permission.group-name"] = groupNames(false)
+	securityGroups.filters["egress.ip-permission.group-name"] = groupNames(true)
 }
 
 func groupNames(egress bool) func(tx, *securityGroup) []string {
@@ -295,7 +299,7 @@ func findGroup(t tx, id, name *string) (*securityGroup, error) {
 func (s *Service) DescribeSecurityGroupReferences(ctx context.Context, in *ec2.DescribeSecurityGroupReferencesInput) (*ec2.DescribeSecurityGroupReferencesOutput, error) {
 	out := &ec2.DescribeSecurityGroupReferencesOutput{}
 	return out, s.view(ctx, func(t tx) error {
-		out.SecurityGroupReferenceSet = nil
+		out.SecurityGroupReferenceSet = []types.SecurityGroupReference{}
 		for _, id := range in.GroupId {
 			g, err := securityGroups.get(t, id)
 			if err != nil {
@@ -339,7 +343,7 @@ func (s *Service) DescribeStaleSecurityGroups(ctx context.Context, in *ec2.Descr
 		if err != nil {
 			return err
 		}
-		var stale []types.StaleSecurityGroup
+		stale := []types.StaleSecurityGroup{}
 		for _, g := range list {
 			shown := types.StaleSecurityGroup{GroupId: aws.String(g.ID), GroupName: aws.String(g.Name), Description: aws.String(g.Description), VpcId: aws.String(g.VPC)}
 			for _, r := range g.Rules {

@@ -354,6 +354,7 @@ func subnetToAPI(t tx, n *subnet) (types.Subnet, error) {
 			HostnameType: n.HostnameType, EnableResourceNameDnsARecord: aws.Bool(n.NameDNSA), EnableResourceNameDnsAAAARecord: aws.Bool(n.NameDNSAAAA),
 		},
 	}
+	shown.Ipv6CidrBlockAssociationSet = []types.SubnetIpv6CidrBlockAssociation{}
 	for _, a := range n.IPv6 {
 		shown.Ipv6CidrBlockAssociationSet = append(shown.Ipv6CidrBlockAssociationSet, subnetAssociationToAPI(a, types.SubnetCidrBlockStateCodeAssociated))
 	}

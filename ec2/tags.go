@@ -154,7 +154,7 @@ func (s *Service) DescribeTags(ctx context.Context, in *ec2.DescribeTagsInput) (
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeTagsOutput{NextToken: next}
+	out := &ec2.DescribeTagsOutput{NextToken: next, Tags: []types.TagDescription{}}
 	for _, r := range rows {
 		out.Tags = append(out.Tags, types.TagDescription{
 			Key: aws.String(r.key), Value: aws.String(r.value), ResourceId: aws.String(r.ID), ResourceType: r.typ,
@@ -229,6 +229,11 @@ func shownTags(t tx, tags map[string]string) map[string]string {
 	}
 	shown[simulatedTag] = "true"
 	return shown
+}
+
+// tagSet is tagsToAPI for kinds that show an empty list where there are none.
+func tagSet(t tx, tags map[string]string) []types.Tag {
+	return append([]types.Tag{}, tagsToAPI(t, tags)...)
 }
 
 // tagsToAPI answers them in the order of their keys; nil if there are none.
