@@ -19,6 +19,8 @@ import (
 type world struct {
 	db    store.DB
 	cloud *cloud
+	// network is what the cloud's VPCs are made of.
+	network backend.VPCNetwork
 	// bytes is a folder that goes with the world; empty for a world that is kept.
 	bytes string
 	stop  context.CancelFunc
@@ -60,11 +62,13 @@ func (w *worker) openWorld(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	made.network = w.newNetwork()
 	made.cloud = newCloud(cloudConfig{
-		DB: made.db, Key: key, Engine: w.engine, Installation: w.folder.installation, Data: data,
+		DB: made.db, Key: key, Engine: w.engine, Network: made.network, Installation: w.folder.installation, Data: data,
 		Account: w.command.AccountID, Region: w.command.Region, Domain: w.command.Domain, AtRest: w.command.AtRest,
 		Root: w.root, Recorders: []awsapi.Recorder{w.metrics},
 	})
+	made.network.Answer(made.cloud.answers(w.command.Domain))
 	looping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	made.stop = stop
 	made.looping.Go(func() {
@@ -97,7 +101,7 @@ func (w *worker) closeWorld() error {
 func (w *world) close() error {
 	w.stop()
 	w.looping.Wait()
-	err := w.db.Close()
+	err := errors.Join(w.network.Close(), w.db.Close())
 	if w.bytes != "" {
 		err = errors.Join(err, os.RemoveAll(w.bytes))
 	}
@@ -125,9 +129,10 @@ func (w *worker) removeEverything(ctx context.Context) error {
 	if !ok {
 		return errors.New("this engine cannot tell what is on it")
 	}
-	return inventory.RemoveEverything(ctx, func(o backend.Object) {
+	err := inventory.RemoveEverything(ctx, func(o backend.Object) {
 		slog.Info("removed", "kind", o.Kind, "name", o.Name)
 	})
+	return errors.Join(err, w.forgetAgent())
 }
 
 // reset puts a new world in the place of the old one. Calls that are under way in the old one fail.

@@ -24,9 +24,17 @@ type Network struct {
 	options Options
 	folder  *os.File
 	client  *http.Client
-	stop    context.CancelFunc
-	ended   sync.WaitGroup
-	answers answers
+	// background lasts until Close, which waits for what runs in it.
+	background context.Context
+	stop       context.CancelFunc
+	ended      sync.WaitGroup
+	answers    answers
+
+	// opening holds a token while the agent is brought up; whoever has it may use opened, failure and failed.
+	opening chan struct{}
+	opened  bool
+	failure error
+	failed  time.Time
 
 	// mu guards what was said to the agent.
 	mu       sync.Mutex
@@ -39,8 +47,16 @@ var _ backend.VPCNetwork = (*Network)(nil)
 // patience is how long a call waits for an agent that does not answer: one that is being replaced is back in less.
 const patience = 10 * time.Second
 
-// call asks the agent; in and out may be nil.
+// call asks the agent, which it brings up if need be; in and out may be nil.
 func (n *Network) call(ctx context.Context, method, path string, in, out any) error {
+	if err := n.ready(ctx); err != nil {
+		return err
+	}
+	return n.ask(ctx, method, path, in, out)
+}
+
+// ask asks the agent that is there.
+func (n *Network) ask(ctx context.Context, method, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
@@ -156,6 +172,9 @@ func (n *Network) DetachENI(ctx context.Context, vpc, eni string) error {
 // DialVPC connects through the agent.
 func (n *Network) DialVPC(ctx context.Context, vpc, network string, address netip.AddrPort) (net.Conn, error) {
 	query := url.Values{"vpc": {vpc}, "network": {network}, "address": {address.String()}}
+	if err := n.ready(ctx); err != nil {
+		return nil, err
+	}
 	connection, err := n.become(ctx, "/dial?"+query.Encode())
 	if err != nil && backend.KindOf(err) == 0 {
 		err = &backend.Error{Kind: backend.KindUnavailable, Op: "dial vpc", Object: vpc, Err: err}
@@ -182,6 +201,9 @@ func (n *Network) become(ctx context.Context, path string) (net.Conn, error) {
 
 // Flows reads the agent's records until the context ends.
 func (n *Network) Flows(ctx context.Context, take func([]backend.FlowRecord)) error {
+	if err := n.ready(ctx); err != nil {
+		return err
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/flows", nil)
 	if err != nil {
 		return err
@@ -215,5 +237,9 @@ func (n *Network) Close() error {
 	n.stop()
 	n.ended.Wait()
 	n.client.CloseIdleConnections()
+	_, _ = n.answers.metadata.Close(), n.answers.api.Close()
+	if n.folder == nil {
+		return nil
+	}
 	return n.folder.Close()
 }

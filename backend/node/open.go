@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -49,31 +50,72 @@ const target = "/run/mini-aws"
 // startPatience is how long a new agent may take until it answers.
 const startPatience = 20 * time.Second
 
-// Open brings up the agent and answers once it works, as this program's version.
-// Kinds: KindUnsupported (the engine is elsewhere, the kernel lacks something: the message names it), KindUnavailable,
-// KindPermanent (the engine refuses the container).
-func Open(ctx context.Context, options Options) (*Network, error) {
-	n := &Network{options: options, wanted: map[string]backend.WantedVPC{}, attached: map[string]backend.Attachment{}}
+// New answers a network whose agent is brought up when it is needed first; where this installation has used one before,
+// at once, in the background.
+func New(options Options) *Network {
+	n := &Network{options: options, wanted: map[string]backend.WantedVPC{}, attached: map[string]backend.Attachment{}, opening: make(chan struct{}, 1)}
 	n.answers.init()
 	n.client = &http.Client{Transport: &http.Transport{
 		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return n.dial(ctx) },
 		MaxIdleConnsPerHost: 16, DisableCompression: true,
 	}}
-	if err := n.prepare(ctx); err != nil {
-		return nil, err
+	n.background, n.stop = context.WithCancel(context.Background())
+	if _, err := os.Lstat(filepath.Join(options.Folder, protocol.Socket)); err == nil {
+		n.ended.Go(func() {
+			if err := n.ready(n.background); err != nil && n.background.Err() == nil {
+				slog.Error("the node agent, which this installation had, does not come back: no VPC changes until it does", "error", err)
+			}
+		})
 	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	n.stop = stop
-	err := n.start(ctx)
-	if err == nil {
-		err = n.inspect(ctx)
+	return n
+}
+
+// Open is New for those who want to know at once: it answers when the agent works, as this program's version.
+// Kinds: KindUnsupported (the engine is elsewhere, the kernel lacks something: the message names it), KindUnavailable,
+// KindPermanent (the engine refuses the container).
+func Open(ctx context.Context, options Options) (*Network, error) {
+	n := New(options)
+	if err := n.ready(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
 	}
-	if err != nil {
-		stop()
-		return nil, errors.Join(err, n.folder.Close())
-	}
-	n.ended.Go(func() { n.offer(background) })
 	return n, nil
+}
+
+// remembered is how long a failure to bring the agent up is the answer to further calls.
+const remembered = 10 * time.Second
+
+// ready brings the agent up, once.
+func (n *Network) ready(ctx context.Context) error {
+	select {
+	case n.opening <- struct{}{}:
+		defer func() { <-n.opening }()
+	case <-ctx.Done():
+		return &backend.Error{Kind: backend.KindUnavailable, Op: "open", Object: "node", Err: ctx.Err()}
+	}
+	if n.opened {
+		return nil
+	}
+	if n.failure != nil && time.Since(n.failed) < remembered {
+		return n.failure
+	}
+	if n.folder == nil {
+		n.failure = n.prepare(ctx)
+	} else {
+		n.failure = nil
+	}
+	if n.failure == nil {
+		n.failure = n.start(ctx)
+	}
+	if n.failure == nil {
+		n.failure = n.inspect(ctx)
+	}
+	n.failed = time.Now()
+	if n.failure != nil {
+		return n.failure
+	}
+	n.opened = true
+	n.ended.Go(func() { n.offer(n.background) })
+	return nil
 }
 
 // prepare makes the folder, the bridge and the agent's specification.
@@ -206,8 +248,8 @@ func (n *Network) upgrade(ctx context.Context) error {
 
 // inspect fails where the kernel cannot hold VPCs.
 func (n *Network) inspect(ctx context.Context) error {
-	info, err := n.NetworkInfo(ctx)
-	if err != nil {
+	var info backend.NetworkInfo
+	if err := n.ask(ctx, http.MethodGet, "/info", nil, &info); err != nil {
 		return err
 	}
 	if !info.Usable {
@@ -230,12 +272,11 @@ func (n *Network) repeat(ctx context.Context) error {
 	n.mu.Unlock()
 	var errs []error
 	for _, wanted := range vpcs {
-		_, err := n.ApplyVPC(ctx, wanted)
-		errs = append(errs, err)
+		errs = append(errs, n.ask(ctx, http.MethodPut, "/vpcs/"+url.PathEscape(wanted.ID), wanted, nil))
 	}
 	for _, attachment := range attachments {
 		// A container that ended meanwhile is not the agent's concern.
-		if _, err := n.AttachENI(ctx, attachment); err != nil && backend.KindOf(err) != backend.KindNotFound {
+		if err := n.ask(ctx, http.MethodPut, "/enis", attachment, nil); err != nil && backend.KindOf(err) != backend.KindNotFound {
 			errs = append(errs, err)
 		}
 	}

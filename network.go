@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"miniaws/backend"
+	"miniaws/backend/docker"
+	"miniaws/backend/node"
+	"miniaws/backend/node/protocol"
+	"miniaws/backend/sim"
+)
+
+// nodeFolder is where the node agent has its socket, in the data folder.
+const nodeFolder = "node"
+
+// newNetwork answers what makes VPCs real: the node agent of a Docker engine, which is brought up when the first VPC
+// needs it, or records alone.
+func (w *worker) newNetwork() backend.VPCNetwork {
+	engine, ok := w.engine.(*docker.Engine)
+	if !ok {
+		return sim.OpenNetwork(time.Now)
+	}
+	return node.New(node.Options{Host: engine, Owner: w.folder.installation, Folder: filepath.Join(w.folder.path, nodeFolder)})
+}
+
+// forgetAgent removes the socket of an agent that was removed, so that nobody takes it for one to bring back.
+func (w *worker) forgetAgent() error {
+	err := os.Remove(filepath.Join(w.folder.path, nodeFolder, protocol.Socket))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	return err
+}
+
+// metadataServer is a service that answers instances' questions about themselves.
+type metadataServer interface {
+	Metadata() http.Handler
+}
+
+// answers are what instances get from inside their VPCs: the API, without what is open on loopback alone, the metadata
+// of the service that has it, and the names under the domain.
+func (c *cloud) answers(domain string) backend.Answers {
+	all := backend.Answers{API: c.api, Resolve: func(_ context.Context, _, name, qtype string) ([]string, bool, error) {
+		records, exists := apiNames(domain, name, qtype)
+		return records, exists, nil
+	}}
+	for _, s := range c.services {
+		if m, ok := s.(metadataServer); ok {
+			all.Metadata = m.Metadata()
+		}
+	}
+	return all
+}
+
+// apiNames answers the names under the domain at which the API answers inside a VPC: api.DOMAIN, and S3's for buckets.
+func apiNames(domain, name, qtype string) (records []string, exists bool) {
+	const lifetime = 60 // seconds
+	inside, ok := strings.CutSuffix(strings.TrimSuffix(strings.ToLower(name), "."), "."+domain)
+	if !ok {
+		return nil, false
+	}
+	labels := strings.Split(inside, ".")
+	last := labels[len(labels)-1]
+	regional := len(labels) > 1 && labels[len(labels)-2] == "s3"
+	if last != "api" && last != "s3" && !regional {
+		return nil, false
+	}
+	if qtype == "A" {
+		records = append(records, fmt.Sprintf("%s.%s. %d IN A %s", inside, domain, lifetime, backend.APIAddress))
+	}
+	return records, true
+}
