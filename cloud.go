@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"time"
@@ -40,13 +41,18 @@ type cloudConfig struct {
 	AtRest string
 	// Recorders are told of every call.
 	Recorders []awsapi.Recorder
+	// S3EventsWebhook gets what S3 sends to EventBridge; ClassicBuckets makes buckets as AWS did before April 2023.
+	S3EventsWebhook string
+	ClassicBuckets  bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
 
 // cloud is everything behind the endpoint: the services, and the loop that makes true what they want.
 type cloud struct {
-	api        *awsapi.Server
+	api *awsapi.Server
+	// front is api with what is served by host names beside it: websites.
+	front      http.Handler
 	loop       *reconcile.Loop
 	identities *iam.Service
 	services   []service
@@ -97,7 +103,7 @@ func newCloud(c cloudConfig) *cloud {
 
 	blobs := newBlobs(c)
 	permissions, _ := any(identities).(s3.Permissions)
-	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: permissions, Domain: c.Domain})
+	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: permissions, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets})
 
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.
 	for name, source := range map[string]any{"s3": buckets, "ssm": parameters} {
@@ -121,13 +127,14 @@ func newCloud(c cloudConfig) *cloud {
 			Authorizer: identities,
 			Region:     c.Region,
 			Domain:     c.Domain,
-			Recorders:  c.Recorders,
+			Recorders:  append(slices.Clone(c.Recorders), buckets),
 			Now:        c.Now,
 		}),
 		loop:       reconcile.New(c.DB, reconcile.Options{}),
 		identities: identities,
 		services:   services,
 	}
+	made.front = buckets.Websites(made.api, made.api)
 	blobs.Reconcile(made.loop)
 	for _, s := range services {
 		s.Register(made.api)

@@ -21,7 +21,7 @@ func (w *worker) endpoint() http.Handler {
 	signed := newAdministration(w)
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/_mini/") {
-			w.world.Load().cloud.api.ServeHTTP(out, r)
+			w.world.Load().cloud.front.ServeHTTP(out, r)
 			return
 		}
 		// Everybody on this machine may look at what is open; from elsewhere it takes a signature like the rest.

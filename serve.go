@@ -33,6 +33,9 @@ type serveCommand struct {
 	AccountID string `name:"account-id" default:"000000000000" help:"Account number of this installation: twelve digits."`
 	Region    string `default:"us-east-1" help:"Region of requests that name none."`
 	Domain    string `default:"mini-aws.internal" help:"Domain of the names that resources get."`
+
+	S3EventsWebhook  string `name:"s3-events-webhook" help:"URL that gets, as JSON, what S3 sends to EventBridge."`
+	S3ClassicBuckets bool   `name:"s3-classic-buckets" help:"Make buckets as AWS did before April 2023: ACLs count, and public access is not blocked."`
 	rootKeyFlags
 }
 

@@ -67,6 +67,7 @@ func (w *worker) openWorld(ctx context.Context) (err error) {
 		DB: made.db, Key: key, Engine: w.engine, Network: made.network, Installation: w.folder.installation, Data: data,
 		Account: w.command.AccountID, Region: w.command.Region, Domain: w.command.Domain, AtRest: w.command.AtRest,
 		Root: w.root, Recorders: []awsapi.Recorder{w.metrics},
+		S3EventsWebhook: w.command.S3EventsWebhook, ClassicBuckets: w.command.S3ClassicBuckets,
 	})
 	made.network.Answer(made.cloud.answers(w.command.Domain))
 	looping, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"miniaws/awsapi"
 	"miniaws/backend/store"
@@ -193,22 +192,4 @@ func (s *Service) bucketOf(ctx context.Context, tx store.Tx, name, expectedOwner
 		return nil, errWrongRegion(r.Region, b.Region)
 	}
 	return b, nil
-}
-
-// listing sets the keys of operations that list.
-func (c conditions) listing(prefix, delimiter *string, most *int32) {
-	c.set("s3:prefix", prefix)
-	c.set("s3:delimiter", delimiter)
-	if most != nil {
-		c["s3:max-keys"] = []string{strconv.Itoa(int(*most))}
-	}
-}
-
-// requestTags sets s3:RequestObjectTag/KEY for each tag and s3:RequestObjectTagKeys.
-func (c conditions) requestTags(tags []types.Tag) {
-	for _, tag := range tags {
-		key := aws.ToString(tag.Key)
-		c["s3:RequestObjectTag/"+key] = []string{aws.ToString(tag.Value)}
-		c["s3:RequestObjectTagKeys"] = append(c["s3:RequestObjectTagKeys"], key)
-	}
 }

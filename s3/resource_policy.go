@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"miniaws/awsapi"
 	"miniaws/backend/store"
 )
 
@@ -113,7 +115,7 @@ func (s *Service) accessPointPolicy(ctx context.Context, arn string) (document, 
 	return document, owner, err
 }
 
-func (s *Service) resourcePolicy(_ context.Context, tx store.Tx, b *bucket, key string) (document, owner string, err error) {
+func (s *Service) resourcePolicy(ctx context.Context, tx store.Tx, b *bucket, key string) (document, owner string, err error) {
 	owner = b.Account
 	policy := ""
 	if b.Has[kindPolicy] {
@@ -137,6 +139,21 @@ func (s *Service) resourcePolicy(_ context.Context, tx store.Tx, b *bucket, key 
 		extra = statementsOf(b.ACL, b.Account, b.arn(), bucketPermissions, block.IgnoreACLs)
 		if key != "" {
 			extra = append(extra, statementsOf(b.ACL, b.Account, b.arn()+"/*", inBucketPermissions, block.IgnoreACLs)...)
+			o, reads, err := asked(ctx, tx, b, key)
+			if err != nil {
+				return "", "", err
+			}
+			if o != nil {
+				extra = append(extra, statementsOf(o.ACL, o.Owner, b.objectARN(key), objectPermissions, block.IgnoreACLs)...)
+			}
+			if o != nil && reads && o.Owner != b.Account {
+				// AWS: "Bucket owner granting permissions to objects it does not own": the bucket's policy gives nothing
+				// on objects that belong to others, but may deny.
+				owner = o.Owner
+				if policy, err = deniesOf(policy); err != nil {
+					return "", "", err
+				}
+			}
 		}
 	}
 	if block.Restrict && policy != "" && isPublicPolicy(policy) {
@@ -145,6 +162,72 @@ func (s *Service) resourcePolicy(_ context.Context, tx store.Tx, b *bucket, key 
 	}
 	document, err = withStatements(policy, extra)
 	return document, owner, err
+}
+
+// ownersOperations are those on an object that its own owner decides on; the others are the bucket's owner's.
+var ownersOperations = map[string]bool{
+	"GetObject": true, "HeadObject": true, "GetObjectAcl": true, "PutObjectAcl": true, "GetObjectTagging": true, "PutObjectTagging": true,
+	"DeleteObjectTagging": true, "GetObjectAttributes": true, "RestoreObject": true,
+}
+
+// asked finds the object that the request in ctx means by the key, nil if there is none, and tells whether the object's
+// owner decides on the request.
+func asked(ctx context.Context, tx store.Tx, b *bucket, key string) (o *object, owners bool, err error) {
+	r := awsapi.FromContext(ctx)
+	owners = ownersOperations[r.Operation]
+	if r.Header != nil && (r.Operation == "CopyObject" || r.Operation == "UploadPartCopy") {
+		// One of the two objects is read.
+		source, err := sourceOf(aws.String(r.Header.Get("X-Amz-Copy-Source")))
+		owners = err == nil && source.key == key && source.bucket == b.Name
+	}
+	version := ""
+	if owners && r.HTTP != nil {
+		version = r.HTTP.URL.Query().Get("versionId")
+	}
+	if version == "" {
+		o, err = currentOf(tx, b, key)
+	} else {
+		o, _, err = versionOf(tx, b, key, version)
+	}
+	return o, owners, err
+}
+
+// deniesOf is what a document denies.
+func deniesOf(document string) (string, error) {
+	if document == "" {
+		return "", nil
+	}
+	var p struct {
+		Version   string `json:",omitempty"`
+		Statement json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(document), &p); err != nil {
+		return "", err
+	}
+	var all []json.RawMessage
+	if json.Unmarshal(p.Statement, &all) != nil {
+		all = []json.RawMessage{p.Statement}
+	}
+	kept := []json.RawMessage{}
+	for _, one := range all {
+		var st struct{ Effect string }
+		if err := json.Unmarshal(one, &st); err != nil {
+			return "", err
+		}
+		if st.Effect == "Deny" {
+			kept = append(kept, one)
+		}
+	}
+	if len(kept) == 0 {
+		return "", nil
+	}
+	list, err := json.Marshal(kept)
+	if err != nil {
+		return "", err
+	}
+	p.Statement = list
+	text, err := json.Marshal(p)
+	return string(text), err
 }
 
 // restrictedTo limits a public policy to the owner's account and to AWS's services.

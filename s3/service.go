@@ -24,6 +24,8 @@ type Config struct {
 	Accounts Accounts
 	// CheckPolicy refuses what is no resource-based policy at all, in AWS's words; nil leaves it at S3's own checks.
 	CheckPolicy func(document string) error
+	// Webhook is the URL that gets what EventBridge would get; empty for none.
+	Webhook string
 	// ClassicBuckets makes new buckets as AWS did before April 2023: ACLs count and no public access is blocked, unless
 	// the request says otherwise. Old test suites expect it.
 	ClassicBuckets bool
@@ -42,6 +44,7 @@ type Service struct {
 	// accounts is nil where every account number is taken.
 	accounts Accounts
 	classic  bool
+	webhook  string
 	// checkDocument is nil where S3's own checks of a policy are all.
 	checkDocument func(string) error
 	// contents are asked by DeleteBucket: each tells whether it keeps something in the bucket that a user stored.
@@ -55,10 +58,12 @@ type Service struct {
 
 // New makes the service; it starts nothing.
 func New(c Config) *Service {
-	return &Service{
+	s := &Service{
 		db: c.DB, blobs: c.Blobs, permissions: c.Permissions, readers: newReaders(), contents: []func(store.Tx, *bucket) (bool, error){holdsObjects},
-		domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, checkDocument: c.CheckPolicy,
+		domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, webhook: c.Webhook, checkDocument: c.CheckPolicy,
 	}
+	s.observers = append(s.observers, s.replicateNew)
+	return s
 }
 
 // Register adds S3's operations to the endpoint.
@@ -66,6 +71,7 @@ func (s *Service) Register(server *awsapi.Server) {
 	s.registerBuckets(server)
 	s.registerSettings(server)
 	s.registerObjects(server)
+	s.registerObjectACLs(server)
 	server.SetBrowsers(s)
 }
 
@@ -73,11 +79,15 @@ func (s *Service) Register(server *awsapi.Server) {
 func (s *Service) Reconcile(loop *reconcile.Loop) {
 	loop.Handle(kindParts, s.removeParts)
 	loop.Handle(kindCompleted, s.forgetCompleted)
+	loop.Handle(kindReplicate, s.replicate)
+	loop.Handle(kindSweep, s.sweepLifecycle)
+	loop.Handle(kindEvents, s.deliverEvents)
+	loop.Handle(kindLogs, s.deliverLogs)
 }
 
 // Tables are the service's tables, for migrations.
 func Tables() []store.Schema {
-	return []store.Schema{buckets, settings, accountBlocks, accessPoints, objects, versions, uploads, parts, manifests, completed}
+	return []store.Schema{buckets, settings, accountBlocks, accessPoints, events, logLines, objects, versions, uploads, parts, manifests, completed}
 }
 
 // absent tells that the store has no such record.
