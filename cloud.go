@@ -16,6 +16,7 @@ import (
 	"miniaws/backend/store"
 	"miniaws/ec2"
 	"miniaws/iam"
+	"miniaws/iam/policy"
 	"miniaws/s3"
 	"miniaws/ssm"
 )
@@ -103,7 +104,7 @@ func newCloud(c cloudConfig) *cloud {
 
 	blobs := newBlobs(c)
 	permissions, _ := any(identities).(s3.Permissions)
-	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: permissions, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets})
+	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: permissions, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
 
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.
 	for name, source := range map[string]any{"s3": buckets, "ssm": parameters} {
@@ -143,6 +144,12 @@ func newCloud(c cloudConfig) *cloud {
 		}
 	}
 	return made
+}
+
+// checkResourcePolicy refuses what is no policy of a resource, in AWS's words.
+func checkResourcePolicy(document string) error {
+	_, err := policy.Parse(policy.Resource, document)
+	return err
 }
 
 // newBlobs is where the bytes of objects are.

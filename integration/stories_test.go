@@ -73,6 +73,12 @@ func TestStories(t *testing.T) {
 			}
 			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("MINI_AWS_LISTEN", port)
+			// For what a story starts beside the server.
+			if port, err = freePort(); err != nil {
+				return err
+			}
+			_, port, _ = net.SplitHostPort(port)
+			env.Setenv("PORT", port)
 			env.Setenv("MINI_AWS_DATA", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("MINI_AWS_ENGINE", "sim")
 			env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))

@@ -38,7 +38,7 @@ const (
 	// kindLogs is the reconcile loop's kind of a bucket with lines to deliver.
 	kindLogs = "s3.access-log"
 	// logDelay is how long lines are gathered for one object. AWS delivers within a few hours.
-	logDelay = 20 * time.Second
+	logDelay = 5 * time.Second
 	// linesTogether go into one log object at most.
 	linesTogether = 2000
 )
