@@ -17,6 +17,7 @@ import (
 
 	"miniaws/backend/docker"
 	"miniaws/backend/store"
+	"miniaws/s3"
 )
 
 type doctorCommand struct {
@@ -186,11 +187,19 @@ func (c *doctorCommand) checkRecords(ctx context.Context) finding {
 	}
 	rebuilt := db.Stats().Rebuilt
 	compared, err := store.Compare(ctx, db)
+	var problems []string
+	if err == nil {
+		blobs := newBlobs(cloudConfig{DB: db, Data: path})
+		err = s3.Check(ctx, db, blobs, func(problem string) { problems = append(problems, problem) })
+	}
 	if err := errors.Join(err, db.Close()); err != nil {
 		return failed("", "%v", err)
 	}
 	if len(compared.Differences) > 0 {
 		return failed("remove the folder "+filepath.Join(path, "store", "index")+": it is made again from the log", "the index is not a copy of the log:\n  %s", strings.Join(compared.Differences, "\n  "))
+	}
+	if len(problems) > 0 {
+		return failed("restore a copy of the folder; bytes that are missing cannot be made again", "records and bytes of objects do not fit:\n  %s", strings.Join(problems[:min(len(problems), 20)], "\n  "))
 	}
 	if rebuilt != "" {
 		return passed("%d rows, all as the log has them; the index was just made again: %s", compared.Rows, rebuilt)

@@ -108,7 +108,7 @@ func TestRoundTrip(t *testing.T) {
 				}
 			}
 		}
-		if err := s.Check(t.Context(), func(p string) { t.Error(p) }); err != nil {
+		if err := s.Check(t.Context(), nil, func(p string) { t.Error(p) }); err != nil {
 			t.Error(err)
 		}
 	})
@@ -141,7 +141,7 @@ func TestAtRestNothingIsReadable(t *testing.T) {
 		t.Errorf("cut: %v", err)
 	}
 	problems := 0
-	s.Check(t.Context(), func(string) { problems++ })
+	s.Check(t.Context(), nil, func(string) { problems++ })
 	if problems != 1 {
 		t.Errorf("%d problems found, want 1", problems)
 	}

@@ -2,6 +2,7 @@ package blob
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -59,9 +60,34 @@ func (s *Store) orphans(ctx context.Context) (orphans []string, err error) {
 	return orphans, err
 }
 
-// Check walks rows and files, and says what does not fit together: files that are missing or of a wrong length, and
-// files that nothing refers to. It is for a store that nobody writes to.
-func (s *Store) Check(ctx context.Context, report func(problem string)) error {
+// Verify tells what is wrong with the bytes that a record refers to, short of reading them; nil if nothing is.
+func (s *Store) Verify(tx store.Tx, ref Ref) error {
+	switch {
+	case ref.ID == "" && ref.Size > 0:
+		return fmt.Errorf("%w: it has no bytes instead of %d", ErrDamaged, ref.Size)
+	case ref.ID == "":
+		return nil
+	case ref.File:
+		f, err := filesTable.In(tx, global).Find(ref.ID)
+		if err == nil && (f == nil || f.Size != atRest(ref)) {
+			err = fmt.Errorf("%w: blob %s has no row, or one of another length", ErrDamaged, ref.ID)
+		}
+		return err
+	}
+	rest, err := bytesTable.In(tx, global).Get(ref.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: blob %s is missing", ErrDamaged, ref.ID)
+	case err == nil && int64(len(rest)) != atRest(ref):
+		return fmt.Errorf("%w: blob %s has %d bytes instead of %d", ErrDamaged, ref.ID, len(rest), atRest(ref))
+	}
+	return err
+}
+
+// Check walks rows and files, and says what does not fit together: files that are missing or of a wrong length, files that
+// nothing refers to, and rows that are not as often referred to as they say. References are counted by the caller; nil
+// leaves that out. It is for a store that nobody writes to.
+func (s *Store) Check(ctx context.Context, references map[string]int64, report func(problem string)) error {
 	sizes := map[string]int64{}
 	if err := s.files.List(func(id string, size int64) bool { sizes[id] = size; return true }); err != nil {
 		return err
@@ -71,6 +97,9 @@ func (s *Store) Check(ctx context.Context, report func(problem string)) error {
 			if err != nil {
 				return err
 			}
+			if references != nil && references[row.ID] != row.Refs {
+				report(fmt.Sprintf("blob %s counts %d references instead of %d", row.ID, row.Refs, references[row.ID]))
+			}
 			switch size, ok := sizes[row.ID]; {
 			case !ok:
 				report(fmt.Sprintf("the file of blob %s is missing", row.ID))
@@ -78,6 +107,17 @@ func (s *Store) Check(ctx context.Context, report func(problem string)) error {
 				report(fmt.Sprintf("the file of blob %s has %d bytes instead of %d", row.ID, size, row.Size))
 			}
 			delete(sizes, row.ID)
+		}
+		if references == nil {
+			return nil
+		}
+		for id, err := range bytesTable.In(tx, global).IDs("") {
+			if err != nil {
+				return err
+			}
+			if references[id] != 1 {
+				report(fmt.Sprintf("small blob %s has %d references instead of 1", id, references[id]))
+			}
 		}
 		return nil
 	})
