@@ -34,6 +34,7 @@ var (
 	onRole    = resource{member: "RoleName", arnOf: identityARN(roles), boundary: boundaryOf(roles)}
 	onProfile = resource{member: "InstanceProfileName", arnOf: identityARN(profiles)}
 	onPolicy  = resource{member: "PolicyArn"}
+	onSource  = resource{member: "PolicySourceArn"}
 	onDevice  = resource{member: "SerialNumber"}
 	onOIDC    = resource{member: "OpenIDConnectProviderArn"}
 	onSAML    = resource{member: "SAMLProviderArn"}

@@ -85,6 +85,12 @@ func (s *Service) operations() []awsapi.Operation {
 		awsapi.Op(s.UntagInstanceProfile, on[iam.UntagInstanceProfileInput](s, onProfile)),
 		awsapi.Op(s.ListInstanceProfileTags, on[iam.ListInstanceProfileTagsInput](s, onProfile)),
 
+		// simulation
+		awsapi.Op(s.SimulateCustomPolicy, on[iam.SimulateCustomPolicyInput](s)),
+		awsapi.Op(s.SimulatePrincipalPolicy, on[iam.SimulatePrincipalPolicyInput](s, onSource)),
+		awsapi.Op(s.GetContextKeysForCustomPolicy, on[iam.GetContextKeysForCustomPolicyInput](s)),
+		awsapi.Op(s.GetContextKeysForPrincipalPolicy, on[iam.GetContextKeysForPrincipalPolicyInput](s, onSource)),
+
 		// managed policies
 		awsapi.Op(s.CreatePolicy, on[iam.CreatePolicyInput](s, newPolicy)),
 		awsapi.Op(s.GetPolicy, on[iam.GetPolicyInput](s, onPolicy)),
