@@ -40,6 +40,7 @@ func newAdministration(w *worker) *administration {
 		"POST /_mini/reset":        a.reset,
 		"POST /_mini/accounts":     a.createAccount,
 		"GET /_mini/accounts/{id}": a.account,
+		"GET /_mini/explain/{id}":  a.explain,
 		"GET /_mini/look":          a.look,
 	} {
 		a.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -51,6 +52,7 @@ func newAdministration(w *worker) *administration {
 			writeJSON(w, answer)
 		})
 	}
+	a.routes.HandleFunc("GET /_mini/events", a.events)
 	return a
 }
 

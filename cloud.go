@@ -14,6 +14,7 @@ import (
 	"miniaws/backend/seal"
 	"miniaws/backend/sim"
 	"miniaws/backend/store"
+	"miniaws/cloudtrail"
 	"miniaws/ec2"
 	"miniaws/iam"
 	"miniaws/iam/policy"
@@ -40,7 +41,9 @@ type cloudConfig struct {
 	Root                    iam.RootKey
 	// AtRest is how bytes of objects are kept: "sealed" or "plain".
 	AtRest string
-	// Recorders are told of every call.
+	// TrailEvery and DigestEvery are the times between two log files and two digests of a trail; 0 is AWS's.
+	TrailEvery, DigestEvery time.Duration
+	// Recorders are told of every call, before the audit is.
 	Recorders []awsapi.Recorder
 	// S3EventsWebhook gets what S3 sends to EventBridge; ClassicBuckets makes buckets as AWS did before April 2023.
 	S3EventsWebhook string
@@ -56,6 +59,7 @@ type cloud struct {
 	front      http.Handler
 	loop       *reconcile.Loop
 	identities *iam.Service
+	audit      *cloudtrail.Service
 	services   []service
 }
 
@@ -82,6 +86,7 @@ func tables() []store.Schema {
 		reconcile.Tables(),
 		blob.Tables(),
 		iam.Tables(),
+		cloudtrail.Tables(),
 		s3.Tables(),
 		ssm.Tables(),
 		ec2.Tables(),
@@ -112,9 +117,11 @@ func newCloud(c cloudConfig) *cloud {
 	}
 
 	machines := ec2.New(ec2.Config{DB: c.DB, Network: c.Network, Simulated: simulated, Domain: c.Domain})
+	audit := cloudtrail.New(cloudtrail.Config{DB: c.DB, Key: c.Key, Region: c.Region, DeliverEvery: c.TrailEvery, DigestEvery: c.DigestEvery, Now: c.Now})
 
 	// And it is named here (3 of 3).
 	services := []service{
+		audit,
 		identities,
 		buckets,
 		buckets.Control(),
@@ -128,11 +135,12 @@ func newCloud(c cloudConfig) *cloud {
 			Authorizer: identities,
 			Region:     c.Region,
 			Domain:     c.Domain,
-			Recorders:  append(slices.Clone(c.Recorders), buckets),
+			Recorders:  append(slices.Clone(c.Recorders), audit, buckets),
 			Now:        c.Now,
 		}),
 		loop:       reconcile.New(c.DB, reconcile.Options{}),
 		identities: identities,
+		audit:      audit,
 		services:   services,
 	}
 	made.front = buckets.Websites(made.api, made.api)

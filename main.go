@@ -20,6 +20,7 @@ type commands struct {
 	Env     envCommand     `cmd:"" help:"Print what a shell or an AWS profile needs in order to use the endpoint."`
 	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
 	Look    lookCommand    `cmd:"" help:"Print what a resource really is, now."`
+	Explain explainCommand `cmd:"" help:"Print why a recorded call was allowed or denied."`
 	Destroy destroyCommand `cmd:"" help:"Remove everything of an installation, from the engine and from the disk."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Worker  workerCommand  `cmd:"" hidden:"" help:"Be the process that serves, below serve."`

@@ -30,6 +30,9 @@ type serveCommand struct {
 	Ephemeral bool   `help:"Keep nothing: all is removed at the end, and POST /_mini/reset removes it at any time."`
 	AtRest    string `default:"sealed" enum:"sealed,plain" help:"How bytes of objects lie on the disk: ${enum}."`
 
+	TrailEvery  time.Duration `name:"trail-every" default:"5m" help:"Time between two log files of a CloudTrail trail."`
+	DigestEvery time.Duration `name:"digest-every" default:"1h" help:"Time between two digests of a CloudTrail trail."`
+
 	AccountID string `name:"account-id" default:"000000000000" help:"Account number of this installation: twelve digits."`
 	Region    string `default:"us-east-1" help:"Region of requests that name none."`
 	Domain    string `default:"mini-aws.internal" help:"Domain of the names that resources get."`

@@ -28,6 +28,8 @@ type worker struct {
 	// keys are those that verified requests to the administration.
 	keys    sigv4.KeyCache
 	metrics *metrics
+	// stopping is closed when the server is to end.
+	stopping chan struct{}
 	worlds
 }
 
@@ -36,7 +38,7 @@ func (w *worker) now() time.Time { return time.Now() }
 // work opens what the cloud stands on, serves on the listener until the context ends, and closes everything in the
 // opposite order. ready is called once, when the endpoint answers.
 func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener net.Listener, ready func()) (err error) {
-	w := &worker{command: c, folder: folder}
+	w := &worker{command: c, folder: folder, stopping: make(chan struct{})}
 	w.failed = make(chan error, 1)
 	w.metrics = newMetrics(w.storeStats)
 	if w.root, err = c.rootKey(folder.path, makeRootKey); err != nil {
@@ -76,6 +78,7 @@ func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener ne
 	case <-ctx.Done():
 		slog.Info("stopping", "runs on", !c.Ephemeral)
 	}
+	close(w.stopping)
 	return errors.Join(err, shutDown(server))
 }
 

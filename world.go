@@ -66,6 +66,7 @@ func (w *worker) openWorld(ctx context.Context) (err error) {
 	made.cloud = newCloud(cloudConfig{
 		DB: made.db, Key: key, Engine: w.engine, Network: made.network, Installation: w.folder.installation, Data: data,
 		Account: w.command.AccountID, Region: w.command.Region, Domain: w.command.Domain, AtRest: w.command.AtRest,
+		TrailEvery: w.command.TrailEvery, DigestEvery: w.command.DigestEvery,
 		Root: w.root, Recorders: []awsapi.Recorder{w.metrics},
 		S3EventsWebhook: w.command.S3EventsWebhook, ClassicBuckets: w.command.S3ClassicBuckets,
 	})
@@ -102,7 +103,8 @@ func (w *worker) closeWorld() error {
 func (w *world) close() error {
 	w.stop()
 	w.looping.Wait()
-	err := errors.Join(w.network.Close(), w.db.Close())
+	err := w.cloud.audit.Flush(context.Background())
+	err = errors.Join(err, w.network.Close(), w.db.Close())
 	if w.bytes != "" {
 		err = errors.Join(err, os.RemoveAll(w.bytes))
 	}

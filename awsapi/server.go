@@ -122,9 +122,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// net/http does not say it for an empty body, and botocore waits a minute for it before its next request.
 		w.WriteHeader(http.StatusContinue)
 	}
+	now := s.options.Now()
 	c := &call{server: s, http: r, control: http.NewResponseController(w), request: &Request{
-		ID:        newRequestID(),
-		Time:      s.options.Now(),
+		ID:        newRequestID(now),
+		Time:      now,
 		Region:    s.options.Region,
 		SourceIP:  sourceIP(r),
 		Secure:    r.TLS != nil,
@@ -265,7 +266,7 @@ func (c *call) findRoute(context.Context) error {
 	c.request.Service, c.request.Operation, c.request.Protocol = c.route.service.meta, c.route.operation, c.route.protocol
 	c.operation = c.route.service.operations[c.route.operation]
 	if s3Family(c.route.service.meta) {
-		c.request.ID = newS3RequestID()
+		c.request.ID = newS3RequestID(c.request.Time)
 	}
 	return nil
 }
@@ -486,11 +487,15 @@ func sourceIP(r *http.Request) netip.Addr {
 	return address.Addr().Unmap()
 }
 
-// newRequestID answers a random UUID (version 4), as most services show.
-func newRequestID() string {
+// newRequestID answers a UUID, as most services show. It is of version 7, whose first 48 bits are the time in
+// milliseconds, so that a call is found by its id in the audit, which is ordered by time.
+func newRequestID(at time.Time) string {
 	var raw [16]byte
-	_, _ = rand.Read(raw[:]) // never fails
-	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
+	_, _ = rand.Read(raw[6:]) // never fails
+	for i, ms := 0, uint64(at.UnixMilli()); i < 6; i++ {
+		raw[i] = byte(ms >> (40 - 8*i))
+	}
+	raw[6], raw[8] = raw[6]&0x0f|0x70, raw[8]&0x3f|0x80
 	text := hex.EncodeToString(raw[:])
 	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
 }
