@@ -204,11 +204,15 @@ func (s *services) tunnel(connection *net.TCPConn, reader io.Reader, header prot
 	splice(buffered{connection, reader}, stream)
 }
 
-// buffered is a connection whose first bytes were read already.
+// buffered is a connection whose first bytes may have been read already. It embeds no TCPConn, whose WriteTo would go
+// around the reader.
 type buffered struct {
-	*net.TCPConn
+	net.Conn
 	reader io.Reader
 }
+
+// CloseWrite tells the other side that nothing more comes.
+func (b buffered) CloseWrite() error { return b.Conn.(*net.TCPConn).CloseWrite() }
 
 func (b buffered) Read(p []byte) (int, error) { return b.reader.Read(p) }
 
