@@ -54,7 +54,7 @@ func buildAgent() (string, error) {
 
 // cloud is an installation of its own with an agent.
 type cloud struct {
-	*testing.T
+	testing.TB
 	owner   string
 	folder  string
 	engine  *docker.Engine
@@ -64,7 +64,7 @@ type cloud struct {
 	next    int
 }
 
-func openCloud(t *testing.T) *cloud {
+func openCloud(t testing.TB) *cloud {
 	t.Helper()
 	if os.Getenv("MINI_AWS_TEST_ENGINE") != "docker" {
 		t.Skip("needs a Docker engine: run by make test, which sets MINI_AWS_TEST_ENGINE=docker")
@@ -72,7 +72,7 @@ func openCloud(t *testing.T) *cloud {
 	if _, err := buildAgent(); err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{T: t, owner: strings.ToLower(rand.Text()), folder: t.TempDir(), vpcs: map[string]*backend.WantedVPC{}, pids: map[string]int{}}
+	c := &cloud{TB: t, owner: strings.ToLower(rand.Text()), folder: t.TempDir(), vpcs: map[string]*backend.WantedVPC{}, pids: map[string]int{}}
 	var err error
 	if c.engine, err = docker.Open(t.Context(), c.owner); err != nil {
 		t.Fatal(err)
