@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,6 +26,14 @@ const nodeFolder = "node"
 func (w *worker) newNetwork() backend.VPCNetwork {
 	engine, ok := w.engine.(*docker.Engine)
 	if !ok {
+		return sim.OpenNetwork(time.Now)
+	}
+	err := node.Possible("")
+	if err == nil && !engine.OnThisMachine() {
+		err = errors.New("the engine is on another machine, or in a virtual one")
+	}
+	if err != nil {
+		slog.Warn("VPC NETWORKS ARE SIMULATED: instances sit together on the engine's plain network, and no route, security group or network ACL is true of them", "reason", err)
 		return sim.OpenNetwork(time.Now)
 	}
 	return node.New(node.Options{Host: engine, Owner: w.folder.installation, Folder: filepath.Join(w.folder.path, nodeFolder)})

@@ -55,6 +55,7 @@ func build(target string) error {
 		return fmt.Errorf("the init of instances: %w: %s", err, out)
 	}
 	command := exec.CommandContext(context.Background(), "go", "build", "-o", target, "miniaws")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped: the node agent's container has no loader
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}

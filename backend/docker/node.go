@@ -36,6 +36,10 @@ const (
 // socket in a folder that may be another user's.
 var agentCapabilities = []string{"SYS_ADMIN", "NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE", "SYS_PTRACE", "DAC_OVERRIDE", "CHOWN", "FOWNER"}
 
+// OnThisMachine tells whether the engine listens on a socket of this machine. Docker Desktop's does too, for an engine in
+// a virtual machine: there the agent's folder is not seen, which [Engine.EnsureAgent]'s caller finds out.
+func (e *Engine) OnThisMachine() bool { return strings.HasPrefix(e.client.DaemonHost(), "unix://") }
+
 // EnsureAgent makes the node agent's container run. One that runs already stays, whatever binary it was made of: the
 // agent in it is replaced without it. created tells that it is a new one, which knows nothing.
 // Kinds: KindUnavailable, KindPermanent (the engine refuses it).

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"miniaws/backend"
@@ -163,6 +164,21 @@ func digestOf(path string) (string, error) {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// Possible answers why this program could not be a node agent at all, or nil. Empty names the program that runs. Whether
+// the engine's kernel has what VPCs need is seen when the agent is brought up.
+func Possible(binary string) error {
+	if runtime.GOOS != "linux" {
+		return errors.New("the node agent runs on Linux")
+	}
+	if binary == "" {
+		var err error
+		if binary, err = os.Executable(); err != nil {
+			return err
+		}
+	}
+	return standsAlone(binary)
 }
 
 // standsAlone fails for a program that needs a loader or libraries: the container has none.
