@@ -178,7 +178,7 @@ func (c *checker) interfaces() {
 
 // address fails unless it is the subnet's and free.
 func (c *checker) address(id string, subnet WantedSubnet, address netip.Addr) {
-	if !subnet.CIDR.Contains(address) && !(subnet.IPv6.IsValid() && subnet.IPv6.Contains(address)) {
+	if !subnet.CIDR.Contains(address) && (!subnet.IPv6.IsValid() || !subnet.IPv6.Contains(address)) {
 		c.fail("%s: %v is not in %s", id, address, subnet.ID)
 	}
 	if other, taken := c.addresses[address]; taken {

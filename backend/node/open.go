@@ -269,7 +269,7 @@ func (n *Network) inspect(ctx context.Context) error {
 		return err
 	}
 	if !info.Usable {
-		return &backend.Error{Kind: backend.KindUnsupported, Op: "open", Object: "node", Err: fmt.Errorf("Linux %s: %q", info.Kernel, info.Missing)}
+		return &backend.Error{Kind: backend.KindUnsupported, Op: "open", Object: "node", Err: fmt.Errorf("kernel %s: %q", info.Kernel, info.Missing)}
 	}
 	return nil
 }

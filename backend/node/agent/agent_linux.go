@@ -44,7 +44,6 @@ type Agent struct {
 	options Options
 	state   state
 	back    back
-	flows   flows
 
 	// mu guards what is below; it is held while the kernel is told, so that calls come one after the other.
 	mu   sync.Mutex
@@ -140,10 +139,10 @@ func (a *Agent) applyVPC(wanted backend.WantedVPC) (backend.ObservedVPC, error) 
 	before := v.Wanted
 	v.Wanted = wanted
 	v.Subnets = plan.Number(v.Subnets, wanted)
-	gone := a.dropAttachments(v)
+	v.dropAttachments()
 	err := a.converge(v)
 	if v.router != nil {
-		err = errors.Join(err, v.router.Forget(append(gone, lostAddresses(before, wanted)...)))
+		err = errors.Join(err, v.router.Forget(lostAddresses(before, wanted)))
 	}
 	// The other sides of peerings have a way to this one now, or none any more.
 	for _, other := range a.sorted() {
@@ -166,15 +165,13 @@ func peers(wanted backend.WantedVPC, id string) bool {
 	return slices.ContainsFunc(wanted.Peerings, func(p backend.WantedPeering) bool { return p.VPC == id })
 }
 
-// dropAttachments takes interfaces out of containers that are not wanted any more, and answers nothing that others need:
-// their devices go with converge.
-func (a *Agent) dropAttachments(v *vpc) []netip.Addr {
+// dropAttachments forgets interfaces that are not wanted any more: their devices go with converge.
+func (v *vpc) dropAttachments() {
 	for id := range v.Attachments {
 		if _, wanted := eniOf(v.Wanted, id); !wanted {
 			delete(v.Attachments, id)
 		}
 	}
-	return nil
 }
 
 func eniOf(wanted backend.WantedVPC, id string) (backend.WantedENI, bool) {

@@ -6,9 +6,6 @@ import (
 	"miniaws/backend"
 )
 
-// flows are the VPCs' flow records.
-type flows struct{}
-
 // sendFlows streams records until the gateway leaves.
 func (a *Agent) sendFlows(w http.ResponseWriter, _ *http.Request) {
 	fail(w, "flows", "node", &backend.Error{Kind: backend.KindUnsupported, Op: "flows", Object: "node"})
