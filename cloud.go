@@ -107,16 +107,21 @@ func newCloud(c cloudConfig) *cloud {
 
 	parameters := ssm.New(ssm.Config{DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters})
 
+	_, engineSimulated := c.Engine.(*sim.Engine)
+	machines := ec2.New(ec2.Config{
+		DB: c.DB, Network: c.Network, Simulated: simulated, Domain: c.Domain,
+		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities),
+	})
+
 	blobs := newBlobs(c)
 	permissions, _ := any(identities).(s3.Permissions)
 	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: permissions, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
 
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.
-	for name, source := range map[string]any{"s3": buckets, "ssm": parameters} {
+	for name, source := range map[string]any{"s3": buckets, "ssm": parameters, "ec2": machines} {
 		identities.KnowResources(name, source)
 	}
 
-	machines := ec2.New(ec2.Config{DB: c.DB, Network: c.Network, Simulated: simulated, Domain: c.Domain})
 	audit := cloudtrail.New(cloudtrail.Config{DB: c.DB, Key: c.Key, Region: c.Region, DeliverEvery: c.TrailEvery, DigestEvery: c.DigestEvery, Now: c.Now})
 
 	// And it is named here (3 of 3).

@@ -16,6 +16,7 @@ import (
 	"miniaws/backend/seal"
 	"miniaws/backend/sim"
 	"miniaws/backend/store"
+	"miniaws/ec2"
 	"miniaws/iam"
 )
 
@@ -142,4 +143,4 @@ func (c *serveCommand) openEngine(ctx context.Context, folder *dataFolder) (back
 	return openSimulated(), nil
 }
 
-func openSimulated() backend.Engine { return sim.Open(time.Now) }
+func openSimulated() backend.Engine { return sim.Open(time.Now, ec2.ImageReferences()...) }

@@ -17,6 +17,9 @@ import (
 
 // arn names a resource: typ is as in AWS's service authorization reference, such as "vpc"; id may be "*".
 func arn(scope store.Scope, typ types.ResourceType, id string) string {
+	if typ == types.ResourceTypeImage {
+		scope.Account = "" // AWS: images are found by everybody who may use them
+	}
 	return fmt.Sprintf("arn:aws:ec2:%s:%s:%s/%s", scope.Region, scope.Account, typ, id)
 }
 

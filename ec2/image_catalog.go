@@ -198,7 +198,7 @@ func (p *publicImages) addAmazonLinux(region string) {
 		}
 		created := time.Date(2026, 4, 27, 20, 0, 0, 0, time.UTC)
 		p.byID[id] = &image{
-			ID: id, Name: name, Description: "Amazon Linux " + strings.TrimPrefix(name, "amzn2-ami-"), OwnerID: ownerAmazon,
+			resource: resource{ID: id}, Name: name, Description: "Amazon Linux " + strings.TrimPrefix(name, "amzn2-ami-"), OwnerID: ownerAmazon,
 			OwnerAlias: "amazon", Architecture: architecture, Created: created, RootDevice: "/dev/xvda", VolumeGiB: 8,
 			Login: "ec2-user", References: []string{reference}, Location: "amazon/" + name, IMDSSupport: imds, Public: true,
 			State: imageAvailable, SriovNet: true,

@@ -112,3 +112,18 @@ func (c *typeCatalog) offeredIn(name, location string) bool {
 	i, ok := slices.BinarySearch(c.names, name)
 	return ok && (!c.knows(location) || c.offered(i, location))
 }
+
+// decoded are the types that were asked for one by one; they must not be changed.
+var decoded sync.Map // name -> *types.InstanceTypeInfo
+
+// findCached is find for readers who change nothing.
+func (c *typeCatalog) findCached(name string) (*types.InstanceTypeInfo, bool) {
+	if known, ok := decoded.Load(name); ok {
+		return known.(*types.InstanceTypeInfo), true
+	}
+	info, ok := c.find(name)
+	if ok {
+		decoded.Store(name, info)
+	}
+	return info, ok
+}

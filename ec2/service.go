@@ -19,12 +19,22 @@ type Config struct {
 	Domain string
 	// Network makes VPCs real; nil where nothing does, and then records are confirmed as they are.
 	Network Network
+	// Engine runs instances; nil leaves them pending. EngineSimulated says that nothing real runs in it.
+	Engine          Compute
+	EngineSimulated bool
+	// Init answers the program that is PID 1 of instances.
+	Init func() (InitBinary, error)
+	// FindProfile answers an instance profile of an account by its name; nil knows none.
+	FindProfile func(ctx context.Context, account, name string) (Profile, error)
+	// GuestEndpoint is the URL of the API from inside an instance; empty for none.
+	GuestEndpoint string
 }
 
 // Service is EC2.
 type Service struct {
 	config Config
 	kinds  []taggable
+	engine engineState
 }
 
 // New makes the service.

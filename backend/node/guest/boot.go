@@ -76,6 +76,9 @@ func (i *instance) start() {
 	} else {
 		i.check("power commands", i.root.installPowerCommands(binary))
 	}
+	if i.config.AwaitNetwork {
+		i.awaitNetwork()
+	}
 	work := planUserData(i.root, i.config, i.processes, i.console)
 	work.early()
 	i.startSSH(&sshServer{root: i.root, processes: i.processes, hostKeys: keys, configured: configured, logf: i.console.logf})
@@ -95,6 +98,24 @@ func (i *instance) nameHost() string {
 		i.console.logf("hostname: the engine set %q, the configuration says %q", current, i.config.Hostname)
 	}
 	return current
+}
+
+// networkPatience is how long a boot waits for its network.
+const networkPatience = 30 * time.Second
+
+// awaitNetwork waits until an interface other than the loopback has an address.
+func (i *instance) awaitNetwork() {
+	for started := time.Now(); time.Since(started) < networkPatience; time.Sleep(5 * time.Millisecond) {
+		addresses, err := net.InterfaceAddrs()
+		i.check("network", err)
+		for _, address := range addresses {
+			if own, ok := address.(*net.IPNet); ok && own.IP.IsGlobalUnicast() {
+				i.console.logf("network: %v after %d ms", own, time.Since(started).Milliseconds())
+				return
+			}
+		}
+	}
+	i.console.logf("network: none after %v", networkPatience)
 }
 
 // startSSH answers once somebody listens on port 22, or is being started.

@@ -29,6 +29,9 @@ type Config struct {
 	SSH         SSHMode           `json:"ssh,omitempty"`
 	// StopGraceSeconds is how long processes have after TERM; 0 means 8, below the engines' usual 10.
 	StopGraceSeconds int `json:"stopGraceSeconds,omitempty"`
+	// AwaitNetwork holds user data back until a network interface is there, half a minute at most: it is plugged in from
+	// outside once init runs.
+	AwaitNetwork bool `json:"awaitNetwork,omitempty"`
 }
 
 // User is a login.

@@ -1,0 +1,314 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// DescribeInstances lists instances by their reservations. Those that ended are shown for an hour.
+func (s *Service) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput) (*ec2.DescribeInstancesOutput, error) {
+	out := &ec2.DescribeInstancesOutput{}
+	return out, s.view(ctx, func(t tx) error {
+		out.Reservations = []types.Reservation{}
+		list, next, err := s.selectInstances(t, query{in.InstanceIds, "instanceIds", in.Filters, in.MaxResults, in.NextToken})
+		if err != nil {
+			return err
+		}
+		out.NextToken = next
+		list = slices.Clone(list)
+		slices.SortStableFunc(list, positions)
+		for _, inst := range list {
+			shown, err := s.instanceToAPI(t, inst)
+			if err != nil {
+				return err
+			}
+			if n := len(out.Reservations); n == 0 || *out.Reservations[n-1].ReservationId != inst.Reservation {
+				out.Reservations = append(out.Reservations, types.Reservation{
+					ReservationId: aws.String(inst.Reservation), OwnerId: aws.String(t.scope.Account), Groups: []types.GroupIdentifier{},
+				})
+			}
+			last := &out.Reservations[len(out.Reservations)-1]
+			last.Instances = append(last.Instances, shown)
+		}
+		return nil
+	})
+}
+
+// selectInstances answers the instances that a query is about, in the order of their ids.
+func (s *Service) selectInstances(t tx, q query) ([]*instance, *string, error) {
+	if len(q.ids) > 0 {
+		if _, err := namedInstances(t, q.ids); err != nil {
+			return nil, nil, err
+		}
+	}
+	return instances.list(t, q)
+}
+
+// optionalTime is nil for the zero time.
+func optionalTime(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return &at
+}
+
+func (s *Service) instanceToAPI(t tx, i *instance) (types.Instance, error) {
+	out := types.Instance{
+		InstanceId: aws.String(i.ID), ImageId: aws.String(i.ImageID), AmiLaunchIndex: aws.Int32(i.Index), State: stateToAPI(i.State),
+		Architecture: types.ArchitectureValues(i.Architecture), InstanceType: i.Type, LaunchTime: aws.Time(i.Launched),
+		StateTransitionReason: aws.String(i.Transition), ClientToken: aws.String(i.Token), KeyName: optional(i.KeyName),
+		Monitoring: &types.Monitoring{State: types.MonitoringState(named(i.Monitoring, "enabled", "disabled")[0])},
+		Placement: &types.Placement{
+			AvailabilityZone: aws.String(i.Zone), AvailabilityZoneId: aws.String(i.ZoneID), GroupName: aws.String(""), Tenancy: types.Tenancy(i.Tenancy),
+		},
+		EbsOptimized: aws.Bool(i.EBSOptimized), EnaSupport: aws.Bool(true), Hypervisor: types.HypervisorTypeXen,
+		VirtualizationType: types.VirtualizationTypeHvm, RootDeviceName: aws.String(i.RootDevice), RootDeviceType: types.DeviceTypeEbs,
+		CpuOptions: cpuOptionsOf(i), MetadataOptions: i.Metadata.toAPI(i.State), InstanceLifecycle: types.InstanceLifecycleType(i.Lifecycle),
+		SpotInstanceRequestId: optional(i.SpotRequest), PlatformDetails: aws.String("Linux/UNIX"), UsageOperation: aws.String("RunInstances"),
+		UsageOperationUpdateTime: aws.Time(i.RootVolume.At), CurrentInstanceBootMode: types.InstanceBootModeValuesLegacyBios,
+		HibernationOptions:               &types.HibernationOptions{Configured: aws.Bool(false)},
+		EnclaveOptions:                   &types.EnclaveOptions{Enabled: aws.Bool(false)},
+		CapacityReservationSpecification: &types.CapacityReservationSpecificationResponse{CapacityReservationPreference: types.CapacityReservationPreferenceOpen},
+		MaintenanceOptions: &types.InstanceMaintenanceOptions{
+			AutoRecovery:    types.InstanceAutoRecoveryState(named(i.NoAutoRecovery, "disabled", "default")[0]),
+			RebootMigration: types.InstanceRebootMigrationStateDefault,
+		},
+		Tags: s.shownInstanceTags(i), ProductCodes: []types.ProductCode{}, SecurityGroups: []types.GroupIdentifier{},
+		NetworkInterfaces: []types.InstanceNetworkInterface{}, BlockDeviceMappings: []types.InstanceBlockDeviceMapping{},
+		PrivateDnsName: aws.String(""), PublicDnsName: aws.String(""),
+	}
+	if i.ReasonCode != "" {
+		out.StateReason = &types.StateReason{Code: aws.String(i.ReasonCode), Message: aws.String(i.Reason)}
+	}
+	if i.Profile != nil {
+		out.IamInstanceProfile = &types.IamInstanceProfile{Arn: aws.String(i.Profile.ARN), Id: aws.String(i.Profile.ID)}
+	}
+	if group, err := placementGroups.find(t, i.PlacementGroup); err != nil {
+		return out, err
+	} else if group != nil {
+		out.Placement.GroupName, out.Placement.GroupId = aws.String(group.Name), aws.String(group.ID)
+		if i.Partition > 0 {
+			out.Placement.PartitionNumber = aws.Int32(i.Partition)
+		}
+	}
+	if i.State == stateTerminated {
+		return out, nil
+	}
+	out.BlockDeviceMappings = append(out.BlockDeviceMappings, types.InstanceBlockDeviceMapping{
+		DeviceName: aws.String(i.RootDevice),
+		Ebs: &types.EbsInstanceBlockDevice{
+			VolumeId: aws.String(i.RootVolume.ID), Status: types.AttachmentStatusAttached,
+			AttachTime: aws.Time(i.RootVolume.At), DeleteOnTermination: aws.Bool(i.RootVolume.DeleteOnEnd),
+		},
+	})
+	return out, s.showNetwork(t, i, &out)
+}
+
+func cpuOptionsOf(i *instance) *types.CpuOptions {
+	typ, ok := instanceTypes().findCached(string(i.Type))
+	if !ok {
+		return nil
+	}
+	return &types.CpuOptions{CoreCount: typ.VCpuInfo.DefaultCores, ThreadsPerCore: typ.VCpuInfo.DefaultThreadsPerCore}
+}
+
+// showNetwork fills in what the interfaces say.
+func (s *Service) showNetwork(t tx, i *instance, out *types.Instance) error {
+	list, err := interfacesOf(t, i.ID)
+	if err != nil {
+		return err
+	}
+	out.VpcId, out.SubnetId, out.PrivateIpAddress = optional(i.VPC), optional(i.Subnet), optional(i.PrivateIP)
+	out.PrivateDnsName = aws.String(instancePrivateName(t, i))
+	out.PrivateDnsNameOptions = &types.PrivateDnsNameOptionsResponse{
+		HostnameType: types.HostnameTypeIpName, EnableResourceNameDnsARecord: aws.Bool(false), EnableResourceNameDnsAAAARecord: aws.Bool(false),
+	}
+	for _, e := range list {
+		shown, err := interfaceToAPI(t, e)
+		if err != nil {
+			return err
+		}
+		out.NetworkInterfaces = append(out.NetworkInterfaces, instanceInterface(shown))
+		if e.Attachment.DeviceIndex != 0 {
+			continue
+		}
+		out.SecurityGroups, out.SourceDestCheck = shown.Groups, aws.Bool(e.SourceDestCheck)
+		if public := e.Addresses[0].Public; public != "" {
+			out.PublicIpAddress, out.PublicDnsName = aws.String(public), aws.String(publicName(t, e.VPC, public))
+		}
+		if len(e.IPv6) > 0 {
+			out.Ipv6Address = aws.String(e.IPv6[0])
+		}
+	}
+	return nil
+}
+
+// instanceInterface is an interface as DescribeInstances shows it.
+func instanceInterface(e types.NetworkInterface) types.InstanceNetworkInterface {
+	out := types.InstanceNetworkInterface{
+		NetworkInterfaceId: e.NetworkInterfaceId, Description: e.Description, Groups: e.Groups, MacAddress: e.MacAddress, OwnerId: e.OwnerId,
+		InterfaceType: aws.String(string(e.InterfaceType)), PrivateDnsName: e.PrivateDnsName, PrivateIpAddress: e.PrivateIpAddress,
+		SourceDestCheck: e.SourceDestCheck, Status: e.Status, SubnetId: e.SubnetId, VpcId: e.VpcId,
+		Ipv6Addresses: []types.InstanceIpv6Address{}, PrivateIpAddresses: []types.InstancePrivateIpAddress{},
+	}
+	association := func(a *types.NetworkInterfaceAssociation) *types.InstanceNetworkInterfaceAssociation {
+		if a == nil {
+			return nil
+		}
+		return &types.InstanceNetworkInterfaceAssociation{IpOwnerId: a.IpOwnerId, PublicDnsName: a.PublicDnsName, PublicIp: a.PublicIp}
+	}
+	out.Association = association(e.Association)
+	for _, a := range e.PrivateIpAddresses {
+		out.PrivateIpAddresses = append(out.PrivateIpAddresses, types.InstancePrivateIpAddress{
+			PrivateIpAddress: a.PrivateIpAddress, PrivateDnsName: a.PrivateDnsName, Primary: a.Primary, Association: association(a.Association),
+		})
+	}
+	for _, a := range e.Ipv6Addresses {
+		out.Ipv6Addresses = append(out.Ipv6Addresses, types.InstanceIpv6Address{Ipv6Address: a.Ipv6Address})
+	}
+	if a := e.Attachment; a != nil {
+		out.Attachment = &types.InstanceNetworkInterfaceAttachment{
+			AttachmentId: a.AttachmentId, AttachTime: a.AttachTime, DeleteOnTermination: a.DeleteOnTermination,
+			DeviceIndex: a.DeviceIndex, Status: a.Status, NetworkCardIndex: aws.Int32(0),
+		}
+	}
+	return out
+}
+
+var statusFilters = func() filters[instance] {
+	all := filters[instance]{
+		"instance-status.status":       func(tx, *instance) []string { return one("ok") },
+		"instance-status.reachability": func(tx, *instance) []string { return one("passed") },
+		"system-status.status":         func(tx, *instance) []string { return one("ok") },
+		"system-status.reachability":   func(tx, *instance) []string { return one("passed") },
+		"event.code":                   func(tx, *instance) []string { return nil },
+		"event.description":            func(tx, *instance) []string { return nil },
+		"event.instance-event-id":      func(tx, *instance) []string { return nil },
+		"event.not-after":              func(tx, *instance) []string { return nil },
+		"event.not-before":             func(tx, *instance) []string { return nil },
+		"event.not-before-deadline":    func(tx, *instance) []string { return nil },
+		"attached-ebs-status.status":   func(tx, *instance) []string { return one("ok") },
+	}
+	for _, name := range []string{"availability-zone", "availability-zone-id", "instance-state-code", "instance-state-name", "operator.managed", "operator.principal"} {
+		all[name] = instanceFilters[name]
+	}
+	return all
+}()
+
+// DescribeInstanceStatus says of running instances whether engine and first process are well. While the engine does not
+// answer nobody knows, and the checks say so.
+func (s *Service) DescribeInstanceStatus(ctx context.Context, in *ec2.DescribeInstanceStatusInput) (*ec2.DescribeInstanceStatusOutput, error) {
+	lost := s.engineLostSince()
+	checks := statusFilters
+	if !lost.IsZero() {
+		checks = filters[instance]{}
+		for name, values := range statusFilters {
+			checks[name] = values
+		}
+		for _, name := range []string{"instance-status", "system-status"} {
+			checks[name+".status"] = func(tx, *instance) []string { return one("impaired") }
+			checks[name+".reachability"] = func(tx, *instance) []string { return one("failed") }
+		}
+	}
+	match, err := checks.compile(instanceBase, in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeInstanceStatusOutput{}
+	return out, s.view(ctx, func(t tx) error {
+		out.InstanceStatuses = []types.InstanceStatus{}
+		list, _, err := s.selectInstances(t, query{ids: in.InstanceIds})
+		if err != nil {
+			return err
+		}
+		list = slices.DeleteFunc(slices.Clone(list), func(i *instance) bool {
+			return i.State != stateRunning && !aws.ToBool(in.IncludeAllInstances) || !match.matches(t, i)
+		})
+		q := query{ids: in.InstanceIds, idsName: "instanceIds", max: in.MaxResults, token: in.NextToken}
+		page, next, err := cut(list, func(i *instance) string { return i.ID }, "instance-status", pageBounds{5, 1000}, q)
+		for _, i := range page {
+			out.InstanceStatuses = append(out.InstanceStatuses, statusOf(i, lost))
+		}
+		out.NextToken = next
+		return err
+	})
+}
+
+func statusOf(i *instance, lost time.Time) types.InstanceStatus {
+	summary := func() *types.InstanceStatusSummary {
+		if i.State != stateRunning {
+			return &types.InstanceStatusSummary{Status: types.SummaryStatusNotApplicable}
+		}
+		detail := types.InstanceStatusDetails{Name: types.StatusNameReachability, Status: types.StatusTypePassed}
+		status := types.SummaryStatusOk
+		if !lost.IsZero() {
+			status, detail.Status, detail.ImpairedSince = types.SummaryStatusImpaired, types.StatusTypeFailed, aws.Time(lost)
+		}
+		return &types.InstanceStatusSummary{Status: status, Details: []types.InstanceStatusDetails{detail}}
+	}
+	return types.InstanceStatus{
+		InstanceId: aws.String(i.ID), AvailabilityZone: aws.String(i.Zone), AvailabilityZoneId: aws.String(i.ZoneID),
+		InstanceState: stateToAPI(i.State), InstanceStatus: summary(), SystemStatus: summary(),
+		Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
+	}
+}
+
+// engineLost notes that the engine does not answer, engineFound that it does again.
+func (s *Service) engineLost() {
+	s.engine.Lock()
+	defer s.engine.Unlock()
+	if s.engine.since.IsZero() {
+		s.engine.since = time.Now()
+	}
+}
+
+func (s *Service) engineFound() {
+	s.engine.Lock()
+	defer s.engine.Unlock()
+	s.engine.since = time.Time{}
+}
+
+func (s *Service) engineLostSince() time.Time {
+	s.engine.Lock()
+	defer s.engine.Unlock()
+	return s.engine.since
+}
+
+// consoleLimit is how much of the console is shown. AWS: "GetConsoleOutput": the most recent 64 KB.
+const consoleLimit = 64 << 10
+
+// GetConsoleOutput answers what the instance printed: init, user data and what they started.
+func (s *Service) GetConsoleOutput(ctx context.Context, in *ec2.GetConsoleOutputInput) (*ec2.GetConsoleOutputOutput, error) {
+	out := &ec2.GetConsoleOutputOutput{InstanceId: in.InstanceId, Timestamp: aws.Time(time.Now().UTC().Truncate(time.Second))}
+	err := s.view(ctx, func(t tx) error {
+		_, err := instances.get(t, *in.InstanceId)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var console strings.Builder
+	if err := s.readConsole(ctx, *in.InstanceId, &console); err != nil {
+		return nil, err
+	}
+	out.Output = aws.String(encodeBase64(console.String()))
+	return out, nil
+}
+
+// GetConsoleScreenshot is refused: a container has no screen.
+func (s *Service) GetConsoleScreenshot(ctx context.Context, in *ec2.GetConsoleScreenshotInput) (*ec2.GetConsoleScreenshotOutput, error) {
+	err := s.view(ctx, func(t tx) error {
+		_, err := instances.get(t, *in.InstanceId)
+		return err
+	})
+	if err == nil {
+		err = errUnsupportedOperation("Screenshots are not supported for the instance '%s': it is a container and has no screen.", *in.InstanceId)
+	}
+	return nil, err
+}

@@ -1,0 +1,177 @@
+package ec2
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/awsapi"
+)
+
+// The errors of instances, images, key pairs and launch templates, in the order of the codes.
+// AWS: "Error codes for the Amazon EC2 API". Where that page has no words they are those that AWS answers with.
+
+func errNotImageOwner(id string) error {
+	return awsapi.Errorf("AuthFailure", "Not authorized for image:%s", id)
+}
+
+func errIncorrectInstanceState(i *instance) error {
+	return awsapi.Errorf("IncorrectInstanceState", "The instance '%s' is not in a valid state for this operation: it is %s.", i.ID, i.State)
+}
+
+func errIncorrectInstanceStateFor(i *instance, attribute string) error {
+	return awsapi.Errorf("IncorrectInstanceState", "The instance '%s' must be in a 'stopped' state to modify its '%s' attribute: it is %s.", i.ID, attribute, i.State)
+}
+
+func errNotFromThisState(i *instance, what string) error {
+	return awsapi.Errorf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s.", i.ID, what)
+}
+
+func errInstanceLimit(wanted, most int32) error {
+	return awsapi.Errorf("InstanceLimitExceeded", "You have requested more instances (%d) than your current instance limit of %d allows for the specified instance type.", wanted, most)
+}
+
+// AWS: 500 for the lack of capacity; a placement group's own limit is the client's.
+func errInsufficientCapacity(message string) error {
+	return awsapi.Errorf("InsufficientInstanceCapacity", "%s", message)
+}
+
+func errImageMalformed(id string) error {
+	return awsapi.Errorf("InvalidAMIID.Malformed", `Invalid id: "%s" (expecting "ami-...")`, id)
+}
+
+func errImageNotFound(id string) error {
+	return awsapi.Errorf("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
+}
+
+func errImageUnavailable(id string) error {
+	return awsapi.Errorf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", id)
+}
+
+func errImageNameDuplicate(name, id string) error {
+	return awsapi.Errorf("InvalidAMIName.Duplicate", "AMI name %s is already in use by AMI %s", name, id)
+}
+
+func errImageNameMalformed() error {
+	return awsapi.Errorf("InvalidAMIName.Malformed", "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '.', '-', '/', '_', ''', '@', '[', ']' and spaces")
+}
+
+func errBlockDevice(format string, args ...any) error {
+	return awsapi.Errorf("InvalidBlockDeviceMapping", format, args...)
+}
+
+func errInstanceMalformed(id string) error {
+	return awsapi.Errorf("InvalidInstanceID.Malformed", `Invalid id: "%s" (expecting "i-...")`, id)
+}
+
+func errInstancesNotFound(ids []string) error {
+	if len(ids) == 1 {
+		return errInstanceNotFound(ids[0])
+	}
+	return awsapi.Errorf("InvalidInstanceID.NotFound", "The instance IDs '%s' do not exist", strings.Join(ids, ", "))
+}
+
+func errInvalidInstanceType(names []string) error {
+	return awsapi.Errorf("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", strings.Join(names, ", "))
+}
+
+func errKeyFormat(message string) error { return awsapi.Errorf("InvalidKey.Format", "%s", message) }
+
+func errKeyPairDuplicate(name string) error {
+	return awsapi.Errorf("InvalidKeyPair.Duplicate", "The key pair '%s' already exists.", name)
+}
+
+func errKeyPairNotFound(name string) error {
+	return awsapi.Errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", name)
+}
+
+func errKeyPairIDNotFound(id string) error {
+	return awsapi.Errorf("InvalidKeyPair.NotFound", "The key pair ID '%s' does not exist", id)
+}
+
+func errTemplateMalformed(id string) error {
+	return awsapi.Errorf("InvalidLaunchTemplateId.Malformed", "The launch template ID '%s' is malformed.", id)
+}
+
+func errTemplateNotFound(id string) error {
+	return awsapi.Errorf("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", id)
+}
+
+func errTemplateVersionNotFound(number int64, id string) error {
+	return awsapi.Errorf("InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %d with launch template ID %s.", number, id)
+}
+
+func errTemplateNameTaken() error {
+	return awsapi.Errorf("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
+}
+
+func errTemplateNameMalformed() error {
+	return awsapi.Errorf("InvalidLaunchTemplateName.MalformedException", "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following characters: - ( ) . / _.")
+}
+
+func errTemplateNameNotFound() error {
+	return awsapi.Errorf("InvalidLaunchTemplateName.NotFoundException", "At least one of the launch templates specified in the request does not exist.")
+}
+
+// errArchitecture: the type's processor cannot run the image.
+func errArchitecture(ofType, ofImage string) error {
+	return errInvalidParameterValue("The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.", ofType, ofImage)
+}
+
+func errProfileUnknown(in *types.IamInstanceProfileSpecification) error {
+	if arn := aws.ToString(in.Arn); arn != "" {
+		return errInvalidParameterValue("Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", arn)
+	}
+	return errInvalidParameterValue("Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", aws.ToString(in.Name))
+}
+
+func errPlacementGroupDuplicate(name string) error {
+	return awsapi.Errorf("InvalidPlacementGroup.Duplicate", "The Placement Group '%s' already exists.", name)
+}
+
+func errPlacementGroupInUse(name string) error {
+	return awsapi.Errorf("InvalidPlacementGroup.InUse", "The placement group '%s' is in use and may not be deleted.", name)
+}
+
+func errPlacementGroupUnknown(name string) error {
+	return awsapi.Errorf("InvalidPlacementGroup.Unknown", "The Placement Group '%s' is unknown.", name)
+}
+
+func errSpotRequestNotFound(id string) error {
+	return awsapi.Errorf("InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist", id)
+}
+
+func errUserDataMalformed() error {
+	return awsapi.Errorf("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
+}
+
+func errInvalidUserIDMalformed(id string) error {
+	return awsapi.Errorf("InvalidUserID.Malformed", "Invalid user id: \"%s\"", id)
+}
+
+func errVolumeMalformed(id string) error {
+	return errInvalidParameterValue("Value (%s) for parameter volumeId is invalid. Expected: 'vol-...'.", id)
+}
+
+func errVolumeNotFound(id string) error {
+	return awsapi.Errorf("InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
+}
+
+// errUnsupported is for configurations that AWS itself refuses with this code.
+func errUnsupported(format string, args ...any) error {
+	return awsapi.Errorf("Unsupported", format, args...)
+}
+
+func errTypeNotOffered(typ, zone string) error {
+	return errUnsupported("Your requested instance type (%s) is not supported in your requested Availability Zone (%s).", typ, zone)
+}
+
+func errUnsupportedHibernation(ids []string) error {
+	return awsapi.Errorf("UnsupportedHibernationConfiguration", "Unsupported hibernation configuration: %s", fmt.Sprint(ids))
+}
+
+func errUnsupportedOperation(format string, args ...any) error {
+	return awsapi.Errorf("UnsupportedOperation", format, args...)
+}

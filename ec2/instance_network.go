@@ -1,0 +1,379 @@
+package ec2
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"miniaws/backend"
+	"miniaws/backend/store"
+)
+
+// networkPlan is the network side of a launch: what each of its instances gets.
+type networkPlan struct {
+	subnet     *subnet // of the primary interface
+	interfaces []plannedInterface
+}
+
+// plannedInterface is an interface to be made, or an existing one.
+type plannedInterface struct {
+	spec interfaceSpec
+	// existing is the id of an interface that is there already.
+	existing string
+	index    int32
+	// public is AssociatePublicIpAddress; nil leaves it to the subnet.
+	public      *bool
+	deleteOnEnd bool
+}
+
+// planNetwork finds out where instances go.
+func (s *Service) planNetwork(t tx, l *launch) (*networkPlan, error) {
+	in := l.in
+	if len(in.NetworkInterfaces) > 0 {
+		switch {
+		case in.SubnetId != nil:
+			return nil, errInvalidParameterCombination("Network interfaces and an instance-level subnet ID may not be specified on the same request")
+		case len(in.SecurityGroupIds) > 0 || len(in.SecurityGroups) > 0:
+			return nil, errInvalidParameterCombination("Network interfaces and an instance-level security groups may not be specified on the same request")
+		case in.PrivateIpAddress != nil:
+			return nil, errInvalidParameterCombination("Network interfaces and an instance-level private address may not be specified on the same request")
+		}
+		return s.planInterfaces(t, l)
+	}
+	n, err := s.launchSubnet(t, l, aws.ToString(in.SubnetId))
+	if err != nil {
+		return nil, err
+	}
+	groups, err := launchGroups(t, n.VPC, in.SecurityGroupIds, in.SecurityGroups)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := wantedAddresses(in.PrivateIpAddress, nil)
+	if err != nil {
+		return nil, err
+	}
+	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags}
+	return &networkPlan{n, []plannedInterface{{spec: spec, deleteOnEnd: true}}}, nil
+}
+
+// launchSubnet answers the subnet that is named, or a default one in a zone that the call allows and that has the type.
+func (s *Service) launchSubnet(t tx, l *launch, id string) (*subnet, error) {
+	zoneWanted := ""
+	if p := l.in.Placement; p != nil {
+		zoneWanted = aws.ToString(p.AvailabilityZone)
+		if zoneWanted == "" {
+			zoneWanted = aws.ToString(p.AvailabilityZoneId)
+		}
+	}
+	typ := string(l.typ.InstanceType)
+	if id != "" {
+		n, err := subnets.get(t, id)
+		switch {
+		case err != nil:
+			return nil, err
+		case zoneWanted != "" && zoneWanted != n.Zone && zoneWanted != n.ZoneID:
+			return nil, errInvalidParameterValue("The availability zone '%s' of the specified subnet does not match the availability zone '%s' of the placement.", n.Zone, zoneWanted)
+		case !instanceTypes().offeredIn(typ, n.Zone):
+			return nil, errTypeNotOffered(typ, n.Zone)
+		}
+		return n, nil
+	}
+	if zoneWanted != "" {
+		z, err := findZone(t.scope.Region, zoneWanted)
+		if err != nil {
+			return nil, err
+		}
+		if !instanceTypes().offeredIn(typ, z.name) {
+			return nil, errTypeNotOffered(typ, z.name)
+		}
+		zoneWanted = z.name
+	}
+	v, err := vpcOrDefault(t, "")
+	if err != nil {
+		return nil, err
+	}
+	list, err := subnets.by(t, "vpc", v.ID)
+	if err != nil {
+		return nil, err
+	}
+	var best *subnet
+	for _, n := range list {
+		if n.Default && (zoneWanted == "" || n.Zone == zoneWanted) && instanceTypes().offeredIn(typ, n.Zone) && (best == nil || n.Zone < best.Zone) {
+			best = n
+		}
+	}
+	switch {
+	case best != nil:
+		return best, nil
+	case zoneWanted != "":
+		return nil, errNoDefaultSubnet(zoneWanted)
+	default:
+		return nil, errUnsupported("Your requested instance type (%s) is not supported in your requested region (%s).", typ, t.scope.Region)
+	}
+}
+
+// launchGroups answers the ids of groups that are named either way; none leaves the VPC's default group.
+func launchGroups(t tx, vpcID string, ids, names []string) ([]string, error) {
+	groups := append([]string{}, ids...)
+	for _, name := range names {
+		g, err := groupByName(t, vpcID, name)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, g.ID)
+	}
+	return groups, nil
+}
+
+// planInterfaces is the plan of a call that describes its interfaces.
+func (s *Service) planInterfaces(t tx, l *launch) (*networkPlan, error) {
+	plan := &networkPlan{}
+	used := map[int32]bool{}
+	for _, in := range l.in.NetworkInterfaces {
+		if err := unsupported("NetworkInterface", "AssociateCarrierIpAddress", in.AssociateCarrierIpAddress, "Ipv4PrefixCount", in.Ipv4PrefixCount,
+			"Ipv4Prefixes", in.Ipv4Prefixes, "Ipv6PrefixCount", in.Ipv6PrefixCount, "Ipv6Prefixes", in.Ipv6Prefixes, "NetworkCardIndex", in.NetworkCardIndex,
+			"PrimaryIpv6", in.PrimaryIpv6, "ConnectionTrackingSpecification", in.ConnectionTrackingSpecification,
+			"EnaSrdSpecification", in.EnaSrdSpecification, "EnaQueueCount", in.EnaQueueCount); err != nil {
+			return nil, err
+		}
+		if kind := aws.ToString(in.InterfaceType); kind != "" && kind != "interface" {
+			return nil, errNotImplemented("A network interface of the type " + kind)
+		}
+		if in.DeviceIndex == nil {
+			return nil, errMissingParameter("NetworkInterface.DeviceIndex")
+		}
+		p := plannedInterface{index: *in.DeviceIndex, public: in.AssociatePublicIpAddress, existing: aws.ToString(in.NetworkInterfaceId)}
+		if used[p.index] {
+			return nil, errInvalidParameterValue("Each network interface requires a unique device index.")
+		}
+		used[p.index] = true
+		var n *subnet
+		var err error
+		if p.existing != "" {
+			if l.max > 1 {
+				return nil, errInvalidParameterCombination("The parameter NetworkInterfaceId cannot be specified when launching more than one instance")
+			}
+			e, err := interfaces.get(t, p.existing)
+			if err != nil {
+				return nil, err
+			}
+			if e.Attachment != nil {
+				return nil, errInterfaceInUse(e.ID)
+			}
+			if n, err = subnets.get(t, e.Subnet); err != nil {
+				return nil, err
+			}
+			p.deleteOnEnd = aws.ToBool(in.DeleteOnTermination)
+		} else {
+			if n, err = s.launchSubnet(t, l, aws.ToString(in.SubnetId)); err != nil {
+				return nil, err
+			}
+			p.deleteOnEnd = in.DeleteOnTermination == nil || *in.DeleteOnTermination
+			p.spec = interfaceSpec{
+				subnet: n.ID, description: aws.ToString(in.Description), groups: in.Groups, tags: l.interfaceTags,
+				more: int(aws.ToInt32(in.SecondaryPrivateIpAddressCount)), moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount)),
+			}
+			if p.spec.addresses, err = wantedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses); err != nil {
+				return nil, err
+			}
+			for _, x := range in.Ipv6Addresses {
+				address, err := parseAddress(aws.ToString(x.Ipv6Address))
+				if err != nil {
+					return nil, err
+				}
+				p.spec.ipv6 = append(p.spec.ipv6, address)
+			}
+		}
+		if p.index == 0 {
+			plan.subnet = n
+		}
+		plan.interfaces = append(plan.interfaces, p)
+	}
+	if plan.subnet == nil {
+		return nil, errInvalidParameterValue("When specifying network interfaces, you must include a device at index 0.")
+	}
+	if most := aws.ToInt32(l.typ.NetworkInfo.MaximumNetworkInterfaces); int32(len(plan.interfaces)) > most {
+		return nil, errInvalidParameterValue("Number of network interfaces (%d) exceeds the limit (%d) of the instance type.", len(plan.interfaces), most)
+	}
+	if len(plan.interfaces) > 1 {
+		for _, p := range plan.interfaces {
+			if aws.ToBool(p.public) {
+				return nil, errInvalidParameterCombination("The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.")
+			}
+		}
+	}
+	return plan, nil
+}
+
+// plugIn makes and attaches an instance's interfaces.
+func (s *Service) plugIn(t tx, inst *instance, plan *networkPlan) error {
+	inst.VPC, inst.Subnet, inst.Zone, inst.ZoneID = plan.subnet.VPC, plan.subnet.ID, plan.subnet.Zone, plan.subnet.ZoneID
+	for _, p := range plan.interfaces {
+		var e *networkInterface
+		var err error
+		if p.existing != "" {
+			e, err = interfaces.get(t, p.existing)
+		} else {
+			spec := p.spec
+			spec.tags = maps.Clone(spec.tags)
+			e, err = createInterface(t, spec)
+		}
+		if err != nil {
+			return err
+		}
+		if p.index == 0 {
+			inst.PrivateIP = e.private()
+		}
+		if err := attachInterface(t, e, inst.ID, p.index, p.deleteOnEnd); err != nil {
+			return err
+		}
+		n, err := subnets.get(t, e.Subnet)
+		if err != nil {
+			return err
+		}
+		if public := p.public; public != nil && *public || public == nil && n.MapPublic && len(plan.interfaces) == 1 {
+			if err := assignPublic(t, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// interfaceValues are what a filter of interfaces says of an instance's.
+func interfaceValues(t tx, i *instance, name string) []string {
+	values := interfaces.filters[name]
+	list, err := interfacesOf(t, i.ID)
+	if err != nil || values == nil {
+		return nil
+	}
+	var all []string
+	for _, e := range list {
+		all = append(all, values(t, e)...)
+	}
+	return all
+}
+
+// primary answers the interface at index 0, nil where there is none.
+func primary(t tx, i *instance) *networkInterface {
+	list, err := interfacesOf(t, i.ID)
+	if err != nil || len(list) == 0 || list[0].Attachment.DeviceIndex != 0 {
+		return nil
+	}
+	return list[0]
+}
+
+func instancePublicAddress(t tx, i *instance) string {
+	if e := primary(t, i); e != nil {
+		return e.Addresses[0].Public
+	}
+	return ""
+}
+
+func instancePublicName(t tx, i *instance) string {
+	if address := instancePublicAddress(t, i); address != "" {
+		return publicName(t, i.VPC, address)
+	}
+	return ""
+}
+
+func instancePrivateName(t tx, i *instance) string {
+	if i.PrivateIP == "" {
+		return ""
+	}
+	return privateName(t, i.PrivateIP)
+}
+
+// placeOnNetwork says where a container that is to be made sits. Where a node agent wires interfaces it has none of the
+// engine's networks; else all instances sit on one of the installation's.
+func (s *Service) placeOnNetwork(ctx context.Context, scope store.Scope, inst *instance, spec *backend.Spec) error {
+	if s.wired() {
+		return s.viewIn(ctx, scope, func(t tx) error {
+			v, err := vpcs.find(t, inst.VPC)
+			if v == nil || err != nil {
+				return err
+			}
+			// AWS: "Understanding Amazon DNS": the base of the VPC's range plus two.
+			spec.DNS = []netip.Addr{v.ranges()[0].Masked().Addr().Next().Next()}
+			spec.Search = []string{internalDomain(scope.Region)}
+			return nil
+		})
+	}
+	network, err := s.config.Engine.EnsureNetwork(ctx, backend.NetworkSpec{ID: instancesNetwork})
+	if err != nil {
+		return err
+	}
+	spec.Network = network.ID
+	if address, err := netip.ParseAddr(inst.PrivateIP); err == nil && network.Range.Contains(address) {
+		spec.Address = address
+	}
+	return nil
+}
+
+// wired tells whether a node agent wires interfaces into containers.
+func (s *Service) wired() bool { return s.config.Network != nil && !s.config.Simulated }
+
+// plug wires the interfaces of an instance into its container, which has just started with none.
+func (s *Service) plug(ctx context.Context, scope store.Scope, inst *instance, observed backend.Observed) error {
+	if !s.wired() {
+		return nil
+	}
+	var list []*networkInterface
+	err := s.viewIn(ctx, scope, func(t tx) (err error) {
+		list, err = interfacesOf(t, inst.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		_, err := s.config.Network.AttachENI(ctx, backend.Attachment{
+			VPC: e.VPC, ENI: e.ID, Container: inst.ID, PID: observed.PID, Index: int(e.Attachment.DeviceIndex),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// confirmAddress writes down the address that a container has, where the engine's network gave it another one than the
+// subnet: without a node agent it has a range of its own.
+func (s *Service) confirmAddress(_ tx, i *instance, observed backend.Observed) error {
+	if observed.Address.IsValid() {
+		i.PrivateIP = observed.Address.String()
+	}
+	return nil
+}
+
+// instanceZone answers the Availability Zone of an instance that did not end.
+func instanceZone(t tx, id string) (string, error) {
+	i, err := instances.get(t, id)
+	if err != nil {
+		return "", err
+	}
+	if i.State == stateTerminated || i.State == stateShuttingDown {
+		return "", errIncorrectInstanceState(i)
+	}
+	return i.Zone, nil
+}
+
+// instanceProcess answers the first process of an instance as the engine's host counts, 0 while it does not run;
+// stopped tells that it is not going to.
+func (s *Service) instanceProcess(ctx context.Context, scope store.Scope, id string) (pid int, stopped bool, err error) {
+	err = s.viewIn(ctx, scope, func(t tx) error {
+		i, err := instances.find(t, id)
+		stopped = i == nil || i.State != statePending && i.State != stateRunning
+		return err
+	})
+	if stopped || err != nil || s.config.Engine == nil {
+		return 0, stopped, err
+	}
+	observed, err := s.config.Engine.Inspect(ctx, id)
+	if backend.KindOf(err) == backend.KindNotFound {
+		return 0, false, nil
+	}
+	return observed.PID, false, err
+}

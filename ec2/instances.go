@@ -1,0 +1,333 @@
+package ec2
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/reconcile"
+	"miniaws/backend/store"
+)
+
+// instanceState is where an instance is in its life, as AWS names it. Handlers move it to the left states of this
+// drawing, the reconciler to the right ones:
+//
+//	RunInstances, StartInstances --> pending --------------> running
+//	StopInstances, poweroff inside -> stopping -------------> stopped
+//	TerminateInstances -------------> shutting-down --------> terminated --(an hour)--> gone
+//	a launch that failed: pending --> terminated;  a container that ended: running --> stopped
+type instanceState string
+
+const (
+	statePending      instanceState = "pending"
+	stateRunning      instanceState = "running"
+	stateShuttingDown instanceState = "shutting-down"
+	stateTerminated   instanceState = "terminated"
+	stateStopping     instanceState = "stopping"
+	stateStopped      instanceState = "stopped"
+)
+
+// stateCodes are AWS's numbers. AWS: "InstanceState".
+var stateCodes = map[instanceState]int32{
+	statePending: 0, stateRunning: 16, stateShuttingDown: 32, stateTerminated: 48, stateStopping: 64, stateStopped: 80,
+}
+
+// instance is one EC2 instance: a container with our init as its first process.
+type instance struct {
+	resource
+	Reservation string
+	Index       int32
+	ImageID     string
+	// What of the image is needed after it is gone. References are container images to boot, in the order of preference;
+	// Reference is the one that the container was made of.
+	References               []string
+	Reference                string `json:",omitempty"`
+	Login                    string
+	Architecture, RootDevice string
+	Type                     types.InstanceType
+	KeyName, PublicKey       string `json:",omitempty"`
+	Hostname                 string
+
+	State instanceState
+	// Force ends a stop without waiting for the processes inside; Reboot is wanted while running.
+	Force, Reboot bool `json:",omitempty"`
+	// Reason and Transition are StateReason and StateTransitionReason.
+	ReasonCode, Reason, Transition string `json:",omitempty"`
+	Launched, Ended                time.Time
+
+	Token          string `json:",omitempty"`
+	Zone, ZoneID   string
+	VPC, Subnet    string
+	PrivateIP      string
+	Profile        *profileAssociation `json:",omitempty"`
+	Metadata       metadataOptions
+	Monitoring     bool `json:",omitempty"`
+	Tenancy        string
+	PlacementGroup string `json:",omitempty"` // id
+	Partition      int32  `json:",omitempty"`
+	Credit         string `json:",omitempty"`
+	Shutdown       types.ShutdownBehavior
+	KeepFromStop   bool   `json:",omitempty"` // DisableApiStop
+	KeepFromEnd    bool   `json:",omitempty"` // DisableApiTermination
+	EBSOptimized   bool   `json:",omitempty"`
+	NoAutoRecovery bool   `json:",omitempty"`
+	Template       string `json:",omitempty"` // launch template id
+	TemplateNumber int64  `json:",omitempty"`
+	Lifecycle      string `json:",omitempty"` // "spot"
+	SpotRequest    string `json:",omitempty"`
+	RootVolume     rootVolume
+
+	// What the engine confirmed.
+	EngineID string `json:",omitempty"`
+	// Limits are those that the container has, and Clamped those that the type promises where the engine has less.
+	CPUs        float64 `json:",omitempty"`
+	MemoryBytes int64   `json:",omitempty"`
+	Clamped     string  `json:",omitempty"`
+	Created     bool    `json:",omitempty"` // the container was there once: its layer is the root volume
+}
+
+// metadataOptions are InstanceMetadataOptionsRequest's.
+type metadataOptions struct {
+	Tokens, Endpoint, IPv6, Tags string
+	HopLimit                     int32
+}
+
+// rootVolume is the container's own layer, shown as an EBS volume.
+type rootVolume struct {
+	ID          string
+	GiB         int32
+	Type        types.VolumeType
+	DeleteOnEnd bool
+	At          time.Time
+}
+
+func (i *instance) vpc() string { return i.VPC }
+
+// userData is kept apart from the instance, as lists do not need it.
+type userData struct {
+	ID   string
+	Data []byte
+}
+
+var userDatas = store.NewTable(store.Spec[userData]{
+	Service: "ec2", Name: "instance-user-data", ID: func(u *userData) store.ID { return store.ID{u.ID} },
+})
+
+// home says whose an instance is, for those who know only its id: the engine's events, the metadata service, people.
+type home struct{ ID, Account, Region string }
+
+var homes = store.NewTable(store.Spec[home]{
+	Service: "ec2", Name: "instance-homes", ID: func(h *home) store.ID { return store.ID{h.ID} },
+})
+
+// item names a resource for the reconcile loop.
+func (t tx) item(kind, id string) reconcile.Item {
+	return reconcile.Item{Kind: kind, Account: t.scope.Account, Region: t.scope.Region, ID: id}
+}
+
+// The kinds of work of the reconcile loop.
+const (
+	instanceKind = "ec2.instance"
+	imageKind    = "ec2.image"
+	layersKind   = "ec2.image-layers"
+)
+
+func instanceBase(i *instance) *resource { return &i.resource }
+
+var instances = &kind[instance]{
+	prefix: "i-", typ: types.ResourceTypeInstance, base: instanceBase,
+	notFound: errInstanceNotFound, malformed: errInstanceMalformed,
+	table: tableOf("instances", instanceBase, map[string]func(*instance) []string{
+		"reservation": func(i *instance) []string { return one(i.Reservation) },
+		"vpc":         func(i *instance) []string { return one(i.VPC) },
+		"group":       func(i *instance) []string { return one(i.PlacementGroup) },
+		"association": func(i *instance) []string {
+			if i.Profile == nil {
+				return nil
+			}
+			return one(i.Profile.Association)
+		},
+	}),
+	pages:   pageBounds{5, 1000},
+	filters: instanceFilters,
+}
+
+// named answers AWS's values of switches.
+func named(value bool, yes, no string) []string {
+	if value {
+		return []string{yes}
+	}
+	return []string{no}
+}
+
+// profileName is the last part of an instance profile's ARN.
+func profileName(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
+
+var instanceFilters = filters[instance]{
+	"affinity":             func(tx, *instance) []string { return nil },
+	"architecture":         func(_ tx, i *instance) []string { return one(i.Architecture) },
+	"availability-zone":    func(_ tx, i *instance) []string { return one(i.Zone) },
+	"availability-zone-id": func(_ tx, i *instance) []string { return one(i.ZoneID) },
+	"block-device-mapping.attach-time": func(_ tx, i *instance) []string {
+		return one(filterTime(i.RootVolume.At))
+	},
+	"block-device-mapping.delete-on-termination": func(_ tx, i *instance) []string { return yesNo(i.RootVolume.DeleteOnEnd) },
+	"block-device-mapping.device-name":           func(_ tx, i *instance) []string { return one(i.RootDevice) },
+	"block-device-mapping.status":                func(tx, *instance) []string { return one("attached") },
+	"block-device-mapping.volume-id":             func(_ tx, i *instance) []string { return one(i.RootVolume.ID) },
+	"boot-mode":                                  func(tx, *instance) []string { return nil },
+	"capacity-reservation-id":                    func(tx, *instance) []string { return nil },
+	"client-token":                               func(_ tx, i *instance) []string { return one(i.Token) },
+	"current-instance-boot-mode":                 func(tx, *instance) []string { return one("legacy-bios") },
+	"dns-name":                                   func(t tx, i *instance) []string { return one(instancePublicName(t, i)) },
+	"ebs-optimized":                              func(_ tx, i *instance) []string { return yesNo(i.EBSOptimized) },
+	"ena-support":                                func(tx, *instance) []string { return yesNo(true) },
+	"enclave-options.enabled":                    func(tx, *instance) []string { return yesNo(false) },
+	"hibernation-options.configured":             func(tx, *instance) []string { return yesNo(false) },
+	"host-id":                                    func(tx, *instance) []string { return nil },
+	"hypervisor":                                 func(tx, *instance) []string { return one("xen") },
+	"iam-instance-profile.arn": func(_ tx, i *instance) []string {
+		if i.Profile == nil {
+			return nil
+		}
+		return one(i.Profile.ARN)
+	},
+	"iam-instance-profile.id": func(_ tx, i *instance) []string {
+		if i.Profile == nil {
+			return nil
+		}
+		return one(i.Profile.ID)
+	},
+	"iam-instance-profile.name": func(_ tx, i *instance) []string {
+		if i.Profile == nil {
+			return nil
+		}
+		return one(profileName(i.Profile.ARN))
+	},
+	"image-id":            func(_ tx, i *instance) []string { return one(i.ImageID) },
+	"instance-id":         func(_ tx, i *instance) []string { return one(i.ID) },
+	"instance-lifecycle":  func(_ tx, i *instance) []string { return one(i.Lifecycle) },
+	"instance-state-code": func(_ tx, i *instance) []string { return number(stateCodes[i.State]) },
+	"instance-state-name": func(_ tx, i *instance) []string { return one(string(i.State)) },
+	"instance-type":       func(_ tx, i *instance) []string { return one(string(i.Type)) },
+	"instance.group-id":   func(t tx, i *instance) []string { return interfaceValues(t, i, "group-id") },
+	"instance.group-name": func(t tx, i *instance) []string { return interfaceValues(t, i, "group-name") },
+	"group-id":            func(t tx, i *instance) []string { return interfaceValues(t, i, "group-id") },
+	"group-name":          func(t tx, i *instance) []string { return interfaceValues(t, i, "group-name") },
+	"ip-address":          func(t tx, i *instance) []string { return one(instancePublicAddress(t, i)) },
+	"ipv6-address":        func(t tx, i *instance) []string { return interfaceValues(t, i, "ipv6-addresses.ipv6-address") },
+	"kernel-id":           func(tx, *instance) []string { return nil },
+	"key-name":            func(_ tx, i *instance) []string { return one(i.KeyName) },
+	"launch-index":        func(_ tx, i *instance) []string { return number(i.Index) },
+	"launch-time":         func(_ tx, i *instance) []string { return one(filterTime(i.Launched)) },
+	"maintenance-options.auto-recovery": func(_ tx, i *instance) []string {
+		return named(i.NoAutoRecovery, "disabled", "default")
+	},
+	"metadata-options.http-endpoint":               func(_ tx, i *instance) []string { return one(i.Metadata.Endpoint) },
+	"metadata-options.http-protocol-ipv4":          func(tx, *instance) []string { return one("enabled") },
+	"metadata-options.http-protocol-ipv6":          func(_ tx, i *instance) []string { return one(i.Metadata.IPv6) },
+	"metadata-options.http-put-response-hop-limit": func(_ tx, i *instance) []string { return number(i.Metadata.HopLimit) },
+	"metadata-options.http-tokens":                 func(_ tx, i *instance) []string { return one(i.Metadata.Tokens) },
+	"metadata-options.instance-metadata-tags":      func(_ tx, i *instance) []string { return one(i.Metadata.Tags) },
+	"monitoring-state":                             func(_ tx, i *instance) []string { return named(i.Monitoring, "enabled", "disabled") },
+	"operator.managed":                             func(tx, *instance) []string { return yesNo(false) },
+	"operator.principal":                           func(tx, *instance) []string { return nil },
+	"outpost-arn":                                  func(tx, *instance) []string { return nil },
+	"owner-id":                                     func(t tx, _ *instance) []string { return one(t.scope.Account) },
+	"placement-group-name": func(t tx, i *instance) []string {
+		group, err := placementGroups.find(t, i.PlacementGroup)
+		if group == nil || err != nil {
+			return nil
+		}
+		return one(group.Name)
+	},
+	"placement-partition-number": func(_ tx, i *instance) []string {
+		if i.Partition == 0 {
+			return nil
+		}
+		return number(i.Partition)
+	},
+	"platform":         func(tx, *instance) []string { return nil },
+	"platform-details": func(tx, *instance) []string { return one("Linux/UNIX") },
+	"private-dns-name": func(t tx, i *instance) []string { return one(instancePrivateName(t, i)) },
+	"private-ip-address": func(t tx, i *instance) []string {
+		return append(one(i.PrivateIP), interfaceValues(t, i, "addresses.private-ip-address")...)
+	},
+	"product-code":             func(tx, *instance) []string { return nil },
+	"product-code.type":        func(tx, *instance) []string { return nil },
+	"ramdisk-id":               func(tx, *instance) []string { return nil },
+	"reason":                   func(_ tx, i *instance) []string { return one(i.Transition) },
+	"requester-id":             func(tx, *instance) []string { return nil },
+	"reservation-id":           func(_ tx, i *instance) []string { return one(i.Reservation) },
+	"root-device-name":         func(_ tx, i *instance) []string { return one(i.RootDevice) },
+	"root-device-type":         func(tx, *instance) []string { return one("ebs") },
+	"source-dest-check":        func(t tx, i *instance) []string { return interfaceValues(t, i, "source-dest-check") },
+	"spot-instance-request-id": func(_ tx, i *instance) []string { return one(i.SpotRequest) },
+	"state-reason-code":        func(_ tx, i *instance) []string { return one(i.ReasonCode) },
+	"state-reason-message":     func(_ tx, i *instance) []string { return one(i.Reason) },
+	"subnet-id":                func(_ tx, i *instance) []string { return one(i.Subnet) },
+	"tenancy":                  func(_ tx, i *instance) []string { return one(i.Tenancy) },
+	"tpm-support":              func(tx, *instance) []string { return nil },
+	"usage-operation":          func(tx, *instance) []string { return one("RunInstances") },
+	"virtualization-type":      func(tx, *instance) []string { return one("hvm") },
+	"vpc-id":                   func(_ tx, i *instance) []string { return one(i.VPC) },
+}
+
+func init() {
+	// AWS: "DescribeInstances", Filters: network-interface.* are those of DescribeNetworkInterfaces.
+	for name := range interfaces.filters {
+		full := "network-interface." + name
+		instanceFilters[full] = func(t tx, i *instance) []string { return interfaceValues(t, i, name) }
+	}
+}
+
+// filterTime is how filters name a time.
+func filterTime(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return imageTime(at)
+}
+
+// hostName is an instance's own, by its address. AWS: "Amazon EC2 instance hostname types".
+func hostName(address string) string { return "ip-" + strings.ReplaceAll(address, ".", "-") }
+
+// clampTag shows that the engine has less than the type promises.
+const clampTag = "aws:mini-aws:clamp"
+
+// shownInstanceTags are an instance's tags as users see them.
+func (s *Service) shownInstanceTags(i *instance) []types.Tag {
+	list := tagsToAPI(s.onEngine(), i.Tags)
+	if i.Clamped != "" {
+		key, value := clampTag, i.Clamped
+		list = append(list, types.Tag{Key: &key, Value: &value})
+		slices.SortFunc(list, func(a, b types.Tag) int { return strings.Compare(*a.Key, *b.Key) })
+	}
+	return list
+}
+
+// moved tells how an instance changed its state, as the operations on states answer it.
+func moved(i *instance, before instanceState) types.InstanceStateChange {
+	id := i.ID
+	return types.InstanceStateChange{InstanceId: &id, CurrentState: stateToAPI(i.State), PreviousState: stateToAPI(before)}
+}
+
+func stateToAPI(state instanceState) *types.InstanceState {
+	code := stateCodes[state]
+	return &types.InstanceState{Code: &code, Name: types.InstanceStateName(state)}
+}
+
+// userInitiated is the transition reason of what a user asked for.
+func userInitiated(at time.Time) string {
+	return "User initiated (" + at.UTC().Format("2006-01-02 15:04:05") + " GMT)"
+}
+
+// positions is the order of instances: that of their reservation, then of their launch index.
+func positions(a, b *instance) int {
+	if c := strings.Compare(a.Reservation, b.Reservation); c != 0 {
+		return c
+	}
+	return int(a.Index - b.Index)
+}

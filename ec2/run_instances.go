@@ -1,0 +1,369 @@
+package ec2
+
+import (
+	"context"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/reconcile"
+	"miniaws/backend/store"
+)
+
+const (
+	// maxUserData is what is left after base64 is undone. AWS: "Run commands at launch": 16 KB.
+	maxUserData = 16 << 10
+	// maxLaunch is how many instances one call launches at most.
+	maxLaunch = 100
+)
+
+// launch is what RunInstances asks for, checked as far as that needs no record.
+type launch struct {
+	in       *ec2.RunInstancesInput
+	min, max int32
+	typ      *types.InstanceTypeInfo
+	userData []byte
+	// tags of instances, volumes, network interfaces and spot requests.
+	tags, volumeTags, interfaceTags, spotTags map[string]string
+	profile                                   *profileAssociation
+	metadata                                  metadataOptions
+	cpus                                      float64 // of CpuOptions, 0 for the type's
+	template                                  string
+	templateNumber                            int64
+}
+
+// RunInstances launches instances: all of at least MinCount, or none. It answers at once; they are pending until the
+// engine confirms that they run.
+func (s *Service) RunInstances(ctx context.Context, in *ec2.RunInstancesInput) (*ec2.RunInstancesOutput, error) {
+	asked := in
+	merged, template, number, err := s.fromTemplate(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	l, err := checkLaunch(merged)
+	if err != nil {
+		return nil, err
+	}
+	l.template, l.templateNumber = template, number
+	if l.profile, err = s.findProfile(ctx, merged.IamInstanceProfile); err != nil {
+		return nil, err
+	}
+	out := &ec2.RunInstancesOutput{Groups: []types.GroupIdentifier{}}
+	return out, s.update(ctx, func(t tx) error {
+		reservation, err := once(t, "RunInstances", asked.ClientToken, asked, func() (string, error) { return s.launch(t, l) })
+		if err != nil {
+			return err
+		}
+		made, err := instances.by(t, "reservation", reservation)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(made, positions)
+		out.ReservationId, out.OwnerId = aws.String(reservation), aws.String(t.scope.Account)
+		out.Instances = make([]types.Instance, 0, len(made))
+		for _, inst := range made {
+			shown, err := s.instanceToAPI(t, inst)
+			if err != nil {
+				return err
+			}
+			out.Instances = append(out.Instances, shown)
+		}
+		return nil
+	})
+}
+
+// checkLaunch checks what can be checked without records.
+func checkLaunch(in *ec2.RunInstancesInput) (*launch, error) {
+	l := &launch{in: in, min: aws.ToInt32(in.MinCount), max: aws.ToInt32(in.MaxCount)}
+	switch {
+	case l.min < 1:
+		return nil, errInvalidParameterValue("Value (%d) for parameter minCount is invalid. minCount must be greater than 0.", l.min)
+	case l.max < l.min:
+		return nil, errInvalidParameterValue("Value (%d) for parameter maxCount is invalid. maxCount must be equal to or greater than minCount.", l.max)
+	case l.min > maxLaunch:
+		return nil, errInstanceLimit(l.min, maxLaunch)
+	case aws.ToString(in.ImageId) == "":
+		return nil, errMissingParameter("ImageId")
+	case in.PrivateIpAddress != nil && l.max > 1:
+		return nil, errInvalidParameterCombination("The parameter PrivateIpAddress cannot be specified when launching more than one instance")
+	}
+	l.max = min(l.max, maxLaunch)
+	if err := refuseLaunch(in); err != nil {
+		return nil, err
+	}
+	name := string(in.InstanceType)
+	if name == "" {
+		name = "m1.small" // AWS: "RunInstances", InstanceType: the default
+	}
+	var known bool
+	if l.typ, known = instanceTypes().find(name); !known {
+		return nil, errInvalidParameterValue("Invalid value '%s' for InstanceType.", name)
+	}
+	var err error
+	if l.cpus, err = checkCPUOptions(l.typ, in.CpuOptions); err != nil {
+		return nil, err
+	}
+	if l.userData, err = decodeUserData(aws.ToString(in.UserData)); err != nil {
+		return nil, err
+	}
+	if l.metadata, err = mergeMetadata(metadataOptions{}, in.MetadataOptions); err != nil {
+		return nil, err
+	}
+	kinds := []types.ResourceType{types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeNetworkInterface, types.ResourceTypeSpotInstancesRequest}
+	for i, into := range []*map[string]string{&l.tags, &l.volumeTags, &l.interfaceTags, &l.spotTags} {
+		if *into, err = tagsOnCreate(in.TagSpecifications, kinds[i], kinds...); err != nil {
+			return nil, err
+		}
+	}
+	switch in.InstanceInitiatedShutdownBehavior {
+	case "", types.ShutdownBehaviorStop, types.ShutdownBehaviorTerminate:
+	default:
+		return nil, errInvalidParameterValue("Value (%s) for parameter instanceInitiatedShutdownBehavior is invalid.", in.InstanceInitiatedShutdownBehavior)
+	}
+	return l, checkCredit(l.typ, in.CreditSpecification)
+}
+
+// refuseLaunch refuses what AWS has and we do not do.
+func refuseLaunch(in *ec2.RunInstancesInput) error {
+	if len(in.ElasticGpuSpecification) > 0 || len(in.ElasticInferenceAccelerators) > 0 {
+		// AWS: "RunInstances": Elastic Graphics and Elastic Inference have ended.
+		return errUnsupported("Elastic Graphics and Elastic Inference are no longer available.")
+	}
+	if in.HibernationOptions != nil && aws.ToBool(in.HibernationOptions.Configured) {
+		return errUnsupported("The image does not support hibernation.")
+	}
+	if in.EnclaveOptions != nil && aws.ToBool(in.EnclaveOptions.Enabled) {
+		return errUnsupported("The instance does not support Nitro Enclaves.")
+	}
+	if p := in.Placement; p != nil {
+		if p.HostId != nil || p.HostResourceGroupArn != nil || p.Tenancy != "" && p.Tenancy != types.TenancyDefault {
+			return errNotImplemented("A tenancy other than default")
+		}
+		if p.Affinity != nil || p.SpreadDomain != nil {
+			return errNotImplemented("The parameters Affinity and SpreadDomain of Placement")
+		}
+	}
+	if c := in.CapacityReservationSpecification; c != nil && c.CapacityReservationTarget != nil {
+		return errNotImplemented("CapacityReservationTarget of RunInstances")
+	}
+	if p := in.NetworkPerformanceOptions; p != nil && p.BandwidthWeighting != "" && p.BandwidthWeighting != types.InstanceBandwidthWeightingDefault {
+		return errNotImplemented("A bandwidth weighting of RunInstances")
+	}
+	if p := in.PrivateDnsNameOptions; p != nil && (p.HostnameType == types.HostnameTypeResourceName || aws.ToBool(p.EnableResourceNameDnsAAAARecord)) {
+		return errNotImplemented("PrivateDnsNameOptions of RunInstances other than names by address")
+	}
+	return unsupported("RunInstances", "AdditionalInfo", in.AdditionalInfo, "KernelId", in.KernelId, "RamdiskId", in.RamdiskId,
+		"LicenseSpecifications", in.LicenseSpecifications, "Operator", in.Operator, "SecondaryInterfaces", in.SecondaryInterfaces,
+		"EnablePrimaryIpv6", in.EnablePrimaryIpv6, "Ipv6AddressCount", in.Ipv6AddressCount, "Ipv6Addresses", in.Ipv6Addresses)
+}
+
+// checkCPUOptions answers how many CPUs the options leave, 0 for all of the type's.
+// AWS: "CPU options for EC2 instances".
+func checkCPUOptions(typ *types.InstanceTypeInfo, in *types.CpuOptionsRequest) (float64, error) {
+	if in == nil {
+		return 0, nil
+	}
+	if in.AmdSevSnp == types.AmdSevSnpSpecificationEnabled {
+		return 0, errUnsupported("AMD SEV-SNP is not supported.")
+	}
+	if in.CoreCount == nil && in.ThreadsPerCore == nil {
+		return 0, nil
+	}
+	cores, threads := aws.ToInt32(typ.VCpuInfo.DefaultCores), aws.ToInt32(typ.VCpuInfo.DefaultThreadsPerCore)
+	if in.CoreCount != nil {
+		cores = *in.CoreCount
+	}
+	if in.ThreadsPerCore != nil {
+		threads = *in.ThreadsPerCore
+	}
+	if !slices.Contains(typ.VCpuInfo.ValidCores, cores) {
+		return 0, errInvalidParameterValue("CpuCoreCount %d is not valid for the instance type %s.", cores, typ.InstanceType)
+	}
+	if !slices.Contains(typ.VCpuInfo.ValidThreadsPerCore, threads) {
+		return 0, errInvalidParameterValue("ThreadsPerCore %d is not valid for the instance type %s.", threads, typ.InstanceType)
+	}
+	return float64(cores * threads), nil
+}
+
+func decodeUserData(encoded string) ([]byte, error) {
+	data, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, errUserDataMalformed()
+	}
+	if len(data) > maxUserData {
+		return nil, errInvalidParameterValue("User data is limited to %d bytes", maxUserData)
+	}
+	return data, nil
+}
+
+// checkCredit checks CreditSpecification. AWS: "Burstable performance instances".
+func checkCredit(typ *types.InstanceTypeInfo, in *types.CreditSpecificationRequest) error {
+	if in == nil || in.CpuCredits == nil {
+		return nil
+	}
+	if !aws.ToBool(typ.BurstablePerformanceSupported) {
+		return errInvalidParameterCombination("You cannot specify credit specification for instance type '%s'. Only burstable performance instances support it.", typ.InstanceType)
+	}
+	if *in.CpuCredits != "standard" && *in.CpuCredits != "unlimited" {
+		return errInvalidParameterValue("The value (%s) for parameter CpuCredits is invalid. Valid values are 'standard' and 'unlimited'.", *in.CpuCredits)
+	}
+	return nil
+}
+
+// defaultCredit is that of a family. AWS: "Unlimited mode for burstable performance instances".
+func defaultCredit(typ *types.InstanceTypeInfo) string {
+	switch {
+	case !aws.ToBool(typ.BurstablePerformanceSupported):
+		return ""
+	case strings.HasPrefix(string(typ.InstanceType), "t2."):
+		return "standard"
+	default:
+		return "unlimited"
+	}
+}
+
+// launch writes the records and answers the reservation's id.
+func (s *Service) launch(t tx, l *launch) (string, error) {
+	in := l.in
+	im, err := getImage(t, *in.ImageId)
+	if err != nil {
+		return "", err
+	}
+	if im.State != imageAvailable {
+		return "", errImageUnavailable(im.ID)
+	}
+	if im.OwnerID == t.scope.Account && !im.Public {
+		touched := *im
+		touched.LastLaunched = t.Now()
+		if err := images.put(t, &touched); err != nil {
+			return "", err
+		}
+	}
+	if !slices.Contains(l.typ.ProcessorInfo.SupportedArchitectures, types.ArchitectureType(im.Architecture)) {
+		return "", errArchitecture(string(l.typ.ProcessorInfo.SupportedArchitectures[0]), im.Architecture)
+	}
+	var key *keyPair
+	if name := aws.ToString(in.KeyName); name != "" {
+		if key, err = keyPairNamed(t, name); err != nil {
+			return "", err
+		}
+		if key == nil {
+			return "", errKeyPairNotFound(name)
+		}
+	}
+	root, err := rootVolumeOf(im, in.BlockDeviceMappings)
+	if err != nil {
+		return "", err
+	}
+	group, partition, err := placementOf(t, in.Placement, l.max)
+	if err != nil {
+		return "", err
+	}
+	net, err := s.planNetwork(t, l)
+	if err != nil {
+		return "", err
+	}
+	reservation := t.NewID("r-")
+	for i := range l.max {
+		inst := &instance{
+			resource: resource{ID: t.NewID("i-"), Tags: maps.Clone(l.tags)}, Reservation: reservation, Index: i,
+			ImageID: im.ID, References: im.References, Login: im.Login, Architecture: im.Architecture, RootDevice: im.RootDevice,
+			Type: l.typ.InstanceType, KeyName: aws.ToString(in.KeyName),
+			State: statePending, ReasonCode: "pending", Reason: "pending", Launched: t.Now(),
+			Token: aws.ToString(in.ClientToken), Profile: l.profile.copyFor(t), Metadata: l.metadata.orDefaults(im),
+			Monitoring: in.Monitoring != nil && aws.ToBool(in.Monitoring.Enabled), Tenancy: "default",
+			PlacementGroup: group, Partition: partition, Shutdown: in.InstanceInitiatedShutdownBehavior,
+			KeepFromStop: aws.ToBool(in.DisableApiStop), KeepFromEnd: aws.ToBool(in.DisableApiTermination),
+			EBSOptimized: aws.ToBool(in.EbsOptimized), CPUs: l.cpus, Credit: defaultCredit(l.typ),
+			Template: l.template, TemplateNumber: l.templateNumber, RootVolume: root,
+		}
+		if key != nil {
+			inst.PublicKey = key.PublicKey + " " + key.Name
+		}
+		if inst.Shutdown == "" {
+			inst.Shutdown = types.ShutdownBehaviorStop
+		}
+		if c := in.CreditSpecification; c != nil && c.CpuCredits != nil {
+			inst.Credit = *c.CpuCredits
+		}
+		if m := in.MaintenanceOptions; m != nil {
+			inst.NoAutoRecovery = m.AutoRecovery == types.InstanceAutoRecoveryStateDisabled
+		}
+		inst.RootVolume.ID, inst.RootVolume.At = t.NewID("vol-"), t.Now()
+		if err := s.insertInstance(t, inst, l, net); err != nil {
+			return "", err
+		}
+	}
+	return reservation, nil
+}
+
+// insertInstance writes an instance and all that is made for it.
+func (s *Service) insertInstance(t tx, inst *instance, l *launch, net *networkPlan) error {
+	if err := s.plugIn(t, inst, net); err != nil {
+		return err
+	}
+	inst.Hostname = hostName(inst.PrivateIP)
+	if inst.PrivateIP == "" {
+		inst.Hostname = inst.ID
+	}
+	if err := insertRootVolume(t, inst, l.volumeTags); err != nil {
+		return err
+	}
+	if err := s.requestSpot(t, inst, l); err != nil {
+		return err
+	}
+	if len(l.userData) > 0 {
+		if err := userDatas.In(t, t.scope).Insert(&userData{inst.ID, l.userData}); err != nil {
+			return err
+		}
+	}
+	if err := homes.In(t, store.Scope{}).Insert(&home{inst.ID, t.scope.Account, t.scope.Region}); err != nil {
+		return err
+	}
+	if err := instances.insert(t, inst); err != nil {
+		return err
+	}
+	return reconcile.Want(t, t.item(instanceKind, inst.ID))
+}
+
+// rootVolumeOf answers the root volume that a launch asks for. Others come with EBS.
+func rootVolumeOf(im *image, mappings []types.BlockDeviceMapping) (rootVolume, error) {
+	root := rootVolume{GiB: im.VolumeGiB, Type: types.VolumeTypeGp3, DeleteOnEnd: true}
+	for _, m := range mappings {
+		if m.VirtualName != nil || m.NoDevice != nil {
+			continue // instance store volumes and devices that the image does not have: as in AWS nothing happens
+		}
+		if aws.ToString(m.DeviceName) != im.RootDevice {
+			return root, errNotImplemented("A volume other than the root volume")
+		}
+		e := m.Ebs
+		if e == nil {
+			continue
+		}
+		if e.DeleteOnTermination != nil && !*e.DeleteOnTermination {
+			return root, errNotImplemented("A root volume that outlives its instance")
+		}
+		if err := unsupported("EbsBlockDevice", "Encrypted", e.Encrypted, "KmsKeyId", e.KmsKeyId, "Iops", e.Iops, "Throughput", e.Throughput,
+			"SnapshotId", e.SnapshotId, "OutpostArn", e.OutpostArn, "VolumeInitializationRate", e.VolumeInitializationRate); err != nil {
+			return root, err
+		}
+		if e.VolumeSize != nil {
+			if *e.VolumeSize < im.VolumeGiB {
+				return root, errBlockDevice("Volume of size %dGB is smaller than snapshot, expect size >= %dGB", *e.VolumeSize, im.VolumeGiB)
+			}
+			root.GiB = *e.VolumeSize
+		}
+		if e.VolumeType != "" {
+			if !slices.Contains(e.VolumeType.Values(), e.VolumeType) {
+				return root, errInvalidParameterValue("Value (%s) for parameter volumeType is invalid.", e.VolumeType)
+			}
+			root.Type = e.VolumeType
+		}
+	}
+	return root, nil
+}

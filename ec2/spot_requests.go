@@ -1,0 +1,183 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// spotRequest is a request for a Spot Instance. There is no market here: it is fulfilled at once by a container as any
+// other, and never interrupted unless somebody asks for that.
+//
+//	RunInstances, RequestSpotInstances -> active --(instance ended)--> closed
+//	                                        \--(CancelSpotInstanceRequests)--> cancelled
+type spotRequest struct {
+	resource
+	State        types.SpotInstanceState
+	Code         string // of Status
+	Message      string
+	Type         types.SpotInstanceType
+	Price        string `json:",omitempty"`
+	Interruption types.InstanceInterruptionBehavior
+	Instance     string
+	Zone, ZoneID string
+	Created      time.Time
+	Updated      time.Time
+	ImageID      string
+	InstanceType types.InstanceType
+	KeyName      string `json:",omitempty"`
+	Subnet       string `json:",omitempty"`
+}
+
+func spotBase(r *spotRequest) *resource { return &r.resource }
+
+var spotRequests = &kind[spotRequest]{
+	prefix: "sir-", typ: types.ResourceTypeSpotInstancesRequest, base: spotBase, notFound: errSpotRequestNotFound,
+	table: tableOf("spot-requests", spotBase, nil),
+	pages: pageBounds{5, 1000},
+	filters: filters[spotRequest]{
+		"availability-zone-group":     func(tx, *spotRequest) []string { return nil },
+		"create-time":                 func(_ tx, r *spotRequest) []string { return one(filterTime(r.Created)) },
+		"instance-id":                 func(_ tx, r *spotRequest) []string { return one(r.Instance) },
+		"launch.image-id":             func(_ tx, r *spotRequest) []string { return one(r.ImageID) },
+		"launch.instance-type":        func(_ tx, r *spotRequest) []string { return one(string(r.InstanceType)) },
+		"launch.key-name":             func(_ tx, r *spotRequest) []string { return one(r.KeyName) },
+		"launched-availability-zone":  func(_ tx, r *spotRequest) []string { return one(r.Zone) },
+		"network-interface.subnet-id": func(_ tx, r *spotRequest) []string { return one(r.Subnet) },
+		"product-description":         func(tx, *spotRequest) []string { return one("Linux/UNIX") },
+		"spot-instance-request-id":    func(_ tx, r *spotRequest) []string { return one(r.ID) },
+		"spot-price":                  func(_ tx, r *spotRequest) []string { return one(r.Price) },
+		"state":                       func(_ tx, r *spotRequest) []string { return one(string(r.State)) },
+		"status-code":                 func(_ tx, r *spotRequest) []string { return one(r.Code) },
+		"status-message":              func(_ tx, r *spotRequest) []string { return one(r.Message) },
+		"type":                        func(_ tx, r *spotRequest) []string { return one(string(r.Type)) },
+	},
+}
+
+// requestSpot writes the request of an instance that is launched on the Spot market.
+func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
+	market := l.in.InstanceMarketOptions
+	if market == nil || market.MarketType == "" {
+		return nil
+	}
+	if market.MarketType != types.MarketTypeSpot {
+		return errNotImplemented("The market type " + string(market.MarketType))
+	}
+	options := market.SpotOptions
+	if options == nil {
+		options = &types.SpotMarketOptions{}
+	}
+	if err := unsupported("SpotOptions", "BlockDurationMinutes", options.BlockDurationMinutes, "ValidUntil", options.ValidUntil); err != nil {
+		return err
+	}
+	r := &spotRequest{
+		resource: resource{ID: t.NewID("sir-"), Tags: l.spotTags}, State: types.SpotInstanceStateActive, Code: "fulfilled", Message: "Your spot request is fulfilled.",
+		Type: options.SpotInstanceType, Price: aws.ToString(options.MaxPrice), Interruption: options.InstanceInterruptionBehavior, Instance: i.ID,
+		Zone: i.Zone, ZoneID: i.ZoneID, Created: t.Now(), Updated: t.Now(), ImageID: i.ImageID, InstanceType: i.Type, KeyName: i.KeyName, Subnet: i.Subnet,
+	}
+	switch r.Type {
+	case "":
+		r.Type = types.SpotInstanceTypeOneTime
+	case types.SpotInstanceTypeOneTime:
+	default:
+		return errNotImplemented("A persistent Spot request")
+	}
+	if r.Interruption == "" {
+		r.Interruption = types.InstanceInterruptionBehaviorTerminate
+	}
+	if r.Interruption != types.InstanceInterruptionBehaviorTerminate {
+		return errInvalidParameterCombination("The interruption behavior '%s' requires a persistent Spot request.", r.Interruption)
+	}
+	i.Lifecycle, i.SpotRequest = "spot", r.ID
+	return spotRequests.insert(t, r)
+}
+
+// endSpot closes the request of an instance that ended.
+func (s *Service) endSpot(t tx, i *instance) error {
+	r, err := spotRequests.find(t, i.SpotRequest)
+	if r == nil || err != nil || r.State != types.SpotInstanceStateActive {
+		return err
+	}
+	r.State, r.Code, r.Message, r.Updated = types.SpotInstanceStateClosed, "instance-terminated-by-user", "Your spot instance was terminated by the user.", t.Now()
+	return spotRequests.put(t, r)
+}
+
+// DescribeSpotInstanceRequests lists requests.
+func (s *Service) DescribeSpotInstanceRequests(ctx context.Context, in *ec2.DescribeSpotInstanceRequestsInput) (*ec2.DescribeSpotInstanceRequestsOutput, error) {
+	q := query{in.SpotInstanceRequestIds, "spotInstanceRequestIds", in.Filters, in.MaxResults, in.NextToken}
+	list, next, err := describe(ctx, s, spotRequests, q, func(_ tx, r *spotRequest) (types.SpotInstanceRequest, error) {
+		return types.SpotInstanceRequest{
+			SpotInstanceRequestId: aws.String(r.ID), State: r.State, Type: r.Type, SpotPrice: optional(r.Price), InstanceId: aws.String(r.Instance),
+			InstanceInterruptionBehavior: r.Interruption, CreateTime: aws.Time(r.Created), LaunchedAvailabilityZone: aws.String(r.Zone),
+			LaunchedAvailabilityZoneId: aws.String(r.ZoneID), ProductDescription: types.RIProductDescriptionLinuxUnix, Tags: tagsToAPI(s.onEngine(), r.Tags),
+			Status:              &types.SpotInstanceStatus{Code: aws.String(r.Code), Message: aws.String(r.Message), UpdateTime: aws.Time(r.Updated)},
+			LaunchSpecification: &types.LaunchSpecification{ImageId: aws.String(r.ImageID), InstanceType: r.InstanceType, KeyName: optional(r.KeyName), SubnetId: optional(r.Subnet)},
+		}, nil
+	})
+	return &ec2.DescribeSpotInstanceRequestsOutput{SpotInstanceRequests: list, NextToken: next}, err
+}
+
+// CancelSpotInstanceRequests ends requests; their instances run on.
+func (s *Service) CancelSpotInstanceRequests(ctx context.Context, in *ec2.CancelSpotInstanceRequestsInput) (*ec2.CancelSpotInstanceRequestsOutput, error) {
+	out := &ec2.CancelSpotInstanceRequestsOutput{}
+	return out, s.update(ctx, func(t tx) error {
+		out.CancelledSpotInstanceRequests = nil
+		for _, id := range in.SpotInstanceRequestIds {
+			r, err := spotRequests.get(t, id)
+			if err != nil {
+				return err
+			}
+			state := types.CancelSpotInstanceRequestState(r.State)
+			if r.State == types.SpotInstanceStateActive {
+				r.State, r.Code, r.Message, r.Updated = types.SpotInstanceStateCancelled, "request-canceled-and-instance-running",
+					"Your spot request is canceled, but your instance is still running.", t.Now()
+				state = types.CancelSpotInstanceRequestStateCancelled
+				if err := spotRequests.put(t, r); err != nil {
+					return err
+				}
+			}
+			out.CancelledSpotInstanceRequests = append(out.CancelledSpotInstanceRequests, types.CancelledSpotInstanceRequest{SpotInstanceRequestId: aws.String(id), State: state})
+		}
+		return nil
+	})
+}
+
+// RequestSpotInstances launches instances as RunInstances does, in its older words.
+func (s *Service) RequestSpotInstances(ctx context.Context, in *ec2.RequestSpotInstancesInput) (*ec2.RequestSpotInstancesOutput, error) {
+	if err := unsupported("RequestSpotInstances", "AvailabilityZoneGroup", in.AvailabilityZoneGroup, "BlockDurationMinutes", in.BlockDurationMinutes,
+		"LaunchGroup", in.LaunchGroup, "ValidFrom", in.ValidFrom, "ValidUntil", in.ValidUntil); err != nil {
+		return nil, err
+	}
+	if in.LaunchSpecification == nil {
+		return nil, errMissingParameter("LaunchSpecification")
+	}
+	run := &ec2.RunInstancesInput{}
+	if err := reshape(in.LaunchSpecification, run); err != nil {
+		return nil, err
+	}
+	count := aws.Int32(1)
+	if in.InstanceCount != nil {
+		count = in.InstanceCount
+	}
+	run.MinCount, run.MaxCount, run.ClientToken, run.TagSpecifications = count, count, in.ClientToken, slices.Clone(in.TagSpecifications)
+	run.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot, SpotOptions: &types.SpotMarketOptions{
+		MaxPrice: in.SpotPrice, SpotInstanceType: in.Type, InstanceInterruptionBehavior: in.InstanceInterruptionBehavior,
+	}}
+	made, err := s.RunInstances(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, i := range made.Instances {
+		ids = append(ids, aws.ToString(i.SpotInstanceRequestId))
+	}
+	listed, err := s.DescribeSpotInstanceRequests(ctx, &ec2.DescribeSpotInstanceRequestsInput{SpotInstanceRequestIds: ids})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.RequestSpotInstancesOutput{SpotInstanceRequests: listed.SpotInstanceRequests}, nil
+}
