@@ -10,6 +10,9 @@ FUZZTIME ?= 20s
 # Tests of a whole package that talks to an engine, or that kills processes, take longer than Go's own 10 minutes allow
 # on a busy machine; every single wait in them is bounded by itself.
 TEST := $(GO) test -timeout 20m
+# The binary runs in containers of any kind, so it is static. Tests and linter use the same setting, and -trimpath is not
+# used: every other combination would compile the SDK's ec2 package once more, which takes minutes.
+export CGO_ENABLED := 0
 
 .PHONY: help
 help: ## Print the targets.
@@ -22,11 +25,11 @@ run: build ## Set everything up and serve (real instances where a Docker engine 
 
 .PHONY: init
 init: ## Build the init of instances, which is embedded in mini-aws.
-	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags='-s -w' -o backend/node/initbinary/built/init-linux-$$($(GO) env GOARCH) ./backend/node/guest/init
+	GOOS=linux $(GO) build -trimpath -ldflags='-s -w' -o backend/node/initbinary/built/init-linux-$$($(GO) env GOARCH) ./backend/node/guest/init
 
 .PHONY: build
 build: init ## Build bin/mini-aws.
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/mini-aws .
+	$(GO) build -ldflags='-s -w' -o bin/mini-aws .
 
 .PHONY: test
 test: build ## Set everything up and run all tests, those on a real engine too.
