@@ -221,3 +221,46 @@ func TestUploadsExpire(t *testing.T) {
 		t.Error("the upload did not end")
 	}
 }
+
+func TestForgetAccount(t *testing.T) {
+	l := newLab(t, types.BucketVersioningStatusEnabled)
+	for i := range 250 {
+		l.put(fmt.Sprint(i%130), 1)
+	}
+	l.remove("1")
+	l.rules(types.LifecycleRule{Expiration: days(1)})
+	l.update(func(tx store.Tx) error {
+		if err := uploads.In(tx, global).Put(&upload{Bucket: l.b.ID, Key: "k", ID: "u"}); err != nil {
+			return err
+		}
+		return accessPoints.In(tx, global).Put(&accessPoint{Account: l.b.Account, Region: "r", Name: "p", Alias: "a", Bucket: l.b.Name})
+	})
+	for range 2 {
+		if err := l.ForgetAccount(context.Background(), l.b.Account); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.update(func(tx store.Tx) error {
+		for row, err := range tx.Scan(store.PrefixRange("/0/_/_/s3/")) {
+			t.Errorf("%q is left, %v", row.Key, err)
+		}
+		return nil
+	})
+}
+
+func TestExpirationHeader(t *testing.T) {
+	l := newLab(t, "")
+	l.put("k", 1)
+	l.rules(types.LifecycleRule{Expiration: days(9)}, types.LifecycleRule{Expiration: days(3)})
+	l.update(func(tx store.Tx) error {
+		o, err := currentOf(tx, l.b, "k")
+		if err != nil {
+			return err
+		}
+		got, err := expiration(tx, l.b, o)
+		if want := `expiry-date="Mon, 05 Jan 2026 00:00:00 GMT", rule-id="rule1"`; aws.ToString(got) != want {
+			t.Errorf("got %s, want %s", aws.ToString(got), want)
+		}
+		return err
+	})
+}

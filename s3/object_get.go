@@ -25,7 +25,8 @@ type reading struct {
 	piece      span
 	partial    bool
 	partsCount *int32
-	partSum    string // of the asked part
+	partSum    string  // of the asked part
+	expires    *string // when a lifecycle removes it
 }
 
 // read finds the version, checks everything that may refuse, and says which piece of it is wanted.
@@ -44,6 +45,11 @@ func (s *Service) read(ctx context.Context, tx store.Tx, in *s3.GetObjectInput) 
 	}
 	if r.customer, err = r.o.Sealing.unlock(r.key); err != nil {
 		return nil, err
+	}
+	if in.VersionId == nil {
+		if r.expires, err = expiration(tx, b, r.o); err != nil {
+			return nil, err
+		}
 	}
 	if in.PartNumber != nil {
 		if in.Range != nil {
@@ -136,7 +142,7 @@ func (s *Service) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.Get
 		ContentLanguage:    header(o, "Content-Language", in.ResponseContentLanguage),
 		ExpiresString:      header(o, "Expires", nil), StorageClass: types.StorageClass(o.Class), Restore: o.restore(),
 		ServerSideEncryption: e.algorithm, SSEKMSKeyId: e.keyID, BucketKeyEnabled: e.bucketKey,
-		SSECustomerAlgorithm: e.customerAlgorithm, SSECustomerKeyMD5: e.customerMD5, ReplicationStatus: types.ReplicationStatus(o.Replication),
+		SSECustomerAlgorithm: e.customerAlgorithm, SSECustomerKeyMD5: e.customerMD5, ReplicationStatus: types.ReplicationStatus(o.Replication), Expiration: r.expires,
 	}
 	if out.ContentType == nil {
 		out.ContentType = &o.Type
@@ -213,7 +219,7 @@ func (s *Service) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.H
 		ContentLanguage:    header(o, "Content-Language", in.ResponseContentLanguage),
 		ExpiresString:      header(o, "Expires", nil), StorageClass: types.StorageClass(o.Class), Restore: o.restore(),
 		ServerSideEncryption: e.algorithm, SSEKMSKeyId: e.keyID, BucketKeyEnabled: e.bucketKey,
-		SSECustomerAlgorithm: e.customerAlgorithm, SSECustomerKeyMD5: e.customerMD5, ReplicationStatus: types.ReplicationStatus(o.Replication),
+		SSECustomerAlgorithm: e.customerAlgorithm, SSECustomerKeyMD5: e.customerMD5, ReplicationStatus: types.ReplicationStatus(o.Replication), Expiration: r.expires,
 	}
 	if out.ContentType == nil {
 		out.ContentType = &o.Type

@@ -240,7 +240,8 @@ func (s *Service) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.Put
 		return nil, err
 	}
 	o.Size, o.Blob, o.ETag, o.Sum = w.Size, w.Ref, etagOf(w, sealed), c.fullSum(w)
-	err = s.db.Update(ctx, func(tx store.Tx) error {
+	var expires *string
+	err = s.db.Update(ctx, func(tx store.Tx) (err error) {
 		if b, err = prepare(tx); err != nil {
 			return err
 		}
@@ -248,14 +249,18 @@ func (s *Service) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.Put
 		if err := s.blobs.Keep(tx, w); err != nil {
 			return err
 		}
-		return s.insert(tx, b, o)
+		if err := s.insert(tx, b, o); err != nil {
+			return err
+		}
+		expires, err = expiration(tx, b, o)
+		return err
 	})
 	if err != nil {
 		return nil, writeError(err)
 	}
 	e := sealed.shown(s.plain(o.Blob), secrecy.customerKey)
 	out := &s3.PutObjectOutput{
-		ETag: o.quoted(), VersionId: b.madeVersion(o), ChecksumType: o.Sum.kind(),
+		ETag: o.quoted(), VersionId: b.madeVersion(o), Expiration: expires, ChecksumType: o.Sum.kind(),
 		ServerSideEncryption: e.algorithm, SSEKMSKeyId: e.keyID, SSEKMSEncryptionContext: e.context, BucketKeyEnabled: e.bucketKey,
 		SSECustomerAlgorithm: e.customerAlgorithm, SSECustomerKeyMD5: e.customerMD5,
 	}

@@ -37,6 +37,10 @@ var (
 	inBucketPermissions = map[types.Permission][]string{
 		types.PermissionWrite: {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"},
 	}
+	// uploadPermissions are those while an object is made: who may write it may say what it has.
+	uploadPermissions = map[types.Permission][]string{
+		types.PermissionWrite: {"s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging"},
+	}
 	objectPermissions = map[types.Permission][]string{
 		types.PermissionRead:     {"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTorrent", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"},
 		types.PermissionReadAcp:  {"s3:GetObjectAcl", "s3:GetObjectVersionAcl"},
@@ -138,7 +142,11 @@ func (s *Service) resourcePolicy(ctx context.Context, tx store.Tx, b *bucket, ke
 	if b.acls() {
 		extra = statementsOf(b.ACL, b.Account, b.arn(), bucketPermissions, block.IgnoreACLs)
 		if key != "" {
-			extra = append(extra, statementsOf(b.ACL, b.Account, b.arn()+"/*", inBucketPermissions, block.IgnoreACLs)...)
+			inside := inBucketPermissions
+			if uploads := awsapi.FromContext(ctx).Operation; uploads == "PutObject" || uploads == "CopyObject" || uploads == "CreateMultipartUpload" {
+				inside = uploadPermissions
+			}
+			extra = append(extra, statementsOf(b.ACL, b.Account, b.arn()+"/*", inside, block.IgnoreACLs)...)
 			o, reads, err := asked(ctx, tx, b, key)
 			if err != nil {
 				return "", "", err
