@@ -56,7 +56,7 @@ func (s *Service) PutBucketAnalyticsConfiguration(ctx context.Context, in *s3.Pu
 	default:
 		return nil, errMalformedXML()
 	}
-	return &s3.PutBucketAnalyticsConfigurationOutput{}, s.putConfiguration(ctx, in.Bucket, in.ExpectedBucketOwner, kindAnalytics, in.Id, c.Id, kept, nil)
+	return &s3.PutBucketAnalyticsConfigurationOutput{}, s.putConfiguration(ctx, in.Bucket, in.ExpectedBucketOwner, kindAnalytics, in.Id, c.Id, kept)
 }
 
 // GetBucketAnalyticsConfiguration answers one configuration.

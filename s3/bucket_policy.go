@@ -163,7 +163,7 @@ func checkStatement(st policyStatement, resources []string) error {
 	}
 	for _, action := range st.Action {
 		forObjects, forBuckets := actionTargets(action)
-		if !(forObjects && ofObjects || forBuckets && ofBucket) {
+		if (!forObjects || !ofObjects) && (!forBuckets || !ofBucket) {
 			return errMalformedPolicy("Action does not apply to any resource(s) in statement")
 		}
 	}
@@ -321,8 +321,8 @@ func (st policyStatement) narrowed() bool {
 
 // fixedValue tells whether a condition's value means few enough.
 func fixedValue(key, value string) bool {
-	switch {
-	case key == "aws:sourceip":
+	switch key {
+	case "aws:sourceip":
 		prefix, err := netip.ParsePrefix(value)
 		if err != nil {
 			_, err = netip.ParseAddr(value)
@@ -330,7 +330,7 @@ func fixedValue(key, value string) bool {
 		}
 		// AWS: ranges wider than /8 (IPv4) and /32 (IPv6) count as public.
 		return prefix.Addr().Is4() && prefix.Bits() >= 8 || prefix.Addr().Is6() && prefix.Bits() >= 32
-	case key == "s3:dataaccesspointarn":
+	case "s3:dataaccesspointarn":
 		// The access point's name may be a wildcard when account and region are fixed.
 		parts := strings.SplitN(value, ":", 6)
 		return len(parts) == 6 && !strings.ContainsAny(strings.Join(parts[:5], ""), "*?$")

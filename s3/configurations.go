@@ -32,7 +32,7 @@ func errTooManyConfigurations() error {
 }
 
 // putConfiguration stores one. The id of the request and the one in the document must be the same.
-func (s *Service) putConfiguration(ctx context.Context, name, expectedOwner *string, kind string, id, inside *string, value any, check func(store.Tx, *bucket) error) error {
+func (s *Service) putConfiguration(ctx context.Context, name, expectedOwner *string, kind string, id, inside *string, value any) error {
 	if aws.ToString(id) == "" || aws.ToString(id) != aws.ToString(inside) {
 		return errMalformedXML()
 	}
@@ -40,11 +40,6 @@ func (s *Service) putConfiguration(ctx context.Context, name, expectedOwner *str
 		return refusal(http.StatusBadRequest, "InvalidConfigurationId", "The specified configuration id is invalid.", "ConfigurationId", *id)
 	}
 	return s.updateBucket(ctx, name, expectedOwner, func(tx store.Tx, b *bucket) error {
-		if check != nil {
-			if err := check(tx, b); err != nil {
-				return err
-			}
-		}
 		ids, err := settingIDs(tx, b.Name, kind)
 		if err != nil {
 			return err

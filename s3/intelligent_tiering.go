@@ -28,7 +28,7 @@ func (s *Service) PutBucketIntelligentTieringConfiguration(ctx context.Context, 
 			return nil, errInvalidArgument("The number of days is not valid for the access tier", "Days", "")
 		}
 	}
-	return &s3.PutBucketIntelligentTieringConfigurationOutput{}, s.putConfiguration(ctx, in.Bucket, in.ExpectedBucketOwner, kindTiering, in.Id, c.Id, c, nil)
+	return &s3.PutBucketIntelligentTieringConfigurationOutput{}, s.putConfiguration(ctx, in.Bucket, in.ExpectedBucketOwner, kindTiering, in.Id, c.Id, c)
 }
 
 // GetBucketIntelligentTieringConfiguration answers one configuration.

@@ -30,7 +30,7 @@ func (s *Service) PutBucketInventoryConfiguration(ctx context.Context, in *s3.Pu
 			return nil, errMalformedXML()
 		}
 	}
-	return &s3.PutBucketInventoryConfigurationOutput{}, s.putConfiguration(ctx, in.Bucket, in.ExpectedBucketOwner, kindInventory, in.Id, c.Id, c, nil)
+	return &s3.PutBucketInventoryConfigurationOutput{}, s.putConfiguration(ctx, in.Bucket, in.ExpectedBucketOwner, kindInventory, in.Id, c.Id, c)
 }
 
 // checkReportBucket refuses what is no bucket's ARN.

@@ -91,7 +91,7 @@ func (w *sweep) objects(ctx context.Context) error {
 			return err
 		}
 		for _, key := range keys {
-			if err := w.service.db.Update(ctx, func(tx store.Tx) error { return w.key(ctx, tx, key) }); err != nil {
+			if err := w.service.db.Update(ctx, func(tx store.Tx) error { return w.key(tx, key) }); err != nil {
 				return err
 			}
 		}
@@ -113,7 +113,7 @@ func (w *sweep) concerns(tx store.Tx, o *object) (bool, error) {
 }
 
 // key does what is due for a key, in one transaction.
-func (w *sweep) key(ctx context.Context, tx store.Tx, key string) error {
+func (w *sweep) key(tx store.Tx, key string) error {
 	b, err := findBucket(tx, w.bucket.Name)
 	if err != nil || b == nil || b.ID != w.bucket.ID {
 		return err

@@ -52,7 +52,7 @@ func (s *Service) PutBucketMetricsConfiguration(ctx context.Context, in *s3.PutB
 	default:
 		return nil, errMalformedXML()
 	}
-	return &s3.PutBucketMetricsConfigurationOutput{}, s.putConfiguration(ctx, in.Bucket, in.ExpectedBucketOwner, kindMetrics, in.Id, c.Id, kept, nil)
+	return &s3.PutBucketMetricsConfigurationOutput{}, s.putConfiguration(ctx, in.Bucket, in.ExpectedBucketOwner, kindMetrics, in.Id, c.Id, kept)
 }
 
 // GetBucketMetricsConfiguration answers one configuration.

@@ -3,7 +3,6 @@ package s3
 import (
 	"cmp"
 	"context"
-	"errors"
 
 	"miniaws/awsapi"
 	"miniaws/backend/blob"
@@ -89,6 +88,3 @@ func (s *Service) Reconcile(loop *reconcile.Loop) {
 func Tables() []store.Schema {
 	return []store.Schema{buckets, settings, accountBlocks, accessPoints, events, logLines, objects, versions, uploads, parts, manifests, completed}
 }
-
-// absent tells that the store has no such record.
-func absent(err error) bool { return errors.Is(err, store.ErrNotFound) }

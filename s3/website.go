@@ -107,7 +107,7 @@ func (site *website) serve() {
 			failed.errorDocument = second
 		}
 	}
-	site.failedPage(failed)
+	site.errorPage(failed.status, failed.error, failed.errorDocument)
 }
 
 // config reads the website's configuration; the error is the page that says why there is none.
@@ -321,10 +321,6 @@ func (d discard) WriteHeader(int) {}
 
 // Write is http.ResponseWriter's.
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-
-func (site *website) failedPage(f *siteFailure) {
-	site.errorPage(f.status, f.error, f.errorDocument)
-}
 
 func (site *website) page(status int, e siteError) { site.errorPage(status, e, nil) }
 
