@@ -150,9 +150,19 @@ func (k *kind[T]) edit(t tx, id string, change func(*T) error) error {
 	return k.put(t, rec)
 }
 
-// tableOf declares a kind's table: records by id, with indexes of single values. Empty values are left out.
+// tagIndex is every kind's index of its tags, by key and value.
+const tagIndex = "tag"
+
+// tableOf declares a kind's table: records by id, with indexes of single values and of tags. Empty values are left out.
 func tableOf[T any](name string, base func(*T) *resource, indexes map[string]func(*T) []string) *store.Table[T] {
 	spec := store.Spec[T]{Service: "ec2", Name: name, ID: func(rec *T) store.ID { return store.ID{base(rec).ID} }}
+	spec.Indexes = append(spec.Indexes, store.Index[T]{Name: tagIndex, Values: func(rec *T) []store.ID {
+		var ids []store.ID
+		for key, value := range base(rec).Tags {
+			ids = append(ids, store.ID{key, value})
+		}
+		return ids
+	}})
 	for index, values := range indexes {
 		spec.Indexes = append(spec.Indexes, store.Index[T]{Name: index, Values: func(rec *T) []store.ID {
 			var ids []store.ID

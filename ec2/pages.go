@@ -125,7 +125,7 @@ func (k *kind[T]) list(t tx, q query) ([]*T, *string, error) {
 // candidates answers the records among which to look: those with the ids, those of an index, or all.
 func (k *kind[T]) candidates(t tx, q query) ([]*T, error) {
 	var found []*T
-	switch index, values := k.narrowest(q.filters); {
+	switch index, keys := k.narrowest(q.filters); {
 	case len(q.ids) > 0:
 		for _, id := range q.ids {
 			rec, err := k.get(t, id)
@@ -135,11 +135,8 @@ func (k *kind[T]) candidates(t tx, q query) ([]*T, error) {
 			found = append(found, rec)
 		}
 	case index != "":
-		for _, value := range values {
-			if value == "" {
-				continue
-			}
-			list, err := k.by(t, index, value)
+		for _, key := range keys {
+			list, err := k.by(t, index, key...)
 			if err != nil {
 				return nil, err
 			}
@@ -153,14 +150,29 @@ func (k *kind[T]) candidates(t tx, q query) ([]*T, error) {
 	return slices.CompactFunc(found, func(a, b *T) bool { return k.base(a).ID == k.base(b).ID }), nil
 }
 
-// narrowest is the index that answers one of the filters.
-func (k *kind[T]) narrowest(wanted []types.Filter) (index string, values []string) {
+// narrowest is the index that answers one of the filters, and the values to look for in it.
+func (k *kind[T]) narrowest(wanted []types.Filter) (index string, keys [][]string) {
 	for _, w := range wanted {
-		index, ok := k.narrow[aws.ToString(w.Name)]
-		exact := !slices.ContainsFunc(w.Values, func(value string) bool { return !compilePattern(value).exact() })
-		if ok && exact {
-			return index, w.Values
+		if slices.ContainsFunc(w.Values, func(value string) bool { return !compilePattern(value).exact() }) {
+			continue
 		}
+		name := aws.ToString(w.Name)
+		tag, isTag := strings.CutPrefix(name, "tag:")
+		switch index = k.narrow[name]; {
+		case isTag && tag != simulatedTag:
+			index = tagIndex
+		case index == "":
+			continue
+		}
+		for _, value := range w.Values {
+			switch {
+			case isTag:
+				keys = append(keys, []string{tag, value})
+			case value != "":
+				keys = append(keys, []string{value})
+			}
+		}
+		return index, keys
 	}
 	return "", nil
 }

@@ -15,8 +15,6 @@ type region struct {
 	name, zoneID, zones string
 	// optIn is true for regions that accounts must switch on. Here they are on.
 	optIn bool
-	// first is the number of the first zone's id, 1 where it is 0.
-	first int
 }
 
 // AWS: "AWS Regions and Availability Zones" and "Availability Zone IDs for your AWS resources".

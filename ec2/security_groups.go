@@ -25,11 +25,6 @@ func (g *securityGroup) vpc() string { return g.VPC }
 
 func (g *securityGroup) isDefault() bool { return g.Name == defaultGroup }
 
-// refersTo tells whether a rule names the group.
-func (g *securityGroup) refersTo(id string) bool {
-	return slices.ContainsFunc(g.Rules, func(r securityRule) bool { return r.Group == id })
-}
-
 func securityGroupBase(g *securityGroup) *resource { return &g.resource }
 
 // rulesWith makes a filter's function: the values of a group's rules of one direction.

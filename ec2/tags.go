@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sort"
@@ -80,20 +79,15 @@ func (s *Service) retag(ctx context.Context, ids []string, change func(*resource
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(change(rec), save()); err != nil {
-				return unwrapJoined(err)
+			if err := change(rec); err != nil {
+				return err
+			}
+			if err := save(); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
-}
-
-// unwrapJoined answers the first of joined errors.
-func unwrapJoined(err error) error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is about this very error
-		return many.Unwrap()[0]
-	}
-	return err
 }
 
 // kindOf answers the kind whose ids have the longest prefix of this id, or nil.

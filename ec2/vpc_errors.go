@@ -34,10 +34,6 @@ func errDuplicateSubnetsInSameZone() error {
 	return awsapi.Errorf("DuplicateSubnetsInSameZone", "Found another VPC endpoint subnet in the availability zone.")
 }
 
-func errFlowLogAlreadyExists(id string) error {
-	return awsapi.Errorf("FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination: %s", id)
-}
-
 func errGatewayNotAttached(gateway, vpc string) error {
 	return awsapi.Errorf("Gateway.NotAttached", "resource %s is not attached to network %s", gateway, vpc)
 }
@@ -151,14 +147,6 @@ func direction(egress bool) string {
 		return "egress"
 	}
 	return "ingress"
-}
-
-func errInsightsAnalysisNotFound(id string) error {
-	return awsapi.Errorf("InvalidNetworkInsightsAnalysisId.NotFound", "The network insights analysis '%s' does not exist", id)
-}
-
-func errInsightsPathNotFound(id string) error {
-	return awsapi.Errorf("InvalidNetworkInsightsPathId.NotFound", "The network insights path '%s' does not exist", id)
 }
 
 func errInterfaceInUse(id string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -83,6 +84,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("MINI_AWS_DATA", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("MINI_AWS_ENGINE", "sim")
 			env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
+			env.Setenv(terraformPlugins, os.Getenv(terraformPlugins))
 			env.Setenv("SECRET_WITH_SHELL_CHARACTERS", "a'b$c;>pwned;`id`\"{a,b}")
 			return nil
 		},
@@ -104,10 +106,15 @@ func TestStories(t *testing.T) {
 	})
 }
 
+// terraformPlugins names the folder that holds registry.terraform.io.
+const terraformPlugins = "MINI_AWS_TF_PLUGINS"
+
 // hasClient tells whether a client is installed. CI has them all: there a missing one is an error, not a skip.
 func hasClient(name string) (bool, error) {
 	var err error
-	if name == "boto3" {
+	if name == "terraform" && os.Getenv(terraformPlugins) == "" {
+		err = errors.New(terraformPlugins + " is not set: the folder that holds registry.terraform.io")
+	} else if name == "boto3" {
 		err = exec.CommandContext(context.Background(), "python3", "-c", "import boto3").Run()
 	} else {
 		_, err = exec.LookPath(name)

@@ -1,0 +1,86 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/store"
+)
+
+// stocked is a service with 10,000 security groups and 10,000 interfaces, in ten VPCs.
+func stocked(b *testing.B) (*ec2.Client, []string) {
+	s, client, _ := newCloud(b)
+	ctx := context.Background()
+	var ids []string
+	for i := range 10 {
+		made, err := client.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String(fmt.Sprintf("10.%d.0.0/16", i))})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ids = append(ids, *made.Vpc.VpcId)
+	}
+	scope := store.Scope{Account: testAccount, Region: "us-east-1"}
+	for i := range 10000 {
+		err := s.updateIn(ctx, scope, func(t tx) error {
+			vpc := ids[i%10]
+			g := &securityGroup{resource: resource{ID: t.NewID("sg-"), Tags: map[string]string{"Name": fmt.Sprint("group", i)}}, VPC: vpc, Name: fmt.Sprint("group", i), Description: "one of many"}
+			for p := range int32(4) {
+				g.Rules = append(g.Rules, securityRule{ID: t.NewID("sgr-"), Protocol: "tcp", From: p, To: p, CIDR: "10.0.0.0/8"})
+			}
+			if err := securityGroups.insert(t, g); err != nil {
+				return err
+			}
+			return interfaces.insert(t, &networkInterface{
+				resource: resource{ID: t.NewID("eni-"), Tags: map[string]string{"Name": fmt.Sprint("eni", i)}}, VPC: vpc, Subnet: "subnet-" + vpc[4:], Zone: "us-east-1a", MAC: newMAC(),
+				Type: types.NetworkInterfaceTypeInterface, Groups: []string{g.ID}, SourceDestCheck: true,
+				Addresses: []interfaceAddress{{Private: fmt.Sprintf("10.%d.%d.%d", i%10, i/250, i%250)}},
+			})
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	return client, ids
+}
+
+func benchmarkGroups(b *testing.B, want int, filters ...types.Filter) {
+	client, _ := stocked(b)
+	for b.Loop() {
+		list, err := client.DescribeSecurityGroups(context.Background(), &ec2.DescribeSecurityGroupsInput{Filters: filters})
+		if err != nil || len(list.SecurityGroups) != want {
+			b.Fatal(len(list.SecurityGroups), err)
+		}
+	}
+}
+
+func BenchmarkDescribeSecurityGroupsByName(b *testing.B) {
+	benchmarkGroups(b, 1, types.Filter{Name: aws.String("group-name"), Values: []string{"group77"}})
+}
+
+func BenchmarkDescribeSecurityGroupsByTag(b *testing.B) {
+	benchmarkGroups(b, 1, types.Filter{Name: aws.String("tag:Name"), Values: []string{"group77"}})
+}
+
+func benchmarkInterfaces(b *testing.B, want int, filters ...types.Filter) {
+	client, _ := stocked(b)
+	for b.Loop() {
+		list, err := client.DescribeNetworkInterfaces(context.Background(), &ec2.DescribeNetworkInterfacesInput{Filters: filters})
+		if err != nil || len(list.NetworkInterfaces) != want {
+			b.Fatal(len(list.NetworkInterfaces), err)
+		}
+	}
+}
+
+func BenchmarkDescribeInterfacesByAddress(b *testing.B) {
+	benchmarkInterfaces(b, 1, types.Filter{Name: aws.String("private-ip-address"), Values: []string{"10.7.0.77"}})
+}
+
+func BenchmarkDescribeInterfacesByTag(b *testing.B) {
+	benchmarkInterfaces(b, 1, types.Filter{Name: aws.String("tag:Name"), Values: []string{"eni77"}})
+}
