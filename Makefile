@@ -52,6 +52,8 @@ $(LINT): tools/go.mod tools/go.sum
 .PHONY: gen
 gen: ## Make the wire metadata anew from the pinned SDK modules (and botocore's models, where installed).
 	$(GO) run ./awsapi/gen
+	@if data="$$(python3 -c 'from moto.iam.aws_managed_policies import aws_managed_policies_data as d; print(d)' 2>/dev/null)"; then printf '%s' "$$data" | $(GO) run ./iam/gen; \
+	else echo "the moto package is not installed: iam/aws_policies.bin stays as it is"; fi
 
 .PHONY: bench
 bench: ## Run the benchmarks.

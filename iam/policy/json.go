@@ -6,10 +6,11 @@ import (
 	"strconv"
 )
 
-// Bounds of what is read at all. The largest document that any operation takes is 131,072 characters.
+// Bounds of what is read at all. The largest document that any operation takes is 131,072 characters; one of AWS's own
+// policies has more.
 // AWS: "CreatePolicy" in the IAM API reference, PolicyDocument.
 const (
-	maxText  = 128 << 10
+	maxText  = 192 << 10
 	maxDepth = 10
 )
 
