@@ -28,16 +28,21 @@ type resource struct {
 }
 
 var (
-	onUser    = resource{member: "UserName", arnOf: identityARN(users), boundary: boundaryOf(users)}
-	onOwnUser = resource{member: "UserName", arnOf: identityARN(users), boundary: boundaryOf(users), own: true}
-	onGroup   = resource{member: "GroupName", arnOf: identityARN(groups)}
-	onRole    = resource{member: "RoleName", arnOf: identityARN(roles), boundary: boundaryOf(roles)}
-	onProfile = resource{member: "InstanceProfileName", arnOf: identityARN(profiles)}
-	onPolicy  = resource{member: "PolicyArn"}
-	onSource  = resource{member: "PolicySourceArn"}
-	onDevice  = resource{member: "SerialNumber"}
-	onOIDC    = resource{member: "OpenIDConnectProviderArn"}
-	onSAML    = resource{member: "SAMLProviderArn"}
+	onUser        = resource{member: "UserName", arnOf: identityARN(users), boundary: boundaryOf(users)}
+	onOwnUser     = resource{member: "UserName", arnOf: identityARN(users), boundary: boundaryOf(users), own: true}
+	onGroup       = resource{member: "GroupName", arnOf: identityARN(groups)}
+	onRole        = resource{member: "RoleName", arnOf: identityARN(roles), boundary: boundaryOf(roles)}
+	onProfile     = resource{member: "InstanceProfileName", arnOf: identityARN(profiles)}
+	onPolicy      = resource{member: "PolicyArn"}
+	onDevice      = resource{member: "SerialNumber"}
+	onOIDC        = resource{member: "OpenIDConnectProviderArn"}
+	onSAML        = resource{member: "SAMLProviderArn"}
+	onSource      = resource{member: "PolicySourceArn"}
+	onEntity      = resource{member: "Arn"}
+	onCertificate = resource{member: "ServerCertificateName", arnOf: identityARN(certificates)}
+	newLinkedRole = resource{member: "AWSServiceName", arnOf: func(_ store.Tx, account, name, _ string) (string, error) {
+		return arn(account, "role"+serviceRolePath+name+"/AWSServiceRoleFor"+linkedServices[name].role), nil
+	}}
 	newDevice = resource{member: "VirtualMFADeviceName", arnOf: newARN("mfa")}
 	newSAML   = resource{member: "Name", arnOf: newARN("saml-provider")}
 	newOIDC   = resource{member: "Url", arnOf: func(_ store.Tx, account, name, _ string) (string, error) {

@@ -30,3 +30,11 @@ func TestAWSPolicies(t *testing.T) {
 		t.Error("the wrong policies are found")
 	}
 }
+
+func TestLinkedServices(t *testing.T) {
+	for service, linked := range linkedServices {
+		if awsPolicy(arn(ownerAWS, "policy/"+linked.policy)) == nil {
+			t.Errorf("%s: the catalogue has no %s", service, linked.policy)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -91,7 +92,7 @@ func (k *kind[T]) put(tx store.Tx, account string, record *T) error {
 
 func (k *kind[T]) arn(account string, record *T) string {
 	i := k.of(record)
-	return arn(account, k.word+i.Path+i.Name)
+	return arn(account, strings.ReplaceAll(k.word, " ", "-")+i.Path+i.Name)
 }
 
 // view runs fn on a snapshot, for the caller's account.

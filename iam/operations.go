@@ -138,5 +138,62 @@ func (s *Service) operations() []awsapi.Operation {
 		awsapi.Op(s.TagSAMLProvider, on[iam.TagSAMLProviderInput](s, onSAML)),
 		awsapi.Op(s.UntagSAMLProvider, on[iam.UntagSAMLProviderInput](s, onSAML)),
 		awsapi.Op(s.ListSAMLProviderTags, on[iam.ListSAMLProviderTagsInput](s, onSAML)),
+
+		// passwords
+		awsapi.Op(s.CreateLoginProfile, on[iam.CreateLoginProfileInput](s, onOwnUser)),
+		awsapi.Op(s.GetLoginProfile, on[iam.GetLoginProfileInput](s, onOwnUser)),
+		awsapi.Op(s.UpdateLoginProfile, on[iam.UpdateLoginProfileInput](s, onUser)),
+		awsapi.Op(s.DeleteLoginProfile, on[iam.DeleteLoginProfileInput](s, onOwnUser)),
+		awsapi.Op(s.ChangePassword, s.changePasswordAccess),
+		awsapi.Op(s.UpdateAccountPasswordPolicy, on[iam.UpdateAccountPasswordPolicyInput](s)),
+		awsapi.Op(s.GetAccountPasswordPolicy, on[iam.GetAccountPasswordPolicyInput](s)),
+		awsapi.Op(s.DeleteAccountPasswordPolicy, on[iam.DeleteAccountPasswordPolicyInput](s)),
+
+		// other credentials of users
+		awsapi.Op(s.UploadSSHPublicKey, on[iam.UploadSSHPublicKeyInput](s, onUser)),
+		awsapi.Op(s.GetSSHPublicKey, on[iam.GetSSHPublicKeyInput](s, onUser)),
+		awsapi.Op(s.ListSSHPublicKeys, on[iam.ListSSHPublicKeysInput](s, onOwnUser)),
+		awsapi.Op(s.UpdateSSHPublicKey, on[iam.UpdateSSHPublicKeyInput](s, onUser)),
+		awsapi.Op(s.DeleteSSHPublicKey, on[iam.DeleteSSHPublicKeyInput](s, onUser)),
+		awsapi.Op(s.UploadSigningCertificate, on[iam.UploadSigningCertificateInput](s, onOwnUser)),
+		awsapi.Op(s.ListSigningCertificates, on[iam.ListSigningCertificatesInput](s, onOwnUser)),
+		awsapi.Op(s.UpdateSigningCertificate, on[iam.UpdateSigningCertificateInput](s, onOwnUser)),
+		awsapi.Op(s.DeleteSigningCertificate, on[iam.DeleteSigningCertificateInput](s, onOwnUser)),
+		awsapi.Op(s.CreateServiceSpecificCredential, on[iam.CreateServiceSpecificCredentialInput](s, onUser)),
+		awsapi.Op(s.ListServiceSpecificCredentials, on[iam.ListServiceSpecificCredentialsInput](s, onOwnUser)),
+		awsapi.Op(s.ResetServiceSpecificCredential, on[iam.ResetServiceSpecificCredentialInput](s, onOwnUser)),
+		awsapi.Op(s.UpdateServiceSpecificCredential, on[iam.UpdateServiceSpecificCredentialInput](s, onOwnUser)),
+		awsapi.Op(s.DeleteServiceSpecificCredential, on[iam.DeleteServiceSpecificCredentialInput](s, onOwnUser)),
+
+		// server certificates
+		awsapi.Op(s.UploadServerCertificate, on[iam.UploadServerCertificateInput](s, onCertificate)),
+		awsapi.Op(s.GetServerCertificate, on[iam.GetServerCertificateInput](s, onCertificate)),
+		awsapi.Op(s.ListServerCertificates, on[iam.ListServerCertificatesInput](s)),
+		awsapi.Op(s.UpdateServerCertificate, on[iam.UpdateServerCertificateInput](s, onCertificate)),
+		awsapi.Op(s.DeleteServerCertificate, on[iam.DeleteServerCertificateInput](s, onCertificate)),
+		awsapi.Op(s.TagServerCertificate, on[iam.TagServerCertificateInput](s, onCertificate)),
+		awsapi.Op(s.UntagServerCertificate, on[iam.UntagServerCertificateInput](s, onCertificate)),
+		awsapi.Op(s.ListServerCertificateTags, on[iam.ListServerCertificateTagsInput](s, onCertificate)),
+
+		// service-linked roles
+		awsapi.Op(s.CreateServiceLinkedRole, on[iam.CreateServiceLinkedRoleInput](s, newLinkedRole)),
+		awsapi.Op(s.DeleteServiceLinkedRole, on[iam.DeleteServiceLinkedRoleInput](s, onRole)),
+		awsapi.Op(s.GetServiceLinkedRoleDeletionStatus, on[iam.GetServiceLinkedRoleDeletionStatusInput](s)),
+
+		// the account
+		awsapi.Op(s.CreateAccountAlias, on[iam.CreateAccountAliasInput](s)),
+		awsapi.Op(s.ListAccountAliases, on[iam.ListAccountAliasesInput](s)),
+		awsapi.Op(s.DeleteAccountAlias, on[iam.DeleteAccountAliasInput](s)),
+		awsapi.Op(s.SetSecurityTokenServicePreferences, on[iam.SetSecurityTokenServicePreferencesInput](s)),
+		awsapi.Op(s.GetAccountSummary, on[iam.GetAccountSummaryInput](s)),
+		awsapi.Op(s.GetAccountAuthorizationDetails, on[iam.GetAccountAuthorizationDetailsInput](s)),
+		awsapi.Op(s.GenerateCredentialReport, on[iam.GenerateCredentialReportInput](s)),
+		awsapi.Op(s.GetCredentialReport, on[iam.GetCredentialReportInput](s)),
+
+		// what is used
+		awsapi.Op(s.GenerateServiceLastAccessedDetails, on[iam.GenerateServiceLastAccessedDetailsInput](s, onEntity)),
+		awsapi.Op(s.GetServiceLastAccessedDetails, on[iam.GetServiceLastAccessedDetailsInput](s)),
+		awsapi.Op(s.GetServiceLastAccessedDetailsWithEntities, on[iam.GetServiceLastAccessedDetailsWithEntitiesInput](s)),
+		awsapi.Op(s.ListPoliciesGrantingServiceAccess, on[iam.ListPoliciesGrantingServiceAccessInput](s, onEntity)),
 	}
 }

@@ -109,10 +109,7 @@ func (s *Service) GetRole(ctx context.Context, in *iam.GetRoleInput) (*iam.GetRo
 	out := &iam.GetRoleOutput{}
 	err := look(ctx, s, roles, in.RoleName, func(_ store.Tx, account string, r *role) error {
 		out.Role = r.toAPI(account)
-		out.Role.RoleLastUsed = &types.RoleLastUsed{}
-		if used := s.uses.role(r); !used.At.IsZero() {
-			out.Role.RoleLastUsed.LastUsedDate, out.Role.RoleLastUsed.Region = aws.Time(used.At), aws.String(used.Region)
-		}
+		out.Role.RoleLastUsed = s.lastUseToAPI(r)
 		return nil
 	})
 	return out, err
@@ -230,4 +227,13 @@ func (r *role) toAPI(account string) *types.Role {
 		out.Description = aws.String(r.Description)
 	}
 	return out
+}
+
+// lastUseToAPI is empty for a role that was never used.
+func (s *Service) lastUseToAPI(r *role) *types.RoleLastUsed {
+	used := s.uses.role(r)
+	if used.At.IsZero() {
+		return &types.RoleLastUsed{}
+	}
+	return &types.RoleLastUsed{LastUsedDate: aws.Time(used.At), Region: aws.String(used.Region)}
 }

@@ -29,7 +29,8 @@ type Config struct {
 func Tables() []store.Schema {
 	return []store.Schema{
 		accountTable, accessKeyTable, userTable, groupTable, roleTable, profileTable, policyTable, versionTable, accessTable,
-		deviceTable, oidcTable, samlTable,
+		deviceTable, oidcTable, samlTable, sshKeyTable, signingTable, certificateTable, specificTable,
+		deletionTable, reportTable, accessJobTable,
 	}
 }
 

@@ -215,6 +215,9 @@ func (s *Service) DeleteUser(ctx context.Context, in *iam.DeleteUserInput) (*iam
 		}{
 			{"access keys", anyAccessKey},
 			{"MFA device", anyDevice},
+			{"signing certificates", anyUserRecord(signingTable)},
+			{"SSH public keys", anyUserRecord(sshKeyTable)},
+			{"service specific credentials", anyUserRecord(specificTable)},
 		} {
 			if found, err := holds.any(tx, account, u.ID); err != nil {
 				return err

@@ -49,7 +49,7 @@ func (l *lastUses) note(r *awsapi.Request) {
 		l.keys[p.AccessKeyID] = now
 	}
 	if who != "" {
-		l.services[serviceUse{who, signing}] = now
+		l.services[serviceUse{who, policyPrefix(signing)}] = now
 		l.accounts[who] = p.Account
 	}
 }
