@@ -21,7 +21,7 @@ const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 var exampleValues = map[string]string{
 	"Bucket": "example-bucket", "AccountId": "000000000000", "PolicyArn": "arn:aws:iam::000000000000:policy/example",
 	"RoleArn": "arn:aws:iam::000000000000:role/example", "ExpectedBucketOwner": "",
-	"PolicySourceArn": "arn:aws:iam::000000000000:user/example", "TokenCode": "", "SerialNumber": "", "CopySource": "example-bucket/example",
+	"PolicySourceArn": "arn:aws:iam::000000000000:user/example", "Arn": "arn:aws:iam::000000000000:user/example", "TokenCode": "", "SerialNumber": "", "CopySource": "example-bucket/example",
 	"OpenIDConnectProviderArn": "arn:aws:iam::000000000000:oidc-provider/example.com", "SAMLProviderArn": "arn:aws:iam::000000000000:saml-provider/example",
 	"ResourceId": "example", "VersionId": "", "ContinuationToken": "", "Path": "/", "NewPath": "/",
 }

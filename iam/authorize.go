@@ -187,6 +187,10 @@ func (a *asking) resourceSide(in *policy.Input, wanted *awsapi.Access) error {
 	}
 	kind := policy.Resource
 	in.ResourceAccount = parts[4]
+	if in.ResourceAccount == ownerAWS {
+		// AWS's managed policies are everybody's: what the caller's own policies say counts.
+		in.ResourceAccount = a.as.Account
+	}
 	switch parts[2] {
 	case "iam":
 		if !trustAction(in.Action) {
