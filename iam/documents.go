@@ -23,7 +23,7 @@ const packedFrom = 1 << 10
 
 // MarshalJSON writes a string; "~" before it marks a compressed one, which no JSON document begins with.
 func (d document) MarshalJSON() ([]byte, error) {
-	if len(d) < packedFrom {
+	if len(d) < packedFrom && !strings.HasPrefix(string(d), "~") {
 		return json.Marshal(string(d))
 	}
 	var packed bytes.Buffer
