@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,16 +40,6 @@ func versionRows(tx store.Tx, account string) store.Rows[policyVersion] {
 }
 
 func versionID(number int) string { return "v" + strconv.Itoa(number) }
-
-// versionNumber answers 0 for what names no version.
-func versionNumber(id string) int {
-	digits, ok := strings.CutPrefix(id, "v")
-	number, err := strconv.Atoi(digits)
-	if !ok || err != nil || number < 1 || versionID(number) != id {
-		return 0
-	}
-	return number
-}
 
 func putVersion(tx store.Tx, account string, p *managedPolicy, number int, text document) error {
 	return versionRows(tx, account).Put(&policyVersion{Policy: p.ID, Number: number, Created: tx.Now().UTC().Truncate(time.Second), Text: text})

@@ -94,7 +94,7 @@ func (s *Service) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput) (*sts
 	if err != nil {
 		return nil, err
 	}
-	out := &sts.AssumeRoleOutput{Credentials: credentials, AssumedRoleUser: who, PackedPolicySize: packed}
+	out := &sts.AssumeRoleOutput{Credentials: credentials, AssumedRoleUser: who, PackedPolicySize: packed} //nolint:staticcheck // SDKs and boto3 of today read it
 	if begun.SourceIdentity != "" {
 		out.SourceIdentity = aws.String(begun.SourceIdentity)
 	}

@@ -147,8 +147,9 @@ func (s *Service) AssumeRoleWithSAML(ctx context.Context, in *sts.AssumeRoleWith
 		return nil, err
 	}
 	out := &sts.AssumeRoleWithSAMLOutput{
-		Credentials: credentials, AssumedRoleUser: assumed, PackedPolicySize: packed,
-		Audience: aws.String(recipient), Issuer: aws.String(a.Issuer), NameQualifier: aws.String(qualifier),
+		Credentials: credentials, AssumedRoleUser: assumed,
+		PackedPolicySize: packed, //nolint:staticcheck // SDKs and boto3 of today read it
+		Audience:         aws.String(recipient), Issuer: aws.String(a.Issuer), NameQualifier: aws.String(qualifier),
 		Subject: aws.String(subject), SubjectType: aws.String(subjectType),
 	}
 	if begun.SourceIdentity != "" {

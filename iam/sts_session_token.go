@@ -92,7 +92,7 @@ func (s *Service) GetFederationToken(ctx context.Context, in *sts.GetFederationT
 	credentials, err := s.sealSession(made)
 	return &sts.GetFederationTokenOutput{
 		Credentials:      credentials,
-		PackedPolicySize: packed,
+		PackedPolicySize: packed, //nolint:staticcheck // SDKs and boto3 of today read it
 		FederatedUser:    &types.FederatedUser{Arn: aws.String(federatedARN(caller.Account, name)), FederatedUserId: aws.String(caller.Account + ":" + name)},
 	}, err
 }

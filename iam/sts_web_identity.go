@@ -99,8 +99,9 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeR
 		return nil, err
 	}
 	out := &sts.AssumeRoleWithWebIdentityOutput{
-		Credentials: credentials, AssumedRoleUser: assumed, PackedPolicySize: packed,
-		Audience: aws.String(audience), Provider: aws.String(provider.arn(account)), SubjectFromWebIdentityToken: aws.String(claims.Subject),
+		Credentials: credentials, AssumedRoleUser: assumed,
+		PackedPolicySize: packed, //nolint:staticcheck // SDKs and boto3 of today read it
+		Audience:         aws.String(audience), Provider: aws.String(provider.arn(account)), SubjectFromWebIdentityToken: aws.String(claims.Subject),
 	}
 	if claims.SourceIdentity != "" {
 		out.SourceIdentity = aws.String(claims.SourceIdentity)

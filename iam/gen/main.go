@@ -27,7 +27,7 @@ type given struct {
 // UnmarshalJSON knows the member that Go would spell otherwise.
 func (g *given) UnmarshalJSON(raw []byte) error {
 	var plain struct {
-		Path, DefaultVersionId string //nolint:revive // the input's own name
+		Path, DefaultVersionId string
 		CreateDate, UpdateDate time.Time
 		Document               json.RawMessage
 	}
