@@ -18,6 +18,7 @@ import (
 	"miniaws/ec2"
 	"miniaws/iam"
 	"miniaws/iam/policy"
+	"miniaws/organizations"
 	"miniaws/s3"
 	"miniaws/ssm"
 )
@@ -87,6 +88,7 @@ func tables() []store.Schema {
 		blob.Tables(),
 		iam.Tables(),
 		cloudtrail.Tables(),
+		organizations.Tables(),
 		s3.Tables(),
 		ssm.Tables(),
 		ec2.Tables(),
@@ -117,8 +119,11 @@ func newCloud(c cloudConfig) *cloud {
 	permissions, _ := any(identities).(s3.Permissions)
 	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: permissions, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
 
+	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities}, CheckPolicy: checkGuardrail})
+	identities.KnowOrganizations(&guardrails{organizations: orgs})
+
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.
-	for name, source := range map[string]any{"s3": buckets, "ssm": parameters, "ec2": machines} {
+	for name, source := range map[string]any{"organizations": orgs, "s3": buckets, "ssm": parameters, "ec2": machines} {
 		identities.KnowResources(name, source)
 	}
 
@@ -128,6 +133,7 @@ func newCloud(c cloudConfig) *cloud {
 	services := []service{
 		audit,
 		identities,
+		orgs,
 		buckets,
 		buckets.Control(),
 		parameters,

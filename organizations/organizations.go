@@ -1,0 +1,302 @@
+package organizations
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+
+	"miniaws/awsapi"
+	"miniaws/backend/store"
+)
+
+// organization is one record: the whole tree, without the documents.
+type organization struct {
+	ID, Management string
+	Features       types.OrganizationFeatureSet
+	Root           string
+	Enabled        []types.PolicyType `json:",omitempty"`
+	// Nodes are the root, the units and the accounts by their ids.
+	Nodes    map[string]*node
+	Policies map[string]*policyInfo
+	Requests map[string]*request  `json:",omitempty"`
+	Services map[string]time.Time `json:",omitempty"`
+}
+
+// node is the root, a unit or an account.
+type node struct {
+	Parent, Name string
+	Kind         types.TargetType
+	// Attached are ids of policies, in the order in which they came.
+	Attached []string          `json:",omitempty"`
+	Tags     map[string]string `json:",omitempty"`
+	// Joined, Email, Method and Closed are accounts'.
+	Joined time.Time                 `json:",omitzero"`
+	Email  string                    `json:",omitempty"`
+	Method types.AccountJoinedMethod `json:",omitempty"`
+	Closed bool                      `json:",omitempty"`
+}
+
+// policyInfo is a policy without its document.
+type policyInfo struct {
+	Name, Description string
+	Type              types.PolicyType
+	Tags              map[string]string `json:",omitempty"`
+}
+
+var organizationTable = store.NewTable(store.Spec[organization]{
+	Service: "organizations",
+	Name:    "organizations",
+	ID:      func(o *organization) store.ID { return store.ID{o.ID} },
+	Indexes: []store.Index[organization]{{Name: "account", Unique: true, Values: func(o *organization) []store.ID {
+		var ids []store.ID
+		for id, n := range o.Nodes {
+			if n.Kind == types.TargetTypeAccount {
+				ids = append(ids, store.ID{id})
+			}
+		}
+		return ids
+	}}},
+})
+
+// policyText is one document.
+type policyText struct{ Organization, ID, Text string }
+
+var policyTable = store.NewTable(store.Spec[policyText]{
+	Service: "organizations",
+	Name:    "policies",
+	ID:      func(p *policyText) store.ID { return store.ID{p.Organization, p.ID} },
+})
+
+func organizationOf(tx store.Tx, account string) (*organization, error) {
+	return organizationTable.In(tx, store.Scope{}).Index("account").Find(account)
+}
+
+// find answers the caller's organization, or nil.
+func (s *Service) find(ctx context.Context) (o *organization, err error) {
+	err = s.config.DB.View(ctx, func(tx store.Tx) error {
+		o, err = organizationOf(tx, awsapi.FromContext(ctx).Principal.Account)
+		return err
+	})
+	return o, err
+}
+
+// look reads the caller's organization. Only the management account may, unless anybody of it may.
+func (s *Service) look(ctx context.Context, fn func(tx store.Tx, o *organization) error) error {
+	return s.config.DB.View(ctx, func(tx store.Tx) error {
+		o, err := managed(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return fn(tx, o)
+	})
+}
+
+// alter changes it. What the authorizer knows of memberships is looked up anew from then on.
+func (s *Service) alter(ctx context.Context, fn func(tx store.Tx, o *organization) error) error {
+	return s.config.DB.Update(ctx, func(tx store.Tx) error {
+		o, err := managed(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := fn(tx, o); err != nil {
+			return err
+		}
+		if err := organizationTable.In(tx, store.Scope{}).Put(o); err != nil {
+			return err
+		}
+		return putStamp(tx)
+	})
+}
+
+func managed(ctx context.Context, tx store.Tx) (*organization, error) {
+	account := awsapi.FromContext(ctx).Principal.Account
+	o, err := organizationOf(tx, account)
+	switch {
+	case err != nil:
+		return nil, err
+	case o == nil:
+		return nil, errNotInUse()
+	case o.Management != account:
+		return nil, errAccessDenied()
+	}
+	return o, nil
+}
+
+// random answers n characters as they are in ids.
+func random(n int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	raw := make([]byte, n)
+	_, _ = rand.Read(raw) // never fails
+	for i := range raw {
+		raw[i] = letters[int(raw[i])%len(letters)]
+	}
+	return string(raw)
+}
+
+func (o *organization) arn(kind, id string) string {
+	return "arn:aws:organizations::" + o.Management + ":" + kind + "/" + o.ID + "/" + id
+}
+
+// arnOf is the ARN of whatever has the id.
+func (o *organization) arnOf(id string) string {
+	switch {
+	case strings.HasPrefix(id, "r-"):
+		return o.arn("root", id)
+	case strings.HasPrefix(id, "ou-"):
+		return o.arn("ou", id)
+	case strings.HasPrefix(id, "p-"):
+		return o.policyARN(id)
+	}
+	return o.arn("account", id)
+}
+
+// CreateOrganization makes one whose management account is the caller's.
+func (s *Service) CreateOrganization(ctx context.Context, in *organizations.CreateOrganizationInput) (*organizations.CreateOrganizationOutput, error) {
+	account := awsapi.FromContext(ctx).Principal.Account
+	name, email, err := s.config.Accounts.Account(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	o := &organization{ID: "o-" + random(10), Management: account, Features: in.FeatureSet, Root: "r-" + random(4), Policies: map[string]*policyInfo{}}
+	if o.Features == "" {
+		o.Features = types.OrganizationFeatureSetAll
+	}
+	if o.Features != types.OrganizationFeatureSetAll {
+		return nil, awsapi.NotImplemented(awsapi.FromContext(ctx).Service, "CreateOrganization with consolidated billing only")
+	}
+	o.Nodes = map[string]*node{
+		o.Root:  {Name: "Root", Kind: types.TargetTypeRoot},
+		account: {Parent: o.Root, Name: name, Email: email, Kind: types.TargetTypeAccount, Joined: now(ctx), Method: types.AccountJoinedMethodInvited},
+	}
+	err = s.config.DB.Update(ctx, func(tx store.Tx) error {
+		if old, err := organizationOf(tx, account); err != nil || old != nil {
+			return errors.Join(err, alreadyIn(old))
+		}
+		if err := organizationTable.In(tx, store.Scope{}).Insert(o); err != nil {
+			return err
+		}
+		return putStamp(tx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &organizations.CreateOrganizationOutput{Organization: o.toAPI()}, nil
+}
+
+func alreadyIn(o *organization) error {
+	if o == nil {
+		return nil
+	}
+	return errAlreadyInOrganization()
+}
+
+func (o *organization) toAPI() *types.Organization {
+	return &types.Organization{
+		Id: aws.String(o.ID), Arn: aws.String("arn:aws:organizations::" + o.Management + ":organization/" + o.ID), FeatureSet: o.Features,
+		MasterAccountId: aws.String(o.Management), MasterAccountArn: aws.String(o.arn("account", o.Management)), MasterAccountEmail: aws.String(o.Nodes[o.Management].Email),
+		// AWS: the member says only this, whatever is enabled; ListRoots has the truth.
+		AvailablePolicyTypes: []types.PolicyTypeSummary{{Type: types.PolicyTypeServiceControlPolicy, Status: types.PolicyTypeStatusEnabled}},
+	}
+}
+
+// DescribeOrganization answers every member account.
+func (s *Service) DescribeOrganization(ctx context.Context, _ *organizations.DescribeOrganizationInput) (*organizations.DescribeOrganizationOutput, error) {
+	o, err := s.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil {
+		return nil, errNotInUse()
+	}
+	return &organizations.DescribeOrganizationOutput{Organization: o.toAPI()}, nil
+}
+
+// DeleteOrganization needs an organization that only the management account is left of.
+func (s *Service) DeleteOrganization(ctx context.Context, _ *organizations.DeleteOrganizationInput) (*organizations.DeleteOrganizationOutput, error) {
+	return &organizations.DeleteOrganizationOutput{}, s.config.DB.Update(ctx, func(tx store.Tx) error {
+		o, err := managed(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for id, n := range o.Nodes {
+			if id != o.Root && id != o.Management && n != nil {
+				return errNotEmpty()
+			}
+		}
+		for id := range o.Policies {
+			if err := policyTable.In(tx, store.Scope{}).Delete(o.ID, id); err != nil {
+				return err
+			}
+		}
+		if err := organizationTable.In(tx, store.Scope{}).Delete(o.ID); err != nil {
+			return err
+		}
+		return putStamp(tx)
+	})
+}
+
+// EnableAWSServiceAccess notes that a service may work with the organization.
+func (s *Service) EnableAWSServiceAccess(ctx context.Context, in *organizations.EnableAWSServiceAccessInput) (*organizations.EnableAWSServiceAccessOutput, error) {
+	name := aws.ToString(in.ServicePrincipal)
+	if !strings.HasSuffix(name, ".amazonaws.com") {
+		return nil, errInvalidInput("You specified an unrecognized service principal.")
+	}
+	return &organizations.EnableAWSServiceAccessOutput{}, s.alter(ctx, func(_ store.Tx, o *organization) error {
+		if o.Services == nil {
+			o.Services = map[string]time.Time{}
+		}
+		if _, ok := o.Services[name]; !ok {
+			o.Services[name] = now(ctx)
+		}
+		return nil
+	})
+}
+
+// DisableAWSServiceAccess is its opposite.
+func (s *Service) DisableAWSServiceAccess(ctx context.Context, in *organizations.DisableAWSServiceAccessInput) (*organizations.DisableAWSServiceAccessOutput, error) {
+	return &organizations.DisableAWSServiceAccessOutput{}, s.alter(ctx, func(_ store.Tx, o *organization) error {
+		delete(o.Services, aws.ToString(in.ServicePrincipal))
+		return nil
+	})
+}
+
+// ListAWSServiceAccessForOrganization lists the services in the order of their names.
+func (s *Service) ListAWSServiceAccessForOrganization(ctx context.Context, in *organizations.ListAWSServiceAccessForOrganizationInput) (*organizations.ListAWSServiceAccessForOrganizationOutput, error) {
+	out := &organizations.ListAWSServiceAccessForOrganizationOutput{}
+	return out, s.look(ctx, func(_ store.Tx, o *organization) (err error) {
+		var names []string
+		names, out.NextToken, err = cut(slices.Sorted(maps.Keys(o.Services)), in.MaxResults, in.NextToken)
+		for _, name := range names {
+			out.EnabledServicePrincipals = append(out.EnabledServicePrincipals, types.EnabledServicePrincipal{ServicePrincipal: aws.String(name), DateEnabled: aws.Time(o.Services[name])})
+		}
+		return err
+	})
+}
+
+// cut answers a page of a list: at most 20 elements, or what is asked for.
+func cut[T any](list []T, maxResults *int32, token *string) ([]T, *string, error) {
+	start := 0
+	if token != nil {
+		var err error
+		if start, err = strconv.Atoi(*token); err != nil || start < 0 || start > len(list) {
+			return nil, nil, errInvalidInput("You provided an invalid pagination token.")
+		}
+	}
+	size := 20
+	if maxResults != nil && *maxResults > 0 {
+		size = min(size, int(*maxResults))
+	}
+	if len(list) <= start+size {
+		return list[start:], nil, nil
+	}
+	return list[start : start+size], aws.String(strconv.Itoa(start + size)), nil
+}
