@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"miniaws/awsapi/meta"
 	"miniaws/awsapi/wire"
@@ -334,6 +335,13 @@ func headerValue(s string) string {
 //
 // AWS: "Working with object metadata": values are decoded as per RFC 2047 before storing, and encoded before returning.
 func decodeWords(s string) string {
+	if !utf8.ValidString(s) { // HTTP's old alphabet
+		letters := make([]rune, len(s))
+		for i := range len(s) {
+			letters[i] = rune(s[i])
+		}
+		return string(letters)
+	}
 	if !strings.Contains(s, "=?") {
 		return s
 	}

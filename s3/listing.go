@@ -227,7 +227,7 @@ func (s *Service) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) 
 	if l.encode, err = encodes(in.EncodingType); err != nil {
 		return nil, err
 	}
-	if in.ContinuationToken != nil {
+	if aws.ToString(in.ContinuationToken) != "" {
 		place, ok := openToken(*in.ContinuationToken)
 		if !ok {
 			return nil, errInvalidArgument("The continuation token provided is incorrect", "continuation-token", "")

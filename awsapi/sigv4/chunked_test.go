@@ -306,7 +306,7 @@ func TestChunkLimits(t *testing.T) {
 }
 
 func TestContentEncoding(t *testing.T) {
-	for in, want := range map[string]string{"aws-chunked": "", "aws-chunked,gzip": "gzip", "gzip, AWS-Chunked , br": "gzip,br", "": ""} {
+	for in, want := range map[string]string{"aws-chunked": "", "aws-chunked,gzip": "gzip", "gzip, AWS-Chunked , br": "gzip, br", "": ""} {
 		if got := WithoutAWSChunked(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}

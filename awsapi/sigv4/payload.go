@@ -232,13 +232,16 @@ func (h *hashReader) Read(p []byte) (int, error) {
 // WithoutAWSChunked removes the coding that Body undoes from a Content-Encoding,
 // because S3 stores the rest with the object.
 func WithoutAWSChunked(encoding string) string {
+	if !strings.Contains(strings.ToLower(encoding), "aws-chunked") {
+		return encoding
+	}
 	var kept []string
 	for one := range strings.SplitSeq(encoding, ",") {
 		if one = strings.TrimSpace(one); one != "" && !strings.EqualFold(one, "aws-chunked") {
 			kept = append(kept, one)
 		}
 	}
-	return strings.Join(kept, ",")
+	return strings.Join(kept, ", ")
 }
 
 // AnonymousBody wraps the body of a request without a signature, whose claims about it hold all the same: a hash in

@@ -143,12 +143,18 @@ func parsePolicy(encoded string) (*PostPolicy, error) {
 		return nil, badPolicy("Invalid Base64 encoding.")
 	}
 	var doc struct {
-		Expiration *string           `json:"expiration"`
-		Conditions []json.RawMessage `json:"conditions"`
+		Expiration *string
+		Conditions []json.RawMessage
 	}
+	var members map[string]json.RawMessage // a structure would take names in any case
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(&doc); err != nil {
+	if err := decoder.Decode(&members); err != nil {
 		return nil, badPolicy("Invalid JSON.")
+	}
+	for name, target := range map[string]any{"expiration": &doc.Expiration, "conditions": &doc.Conditions} {
+		if raw, ok := members[name]; ok && json.Unmarshal(raw, target) != nil {
+			return nil, badPolicy("Invalid JSON.")
+		}
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, badPolicy("Invalid JSON.")
