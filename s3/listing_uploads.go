@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -14,7 +15,7 @@ import (
 // initiator is who began an upload, as listings have it.
 func (u *upload) initiator() *types.Initiator {
 	owner := ownerOf(u.Owner)
-	if u.Initiator == "" {
+	if u.Initiator == "" || strings.HasSuffix(u.Initiator, ":root") {
 		return &types.Initiator{ID: owner.ID, DisplayName: owner.DisplayName}
 	}
 	return &types.Initiator{ID: &u.Initiator, DisplayName: owner.DisplayName}
