@@ -188,19 +188,19 @@ func accesses(actions []string, resource string, keys conditions) []awsapi.Acces
 }
 
 // onWrite is what an upload needs, with its condition keys.
-func (s *Service) onWrite(ctx context.Context, name, key, expectedOwner *string, w attributeWish, e encryptionWish) (*bucket, conditions, []awsapi.Access, error) {
+func (s *Service) onWrite(ctx context.Context, name, key, expectedOwner *string, w attributeWish, e encryptionWish) (conditions, []awsapi.Access, error) {
 	b, err := s.locate(ctx, aws.ToString(name), aws.ToString(expectedOwner))
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	keys := keysOf(awsapi.FromContext(ctx), b.Account)
 	keys.write(w, e)
-	return b, keys, accesses(w.writeActions(), b.objectARN(aws.ToString(key)), keys), nil
+	return keys, accesses(w.writeActions(), b.objectARN(aws.ToString(key)), keys), nil
 }
 
 func (s *Service) putAccess(ctx context.Context, in *s3.PutObjectInput) ([]awsapi.Access, error) {
 	r := awsapi.FromContext(ctx)
-	_, keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, putWish(r, in), encryptionWish{
+	keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, putWish(r, in), encryptionWish{
 		customerKey: customerKey{algorithm: in.SSECustomerAlgorithm}, algorithm: in.ServerSideEncryption, keyID: in.SSEKMSKeyId,
 	})
 	keys.condition(in.IfMatch, in.IfNoneMatch)
@@ -217,7 +217,7 @@ func (c conditions) condition(match, noneMatch *string) {
 }
 
 func (s *Service) createUploadAccess(ctx context.Context, in *s3.CreateMultipartUploadInput) ([]awsapi.Access, error) {
-	_, _, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{
+	_, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{
 		tagging: in.Tagging, class: in.StorageClass, redirect: in.WebsiteRedirectLocation, lockMode: in.ObjectLockMode, lockUntil: in.ObjectLockRetainUntilDate,
 		hold: in.ObjectLockLegalHoldStatus,
 		acl:  aclWish{canned: string(in.ACL), full: in.GrantFullControl, read: in.GrantRead, readACP: in.GrantReadACP, writeACP: in.GrantWriteACP},
@@ -230,7 +230,7 @@ func (s *Service) copyAccess(ctx context.Context, in *s3.CopyObjectInput) ([]aws
 	if err != nil {
 		return nil, err
 	}
-	_, keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{
+	keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{
 		tagging: in.Tagging, class: in.StorageClass, redirect: in.WebsiteRedirectLocation, lockMode: in.ObjectLockMode, lockUntil: in.ObjectLockRetainUntilDate,
 		hold: in.ObjectLockLegalHoldStatus,
 		acl:  aclWish{canned: string(in.ACL), full: in.GrantFullControl, read: in.GrantRead, readACP: in.GrantReadACP, writeACP: in.GrantWriteACP},
@@ -248,7 +248,7 @@ func (s *Service) partCopyAccess(ctx context.Context, in *s3.UploadPartCopyInput
 	if err != nil {
 		return nil, err
 	}
-	_, keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{}, encryptionWish{})
+	keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{}, encryptionWish{})
 	if err != nil {
 		return nil, err
 	}

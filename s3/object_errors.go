@@ -15,6 +15,15 @@ import (
 
 // AWS: "Error responses" of the S3 API reference; words as the service answers them.
 
+// withHeader adds headers to the answer that an error of ours becomes.
+func withHeader(err error, header http.Header) error {
+	var e *awsapi.Error
+	if errors.As(err, &e) {
+		e.Header = header
+	}
+	return err
+}
+
 func errBadDigest(algorithm string) error {
 	if algorithm == "MD5" {
 		return refusal(http.StatusBadRequest, "BadDigest", "The Content-MD5 you specified did not match what we received.")
@@ -24,14 +33,12 @@ func errBadDigest(algorithm string) error {
 
 // errDeleted is the answer to a key whose current version is a delete marker.
 func errDeleted(key, version string) error {
-	e := errNoSuchKey(key).(*awsapi.Error)
-	e.Header = http.Header{"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {version}}
-	return e
+	return withHeader(errNoSuchKey(key), http.Header{"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {version}})
 }
 
-func errEntityTooLarge(size, most int64) error {
+func errEntityTooLarge(size int64) error {
 	return refusal(http.StatusBadRequest, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size",
-		"ProposedSize", strconv.FormatInt(size, 10), "MaxSizeAllowed", strconv.FormatInt(most, 10))
+		"ProposedSize", strconv.FormatInt(size, 10), "MaxSizeAllowed", strconv.FormatInt(maxPut, 10))
 }
 
 func errEntityTooSmall(size int64, part int32, etag string) error {
@@ -63,9 +70,8 @@ func errInvalidPartOrder(upload string) error {
 
 func errInvalidRange(asked string, size int64) error {
 	e := refusal(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable",
-		"RangeRequested", asked, "ActualObjectSize", strconv.FormatInt(size, 10)).(*awsapi.Error)
-	e.Header = http.Header{"Content-Range": {"bytes */" + strconv.FormatInt(size, 10)}}
-	return e
+		"RangeRequested", asked, "ActualObjectSize", strconv.FormatInt(size, 10))
+	return withHeader(e, http.Header{"Content-Range": {"bytes */" + strconv.FormatInt(size, 10)}})
 }
 
 func errInvalidStorageClass(class string) error {
@@ -90,12 +96,11 @@ func errLocked() error {
 
 // errMarkerNamed is the answer to a version that is a delete marker.
 func errMarkerNamed(version string, modified time.Time) error {
-	e := refusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.", "Method", "GET", "ResourceType", "DeleteMarker").(*awsapi.Error)
-	e.Header = http.Header{
+	e := refusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.", "Method", "GET", "ResourceType", "DeleteMarker")
+	return withHeader(e, http.Header{
 		"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {version}, "Allow": {"DELETE"},
 		"Last-Modified": {modified.UTC().Format(http.TimeFormat)},
-	}
-	return e
+	})
 }
 
 func errMetadataTooLarge(size int) error {
@@ -116,22 +121,13 @@ func errNoSuchVersion(key, version string) error {
 }
 
 func errNotModified(o *object) error {
-	e := refusal(http.StatusNotModified, "NotModified", "Not Modified").(*awsapi.Error)
-	e.Header = http.Header{"Etag": {`"` + o.ETag + `"`}, "Last-Modified": {o.Modified.UTC().Format(http.TimeFormat)}}
-	return e
+	return withHeader(refusal(http.StatusNotModified, "NotModified", "Not Modified"), http.Header{
+		"Etag": {`"` + o.ETag + `"`}, "Last-Modified": {o.Modified.UTC().Format(http.TimeFormat)},
+	})
 }
 
 func errPreconditionFailed(condition string) error {
 	return refusal(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", "Condition", condition)
-}
-
-// AWS: API reference of PutObject: 409 when another write won, which clients try again.
-func errConditionalConflict(key string) error {
-	return refusal(http.StatusConflict, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource.", "Condition", "If-None-Match", "Key", key)
-}
-
-func errRestoreInProgress() error {
-	return refusal(http.StatusConflict, "RestoreAlreadyInProgress", "Object restore is already in progress")
 }
 
 func errServiceUnavailable() error {

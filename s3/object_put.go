@@ -169,7 +169,7 @@ func (s *Service) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.Put
 		return nil, err
 	}
 	if in.ContentLength != nil && *in.ContentLength > maxPut {
-		return nil, errEntityTooLarge(*in.ContentLength, maxPut)
+		return nil, errEntityTooLarge(*in.ContentLength)
 	}
 	condition := writeCondition{in.IfMatch, in.IfNoneMatch}
 	if err := condition.valid(); err != nil {
@@ -231,7 +231,7 @@ func (s *Service) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.Put
 	w, err := s.blobs.Write(ctx, in.Body, blob.WriteOptions{Size: size, Limit: maxPut, Sums: c.sums(), Customer: customer})
 	if err != nil {
 		if errors.Is(err, blob.ErrTooLarge) {
-			return nil, errEntityTooLarge(size, maxPut)
+			return nil, errEntityTooLarge(size)
 		}
 		return nil, writeError(err)
 	}

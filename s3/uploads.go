@@ -216,7 +216,7 @@ func (s *Service) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.U
 		return nil, err
 	}
 	if in.ContentLength != nil && *in.ContentLength > maxPut {
-		return nil, errEntityTooLarge(*in.ContentLength, maxPut)
+		return nil, errEntityTooLarge(*in.ContentLength)
 	}
 	key := customerKey{algorithm: in.SSECustomerAlgorithm, key: in.SSECustomerKey, md5: in.SSECustomerKeyMD5}
 	var u *upload
@@ -245,7 +245,7 @@ func (s *Service) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.U
 	}
 	w, err := s.blobs.Write(ctx, in.Body, blob.WriteOptions{Size: size, Limit: maxPut, Sums: sums, Customer: customer})
 	if errors.Is(err, blob.ErrTooLarge) {
-		return nil, errEntityTooLarge(size, maxPut)
+		return nil, errEntityTooLarge(size)
 	}
 	if err != nil {
 		return nil, writeError(err)

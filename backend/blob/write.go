@@ -184,7 +184,7 @@ func (s *Store) writeFile(ctx context.Context, w *Written, first []byte, body io
 	}
 
 	err = func() error {
-		source := io.Reader(body)
+		source := body
 		if len(first) > 0 {
 			source = io.MultiReader(&prefix{first}, body)
 		}
