@@ -127,11 +127,14 @@ func newCloud(c cloudConfig) *cloud {
 		identities.KnowResources(name, source)
 	}
 
-	audit := cloudtrail.New(cloudtrail.Config{DB: c.DB, Key: c.Key, Region: c.Region, DeliverEvery: c.TrailEvery, DigestEvery: c.DigestEvery, Now: c.Now})
+	made := &cloud{loop: reconcile.New(c.DB, reconcile.Options{}), identities: identities}
+	made.audit = cloudtrail.New(cloudtrail.Config{
+		DB: c.DB, Key: c.Key, Region: c.Region, Buckets: trailBuckets{made}, DeliverEvery: c.TrailEvery, DigestEvery: c.DigestEvery, Now: c.Now,
+	})
 
 	// And it is named here (3 of 3).
 	services := []service{
-		audit,
+		made.audit,
 		identities,
 		orgs,
 		buckets,
@@ -140,20 +143,15 @@ func newCloud(c cloudConfig) *cloud {
 		machines,
 	}
 
-	made := &cloud{
-		api: awsapi.NewServer(awsapi.Options{
-			Identities: identities,
-			Authorizer: identities,
-			Region:     c.Region,
-			Domain:     c.Domain,
-			Recorders:  append(slices.Clone(c.Recorders), audit, buckets),
-			Now:        c.Now,
-		}),
-		loop:       reconcile.New(c.DB, reconcile.Options{}),
-		identities: identities,
-		audit:      audit,
-		services:   services,
-	}
+	made.services = services
+	made.api = awsapi.NewServer(awsapi.Options{
+		Identities: identities,
+		Authorizer: identities,
+		Region:     c.Region,
+		Domain:     c.Domain,
+		Recorders:  append(slices.Clone(c.Recorders), made.audit, buckets),
+		Now:        c.Now,
+	})
 	made.front = buckets.Websites(made.api, made.api)
 	blobs.Reconcile(made.loop)
 	for _, s := range services {

@@ -24,7 +24,7 @@ import (
 type file struct {
 	Home, Trail, Region string
 	Key, Bucket         string
-	Hash                string // SHA-256 of the bytes as they lie in the bucket, in hexadecimal digits
+	Hash                string // SHA-256 of what is in the file before it is packed, in hexadecimal digits
 	Newest, Oldest      time.Time
 }
 
@@ -58,7 +58,7 @@ func (s *Service) checkBucket(ctx context.Context, t *trail) error {
 		return errNotDone("delivery to S3")
 	}
 	r := awsapi.FromContext(ctx)
-	err := s.config.Buckets.PutLog(ctx, Log{Account: r.Principal.Account, Region: r.Region, Bucket: t.Bucket, Key: t.folder(r.Principal.Account, "CloudTrail")})
+	err := s.config.Buckets.PutLog(ctx, Log{Account: r.Principal.Account, Region: r.Region, Source: t.arn(r.Principal.Account), Bucket: t.Bucket, Key: t.folder(r.Principal.Account, "CloudTrail")})
 	switch code := codeOf(err); {
 	case err == nil:
 		return nil
@@ -177,7 +177,8 @@ func (s *Service) deliverLogs(ctx context.Context, p place, t *trail, done *prog
 		done.Until, done.DataUntil = mark, dataMark
 		return nil, nil
 	}
-	body, err := logFile(list)
+	content := logContent(list)
+	body, err := gzipped(content)
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +189,9 @@ func (s *Service) deliverLogs(ctx context.Context, p place, t *trail, done *prog
 		Home: t.HomeRegion, Trail: t.Name, Region: p.Region, Bucket: t.Bucket,
 		Key: fmt.Sprintf("%s%s/%s/%s_CloudTrail_%s_%s_%s.json.gz", t.folder(p.Account, "CloudTrail"), p.Region, newest.Format("2006/01/02"),
 			p.Account, p.Region, newest.Format("20060102T1504Z"), hex.EncodeToString(unique[:8])),
-		Hash: hexDigest(body), Newest: newest, Oldest: list[0].Time,
+		Hash: hexDigest(content), Newest: newest, Oldest: list[0].Time,
 	}
-	err = s.config.Buckets.PutLog(ctx, Log{Account: p.Account, Region: p.Region, Bucket: made.Bucket, Key: made.Key, ContentType: "application/json", Body: body})
+	err = s.config.Buckets.PutLog(ctx, Log{Account: p.Account, Region: p.Region, Source: t.arn(p.Account), Bucket: made.Bucket, Key: made.Key, ContentType: "application/json", Body: body})
 	if err != nil {
 		done.Failure = shown(err)
 		return nil, err
@@ -250,22 +251,23 @@ func (s *Service) collect(ctx context.Context, table *store.Table[batch], p plac
 	return list, mark, nil
 }
 
-// logFile is a file of CloudTrail.
-func logFile(list []*event) ([]byte, error) {
-	var out bytes.Buffer
-	packed := gzip.NewWriter(&out)
-	write := func(b []byte) (err error) {
-		_, err = packed.Write(b)
-		return err
-	}
-	err := write([]byte(`{"Records":[`))
+// logContent is what a file of CloudTrail holds.
+func logContent(list []*event) []byte {
+	b := []byte(`{"Records":[`)
 	for i, e := range list {
 		if i > 0 {
-			err = errors.Join(err, write([]byte(",")))
+			b = append(b, ',')
 		}
-		err = errors.Join(err, write(e.Record))
+		b = append(b, e.Record...)
 	}
-	err = errors.Join(err, write([]byte("]}")), packed.Close())
+	return append(b, "]}"...)
+}
+
+func gzipped(content []byte) ([]byte, error) {
+	var out bytes.Buffer
+	packed := gzip.NewWriter(&out)
+	_, err := packed.Write(content)
+	err = errors.Join(err, packed.Close())
 	return out.Bytes(), err
 }
 

@@ -1,8 +1,6 @@
 package cloudtrail
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto"
 	"crypto/md5" //nolint:gosec // the fingerprint of a key, as CloudTrail makes it
@@ -11,7 +9,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -103,14 +100,12 @@ func (s *Service) deliverDigest(ctx context.Context, p place, t *trail, done *pr
 	if err != nil {
 		return nil, err
 	}
-	var body bytes.Buffer
-	packed := gzip.NewWriter(&body)
-	_, err = packed.Write(content)
-	if err = errors.Join(err, packed.Close()); err != nil {
+	body, err := gzipped(content)
+	if err != nil {
 		return nil, err
 	}
 	err = s.config.Buckets.PutLog(ctx, Log{
-		Account: p.Account, Region: p.Region, Bucket: d.DigestS3Bucket, Key: d.DigestS3Object, ContentType: "application/json", Body: body.Bytes(),
+		Account: p.Account, Region: p.Region, Source: t.arn(p.Account), Bucket: d.DigestS3Bucket, Key: d.DigestS3Object, ContentType: "application/json", Body: body,
 		Metadata: map[string]string{"signature": signature, "signature-algorithm": signatureAlgorithm},
 	})
 	if err != nil {

@@ -113,7 +113,7 @@ func identityOf(p awsapi.Principal) (userIdentity, string) {
 	default:
 		u.Type = "Unknown"
 	}
-	if p.Session == nil {
+	if p.Session == nil || p.Type == awsapi.ServicePrincipal {
 		return u, username
 	}
 	mfa := "false"

@@ -21,11 +21,13 @@ type Buckets interface {
 
 // Log is an object to deliver.
 type Log struct {
-	Account, Region string // of the trail
-	Bucket, Key     string
-	ContentType     string
-	Body            []byte
-	Metadata        map[string]string
+	Account, Region string // of the events
+	// Source is the trail's ARN, which the bucket's policy may ask about.
+	Source      string
+	Bucket, Key string
+	ContentType string
+	Body        []byte
+	Metadata    map[string]string
 }
 
 // Config of the service.
