@@ -38,13 +38,14 @@ func main() {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err := parsed.Run()
 	var said exitStatus
 	if errors.As(err, &said) {
+		stop()
 		os.Exit(int(said))
 	}
+	stop()
 	parsed.FatalIfErrorf(err)
 }
 

@@ -119,7 +119,13 @@ func (s *Service) removeTagsAccess(ctx context.Context, in *cloudtrail.RemoveTag
 }
 
 func (s *Service) listTagsAccess(_ context.Context, in *cloudtrail.ListTagsInput) ([]awsapi.Access, error) {
-	return []awsapi.Access{{Action: "cloudtrail:ListTags", Resources: in.ResourceIdList}}, nil
+	access := awsapi.Access{Action: "cloudtrail:ListTags"}
+	for _, arn := range in.ResourceIdList {
+		if trailARN.MatchString(arn) { // what is no trail's is refused by the operation
+			access.Resources = append(access.Resources, arn)
+		}
+	}
+	return []awsapi.Access{access}, nil
 }
 
 // ResourceTags answers the tags of a trail, for conditions.

@@ -83,9 +83,5 @@ func errTrailNotFound(arn, account string) error {
 	return awsapi.Errorf("TrailNotFoundException", "Unknown trail: %s for the user: %s", arn, account)
 }
 
-func errUnsupportedOperation(why string) error {
-	return awsapi.Errorf("UnsupportedOperationException", "%s", why)
-}
-
 // errNotDone refuses what AWS has and this package has not.
 func errNotDone(what string) error { return awsapi.NotImplemented(meta.CloudTrail, what) }

@@ -44,11 +44,7 @@ func parametersOf(v any) json.RawMessage {
 	return w.b
 }
 
-type parameterWriter struct {
-	b []byte
-	// sensitive is set below a parameter of a type that is secret, such as a SecureString.
-	sensitive bool
-}
+type parameterWriter struct{ b []byte }
 
 const maxParameterDepth = 16
 

@@ -64,7 +64,7 @@ func (s *Service) removeOld(ctx context.Context) error {
 
 // removeUntil removes everything that ended before.
 func (s *Service) removeUntil(ctx context.Context, scope store.Scope, until time.Time) error {
-	behind := store.Query{After: store.Cursor(store.After(inverted(until))), Limit: removedAtOnce}
+	behind := store.Query{After: store.After(inverted(until)), Limit: removedAtOnce}
 	for _, table := range []*store.Table[batch]{events, dataEvents} {
 		for more := true; more; {
 			err := s.config.DB.Update(ctx, func(tx store.Tx) error {
