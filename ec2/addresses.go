@@ -115,13 +115,14 @@ func takePublic(t tx, owner string, wanted netip.Addr) (string, error) {
 		return wanted.String(), err
 	}
 	size := sizeOf(prefix)
-	// The first addresses are the bridge's own; the rest is tried from a place that follows from the owner.
+	// The first addresses are the bridge's own; the rest is tried from a place that follows from the owner and from now: who
+	// gives an address back does not get the same again.
 	const kept = 2
 	if size <= kept+1 {
 		return "", errInsufficientAddressCapacity()
 	}
 	usable := size - kept - 1
-	start := hashOf(owner) % usable
+	start := hashOf(owner+t.Now().String()) % usable
 	for i := range usable {
 		address := addressAt(prefix, kept+(start+i)%usable)
 		ok, err := take(address)

@@ -234,12 +234,55 @@ func (s *Service) plugIn(t tx, inst *instance, plan *networkPlan) error {
 			return err
 		}
 		if public := p.public; public != nil && *public || public == nil && n.MapPublic && len(plan.interfaces) == 1 {
-			if err := assignPublic(t, e); err != nil {
-				return err
-			}
+			inst.PublicIndex = p.index + 1
+		}
+	}
+	return assignPublicOf(t, inst)
+}
+
+// releasePublicOf takes the public address away that an instance got when it was launched or started; the caller writes
+// the instance.
+//
+// AWS: "Amazon EC2 instance IP addressing": the address is released when the instance stops, and a new one is assigned
+// when it starts.
+func releasePublicOf(t tx, i *instance) error {
+	list, err := interfacesOf(t, i.ID)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if e.Addresses[0].Public == "" || e.Addresses[0].Allocation != "" {
+			continue
+		}
+		i.PublicIndex = e.Attachment.DeviceIndex + 1
+		if err := releasePublic(t, e); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// assignPublicOf gives an instance that comes up its public address, if it is to have one; the caller writes the instance.
+// Where whatever has the addresses does not answer it is tried again when the instance boots, which says what it waits
+// for.
+func assignPublicOf(t tx, i *instance) error {
+	if i.PublicIndex == 0 {
+		return nil
+	}
+	if _, err := t.public(); backend.KindOf(err) != 0 {
+		return nil
+	}
+	list, err := interfacesOf(t, i.ID)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if e.Attachment.DeviceIndex == i.PublicIndex-1 {
+			err = assignPublic(t, e)
+		}
+	}
+	i.PublicIndex = 0
+	return err
 }
 
 // interfaceValues are what a filter of interfaces says of an instance's.

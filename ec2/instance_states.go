@@ -82,7 +82,7 @@ func (s *Service) StartInstances(ctx context.Context, in *ec2.StartInstancesInpu
 		}
 		inst.State, inst.ReasonCode, inst.Reason, inst.Transition = statePending, "pending", "pending", ""
 		inst.Launched, inst.Force, inst.Reboot = t.Now(), false, false
-		return true, nil
+		return true, assignPublicOf(t, inst)
 	})
 	return &ec2.StartInstancesOutput{StartingInstances: changes}, err
 }

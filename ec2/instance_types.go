@@ -22,7 +22,7 @@ func texts[E ~string](list []E) []string {
 	return all
 }
 
-func flag(value *bool) []string { return yesNo(aws.ToBool(value)) }
+func flagValue(value *bool) []string { return yesNo(aws.ToBool(value)) }
 
 func count32(value *int32) []string {
 	if value == nil {
@@ -32,18 +32,18 @@ func count32(value *int32) []string {
 }
 
 var typeFilters = filters[typeInfo]{
-	"auto-recovery-supported":         func(_ tx, i *typeInfo) []string { return flag(i.AutoRecoverySupported) },
-	"bare-metal":                      func(_ tx, i *typeInfo) []string { return flag(i.BareMetal) },
-	"burstable-performance-supported": func(_ tx, i *typeInfo) []string { return flag(i.BurstablePerformanceSupported) },
-	"current-generation":              func(_ tx, i *typeInfo) []string { return flag(i.CurrentGeneration) },
-	"dedicated-hosts-supported":       func(_ tx, i *typeInfo) []string { return flag(i.DedicatedHostsSupported) },
+	"auto-recovery-supported":         func(_ tx, i *typeInfo) []string { return flagValue(i.AutoRecoverySupported) },
+	"bare-metal":                      func(_ tx, i *typeInfo) []string { return flagValue(i.BareMetal) },
+	"burstable-performance-supported": func(_ tx, i *typeInfo) []string { return flagValue(i.BurstablePerformanceSupported) },
+	"current-generation":              func(_ tx, i *typeInfo) []string { return flagValue(i.CurrentGeneration) },
+	"dedicated-hosts-supported":       func(_ tx, i *typeInfo) []string { return flagValue(i.DedicatedHostsSupported) },
 	"ebs-info.ebs-optimized-support":  func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.EbsOptimizedSupport)) },
 	"ebs-info.encryption-support":     func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.EncryptionSupport)) },
 	"ebs-info.nvme-support":           func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.NvmeSupport)) },
-	"free-tier-eligible":              func(_ tx, i *typeInfo) []string { return flag(i.FreeTierEligible) },
-	"hibernation-supported":           func(_ tx, i *typeInfo) []string { return flag(i.HibernationSupported) },
+	"free-tier-eligible":              func(_ tx, i *typeInfo) []string { return flagValue(i.FreeTierEligible) },
+	"hibernation-supported":           func(_ tx, i *typeInfo) []string { return flagValue(i.HibernationSupported) },
 	"hypervisor":                      func(_ tx, i *typeInfo) []string { return one(string(i.Hypervisor)) },
-	"instance-storage-supported":      func(_ tx, i *typeInfo) []string { return flag(i.InstanceStorageSupported) },
+	"instance-storage-supported":      func(_ tx, i *typeInfo) []string { return flagValue(i.InstanceStorageSupported) },
 	"instance-storage-info.total-size-in-gb": func(_ tx, i *typeInfo) []string {
 		if i.InstanceStorageInfo == nil {
 			return nil
@@ -53,13 +53,13 @@ var typeFilters = filters[typeInfo]{
 	"instance-type":           func(_ tx, i *typeInfo) []string { return one(string(i.InstanceType)) },
 	"memory-info.size-in-mib": func(_ tx, i *typeInfo) []string { return number(aws.ToInt64(i.MemoryInfo.SizeInMiB)) },
 	"network-info.efa-supported": func(_ tx, i *typeInfo) []string {
-		return flag(i.NetworkInfo.EfaSupported)
+		return flagValue(i.NetworkInfo.EfaSupported)
 	},
 	"network-info.ena-support":                     func(_ tx, i *typeInfo) []string { return one(string(i.NetworkInfo.EnaSupport)) },
-	"network-info.encryption-in-transit-supported": func(_ tx, i *typeInfo) []string { return flag(i.NetworkInfo.EncryptionInTransitSupported) },
+	"network-info.encryption-in-transit-supported": func(_ tx, i *typeInfo) []string { return flagValue(i.NetworkInfo.EncryptionInTransitSupported) },
 	"network-info.ipv4-addresses-per-interface":    func(_ tx, i *typeInfo) []string { return count32(i.NetworkInfo.Ipv4AddressesPerInterface) },
 	"network-info.ipv6-addresses-per-interface":    func(_ tx, i *typeInfo) []string { return count32(i.NetworkInfo.Ipv6AddressesPerInterface) },
-	"network-info.ipv6-supported":                  func(_ tx, i *typeInfo) []string { return flag(i.NetworkInfo.Ipv6Supported) },
+	"network-info.ipv6-supported":                  func(_ tx, i *typeInfo) []string { return flagValue(i.NetworkInfo.Ipv6Supported) },
 	"network-info.maximum-network-cards":           func(_ tx, i *typeInfo) []string { return count32(i.NetworkInfo.MaximumNetworkCards) },
 	"network-info.maximum-network-interfaces":      func(_ tx, i *typeInfo) []string { return count32(i.NetworkInfo.MaximumNetworkInterfaces) },
 	"network-info.network-performance":             func(_ tx, i *typeInfo) []string { return one(aws.ToString(i.NetworkInfo.NetworkPerformance)) },

@@ -57,10 +57,13 @@ type instance struct {
 	ReasonCode, Reason, Transition string `json:",omitempty"`
 	Launched, Ended                time.Time
 
-	Token          string `json:",omitempty"`
-	Zone, ZoneID   string
-	VPC, Subnet    string
-	PrivateIP      string
+	Token        string `json:",omitempty"`
+	Zone, ZoneID string
+	VPC, Subnet  string
+	PrivateIP    string
+	// PublicIndex is one more than the device index of the interface that is to get a public address when the instance comes
+	// up: it gave one back when it stopped, or there was none to have.
+	PublicIndex    int32               `json:",omitempty"`
 	Profile        *profileAssociation `json:",omitempty"`
 	Metadata       metadataOptions
 	Monitoring     bool `json:",omitempty"`

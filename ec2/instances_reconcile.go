@@ -60,6 +60,8 @@ func (s *Service) reconcileInstance(ctx context.Context, item reconcile.Item) (t
 		return 0, s.lookAfter(ctx, scope, inst)
 	case stateStopping:
 		return 0, s.bringDown(ctx, scope, inst)
+	case stateStopped:
+		return 0, s.lookAfterStopped(ctx, scope, inst)
 	case stateShuttingDown:
 		return 0, s.end(ctx, scope, inst)
 	case stateTerminated:
@@ -85,6 +87,11 @@ func (s *Service) confirmInstance(ctx context.Context, scope store.Scope, seen *
 
 // bringUp makes the container and starts it. What can never succeed ends the instance.
 func (s *Service) bringUp(ctx context.Context, scope store.Scope, inst *instance) error {
+	if inst.PublicIndex > 0 {
+		if err := s.confirmInstance(ctx, scope, inst, assignPublicOf); err != nil {
+			return err
+		}
+	}
 	observed, spec, err := s.boot(ctx, scope, inst)
 	switch kind := backend.KindOf(err); {
 	case err == nil:
@@ -328,8 +335,25 @@ func (s *Service) ended(ctx context.Context, scope store.Scope, inst *instance, 
 			return reconcile.Want(t, t.item(instanceKind, i.ID))
 		}
 		i.State, i.ReasonCode, i.Reason, i.Transition = stateStopped, code, code+": "+message, ""
-		return nil
+		// A container that is removed by force ends first, and is gone a moment later.
+		return errors.Join(releasePublicOf(t, i), reconcile.Want(t, t.item(instanceKind, i.ID)))
 	})
+}
+
+// lookAfterStopped compares a stopped instance with its container: one that somebody removed took the root volume along,
+// and one that somebody started is stopped again.
+func (s *Service) lookAfterStopped(ctx context.Context, scope store.Scope, inst *instance) error {
+	if s.config.EngineSimulated || !inst.Created {
+		return nil
+	}
+	observed, err := s.config.Engine.Inspect(ctx, inst.ID)
+	switch {
+	case backend.KindOf(err) == backend.KindNotFound:
+		return s.fail(ctx, scope, inst, "Server.InternalError", "The instance's container, which held its root volume, was removed from the engine")
+	case err == nil && observed.State == backend.StateRunning:
+		return s.halt(ctx, inst)
+	}
+	return err
 }
 
 // bringDown stops the container.
@@ -337,9 +361,9 @@ func (s *Service) bringDown(ctx context.Context, scope store.Scope, inst *instan
 	if err := s.halt(ctx, inst); err != nil && backend.KindOf(err) != backend.KindNotFound {
 		return err
 	}
-	return s.confirmInstance(ctx, scope, inst, func(_ tx, i *instance) error {
+	return s.confirmInstance(ctx, scope, inst, func(t tx, i *instance) error {
 		i.State, i.Force = stateStopped, false
-		return nil
+		return releasePublicOf(t, i)
 	})
 }
 
@@ -418,7 +442,7 @@ func (s *Service) wantInstance(ctx context.Context, id string) error {
 	}
 	return s.updateIn(ctx, store.Scope{Account: h.Account, Region: h.Region}, func(t tx) error {
 		inst, err := instances.find(t, id)
-		if inst == nil || err != nil || inst.State != stateRunning {
+		if inst == nil || err != nil || inst.State != stateRunning && inst.State != stateStopped {
 			return err // whoever brings it up or down sees to it
 		}
 		return reconcile.Want(t, t.item(instanceKind, id))

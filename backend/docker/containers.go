@@ -59,7 +59,10 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		Labels:      e.labels(spec.ID, spec.Account, spec.Region),
 	}
+	// The engine's own seccomp and AppArmor profiles, and none of its capabilities more. no-new-privileges stays off: sudo
+	// needs it so. A hierarchy of control groups of its own keeps the host's out of sight.
 	host := &container.HostConfig{
+		CgroupnsMode:  container.CgroupnsModePrivate,
 		NetworkMode:   networkMode,
 		Mounts:        e.mountsOf(spec),
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},

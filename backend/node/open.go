@@ -112,6 +112,9 @@ func (n *Network) ready(ctx context.Context) error {
 	}
 	n.failed = time.Now()
 	if n.failure != nil {
+		if backend.KindOf(n.failure) == 0 { // the folder's
+			n.failure = &backend.Error{Kind: backend.KindUnavailable, Op: "open", Object: "node", Err: n.failure}
+		}
 		return n.failure
 	}
 	n.opened = true
