@@ -81,7 +81,9 @@ func TestStories(t *testing.T) {
 			}
 			_, port, _ = net.SplitHostPort(port)
 			env.Setenv("PORT", port)
-			env.Setenv("MINI_AWS_DATA", filepath.Join(env.WorkDir, "data"))
+			data := filepath.Join(env.WorkDir, "data")
+			env.Setenv("MINI_AWS_DATA", data)
+			env.Defer(func() { leaveNothing(env.T(), data) })
 			env.Setenv("MINI_AWS_ENGINE", "sim")
 			env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
 			env.Setenv(terraformPlugins, os.Getenv(terraformPlugins))
@@ -104,6 +106,16 @@ func TestStories(t *testing.T) {
 			"credentials": credentials,
 		},
 	})
+}
+
+// leaveNothing removes what a story that failed has on an engine.
+func leaveNothing(t testscript.T, data string) {
+	if _, err := os.Stat(filepath.Join(data, "docker")); err != nil {
+		return // no engine was used, or the story removed all of it
+	}
+	if out, err := exec.CommandContext(context.Background(), binary, "destroy", "--yes", "--data", data).CombinedOutput(); err != nil {
+		t.Log("what is left on the engine:", err, string(out))
+	}
 }
 
 // terraformPlugins names the folder that holds registry.terraform.io.
