@@ -3,6 +3,7 @@ package awsapi
 import (
 	"fmt"
 	"io"
+	"net/textproto"
 	"reflect"
 	"strings"
 	"time"
@@ -213,6 +214,9 @@ func (c *Codec) add(p *plan, k planKey, m wire.Member, member int32, field int, 
 	name := m.Name
 	if k.dialect == query && m.Alt != "" {
 		name = m.Alt
+	}
+	if m.Location == wire.Header {
+		name = textproto.CanonicalMIMEHeaderKey(name) // as net/http keeps it, so that reading is one look-up
 	}
 	path := m.Field
 	if variant != nil {
