@@ -174,31 +174,6 @@ func (s *Service) CreateDefaultSubnet(ctx context.Context, in *ec2.CreateDefault
 	})
 }
 
-// defaultSubnet answers the default subnet of a zone, or of any for "".
-func defaultSubnet(t tx, zoneName string) (*subnet, error) {
-	v, err := defaultVPC(t)
-	if err != nil {
-		return nil, err
-	}
-	if v == nil {
-		return nil, errVPCIDNotSpecified()
-	}
-	list, err := subnets.by(t, "vpc", v.ID)
-	if err != nil {
-		return nil, err
-	}
-	var best *subnet
-	for _, n := range list {
-		if n.Default && (zoneName == "" && (best == nil || n.Zone < best.Zone) || n.Zone == zoneName) {
-			best = n
-		}
-	}
-	if best == nil {
-		return nil, errNoDefaultSubnet(zoneName)
-	}
-	return best, nil
-}
-
 // accountAttributes are what DescribeAccountAttributes answers. Quotas that are not enforced here are AWS's defaults.
 // AWS: "DescribeAccountAttributes" in the API reference.
 func (s *Service) accountAttribute(t tx, name types.AccountAttributeName) (string, error) {

@@ -207,7 +207,8 @@ func ownImage(t tx, id string) (*image, error) {
 // dashes, single quotes, at-signs, or underscores.
 func checkImageName(t tx, name string) error {
 	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("()[] ./-'@_", r))
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && !strings.ContainsRune("()[] ./-'@_", r)
 	}
 	if len(name) < 3 || len(name) > 128 || strings.ContainsFunc(name, odd) {
 		return errImageNameMalformed()

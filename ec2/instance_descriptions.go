@@ -50,14 +50,6 @@ func (s *Service) selectInstances(t tx, q query) ([]*instance, *string, error) {
 	return instances.list(t, q)
 }
 
-// optionalTime is nil for the zero time.
-func optionalTime(at time.Time) *time.Time {
-	if at.IsZero() {
-		return nil
-	}
-	return &at
-}
-
 func (s *Service) instanceToAPI(t tx, i *instance) (types.Instance, error) {
 	out := types.Instance{
 		InstanceId: aws.String(i.ID), ImageId: aws.String(i.ImageID), AmiLaunchIndex: aws.Int32(i.Index), State: stateToAPI(i.State),

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 
@@ -375,6 +376,9 @@ func (s *Service) plug(ctx context.Context, scope store.Scope, inst *instance, o
 		_, err := s.config.Network.AttachENI(ctx, backend.Attachment{
 			VPC: e.VPC, ENI: e.ID, Container: inst.ID, PID: observed.PID, Index: int(e.Attachment.DeviceIndex),
 		})
+		if backend.KindOf(err) == backend.KindNotFound {
+			return fmt.Errorf("%w: %w", errNotYetWanted, err)
+		}
 		if err != nil {
 			return err
 		}

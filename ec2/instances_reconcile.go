@@ -55,7 +55,11 @@ func (s *Service) reconcileInstance(ctx context.Context, item reconcile.Item) (t
 	}
 	switch inst.State {
 	case statePending:
-		return 0, s.bringUp(ctx, scope, inst)
+		err := s.bringUp(ctx, scope, inst)
+		if errors.Is(err, errNotYetWanted) {
+			return plugAgain, nil
+		}
+		return 0, err
 	case stateRunning:
 		return 0, s.lookAfter(ctx, scope, inst)
 	case stateStopping:
@@ -103,8 +107,12 @@ func (s *Service) bringUp(ctx context.Context, scope store.Scope, inst *instance
 		return s.fail(ctx, scope, inst, "Server.InternalError", "The instance's container, which held its root volume, is gone from the engine")
 	default:
 		// It may yet come up: say what it waits for.
+		reason := "pending: " + err.Error()
+		if inst.Reason == reason {
+			return err
+		}
 		said := s.confirmInstance(ctx, scope, inst, func(_ tx, i *instance) error {
-			i.Reason = "pending: " + err.Error()
+			i.Reason = reason
 			return nil
 		})
 		return errors.Join(err, said)
@@ -125,6 +133,13 @@ func (s *Service) fail(ctx context.Context, scope store.Scope, inst *instance, c
 		return reconcile.Want(t, t.item(instanceKind, i.ID))
 	})
 }
+
+// errNotYetWanted: the container runs, and the network has not been told of its interfaces yet. That happens at the same
+// time.
+var errNotYetWanted = errors.New("its network does not have its interfaces yet")
+
+// plugAgain is how soon to look again then.
+const plugAgain = 100 * time.Millisecond
 
 // errRootGone: an instance that ran before has no container any more.
 var errRootGone = errors.New("the container is gone")

@@ -130,7 +130,7 @@ func checkLaunch(in *ec2.RunInstancesInput) (*launch, error) {
 
 // refuseLaunch refuses what AWS has and we do not do.
 func refuseLaunch(in *ec2.RunInstancesInput) error {
-	if len(in.ElasticGpuSpecification) > 0 || len(in.ElasticInferenceAccelerators) > 0 {
+	if len(in.ElasticGpuSpecification) > 0 || len(in.ElasticInferenceAccelerators) > 0 { //nolint:staticcheck // refused
 		// AWS: "RunInstances": Elastic Graphics and Elastic Inference have ended.
 		return errUnsupported("Elastic Graphics and Elastic Inference are no longer available.")
 	}

@@ -138,7 +138,7 @@ func compileFilters(filters []types.ParameterStringFilter, allowed []string) (fu
 	for _, f := range filters {
 		key, option := aws.ToString(f.Key), aws.ToString(f.Option)
 		tag, isTag := strings.CutPrefix(key, "tag:")
-		if !slices.Contains(allowed, key) && !(isTag && slices.Contains(allowed, "tag:")) {
+		if known := slices.Contains(allowed, key) || isTag && slices.Contains(allowed, "tag:"); !known {
 			return nil, errInvalidFilterKey(key)
 		}
 		if len(f.Values) == 0 && !isTag {

@@ -23,6 +23,8 @@ type Engine struct {
 	owner  string
 	// making holds a token while a network or files are made, in which the engine lets callers get in each other's way.
 	making chan struct{}
+	// filled are the digests of the files of volumes that were seen whole; whoever holds the token may use it.
+	filled map[string]map[string]string
 }
 
 var (
@@ -60,7 +62,7 @@ func Connect(owner string) (*Engine, error) {
 	if err != nil {
 		return nil, &backend.Error{Kind: backend.KindPermanent, Op: "open", Object: "docker", Err: err}
 	}
-	return &Engine{client: api, owner: owner, making: make(chan struct{}, 1)}, nil
+	return &Engine{client: api, owner: owner, making: make(chan struct{}, 1), filled: map[string]map[string]string{}}, nil
 }
 
 // checkVersion looks at the version that was agreed upon.

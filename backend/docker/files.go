@@ -42,9 +42,13 @@ func (e *Engine) EnsureFiles(ctx context.Context, id string, files fs.FS) (err e
 	}
 	defer done()
 	// The engine would fill a volume of that name that is somebody else's.
-	if err := e.inspectFiles(ctx, "ensure files", id); err != nil && backend.KindOf(err) != backend.KindNotFound {
+	switch err := e.inspectFiles(ctx, "ensure files", id); {
+	case err == nil && maps.Equal(e.filled[id], want):
+		return nil
+	case err != nil && backend.KindOf(err) != backend.KindNotFound:
 		return err
 	}
+	delete(e.filled, id)
 	ref := "mini-aws/files-" + e.owner[:12] + ":" + id
 	if err := e.importFiles(ctx, id, ref, files); err != nil {
 		return err
@@ -58,6 +62,7 @@ func (e *Engine) EnsureFiles(ctx context.Context, id string, files fs.FS) (err e
 			return err
 		}
 		if maps.Equal(have, want) {
+			e.filled[id] = want
 			return nil
 		}
 		if err := e.RemoveFiles(ctx, id); err != nil {
