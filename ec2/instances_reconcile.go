@@ -39,7 +39,7 @@ func (s *Service) reconcileInstances(loop *reconcile.Loop) {
 	loop.Handle(imageKind, s.reconcileImage)
 	loop.Handle(layersKind, s.reconcileLayers)
 	loop.Sweep("containers of instances", 5*time.Minute, s.sweepContainers)
-	loop.Sweep("changes of containers", time.Second, s.followEngine)
+	loop.Follow("changes of containers", time.Second, s.followEngine)
 }
 
 // reconcileInstance brings one instance a step on.

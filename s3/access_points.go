@@ -83,7 +83,9 @@ func (p *accessPoint) policy() (string, error) {
 	var extra []statement
 	if p.VPC != "" {
 		extra = append(extra, statement{
-			Sid: "AccessPointVpc", Effect: "Deny", Principal: "*", Action: []string{"s3:*"}, Resource: "*",
+			// What goes through the access point to the bucket, not the access point's own operations.
+			Sid: "AccessPointVpc", Effect: "Deny", Principal: "*", Resource: "*",
+			Action:    []string{"s3:*Object*", "s3:ListBucket*", "s3:GetBucket*", "s3:*Multipart*", "s3:BypassGovernanceRetention"},
 			Condition: map[string]map[string]string{"StringNotEquals": {"aws:SourceVpc": p.VPC}},
 		})
 	}

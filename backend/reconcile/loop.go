@@ -70,6 +70,8 @@ type sweep struct {
 	name  string
 	every time.Duration
 	run   func(context.Context) error
+	// follows: run does not end by itself.
+	follows bool
 }
 
 // New makes a loop over the todo table of the store.
@@ -95,7 +97,13 @@ func (l *Loop) Handle(kind string, handler Handler) {
 // Sweep registers a function to be called when Run starts and then at intervals, before Run. An error is logged and
 // the function is called again at its next time.
 func (l *Loop) Sweep(name string, every time.Duration, run func(context.Context) error) {
-	l.sweeps = append(l.sweeps, sweep{name, every, run})
+	l.sweeps = append(l.sweeps, sweep{name: name, every: every, run: run})
+}
+
+// Follow registers a function that goes on until its context ends, such as one that follows an engine's events, before
+// Run. When it ends earlier it is called again after the pause.
+func (l *Loop) Follow(name string, pause time.Duration, run func(context.Context) error) {
+	l.sweeps = append(l.sweeps, sweep{name: name, every: pause, run: run, follows: true})
 }
 
 // Run works until the context ends, and returns when every handler and sweep has. It answers nil then, or the store's
@@ -238,6 +246,9 @@ func (l *Loop) backoff(attempts int) time.Duration {
 func (l *Loop) SweepNow(ctx context.Context) error {
 	var all error
 	for _, s := range l.sweeps {
+		if s.follows {
+			continue
+		}
 		if err := l.sweepOnce(ctx, s); err != nil {
 			all = errors.Join(all, fmt.Errorf("sweep %s: %w", s.name, err))
 		}
