@@ -139,7 +139,13 @@ func TestObjectAnswers(t *testing.T) {
 	if _, err := sh.client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("k"), Body: strings.NewReader("hello")}); err != nil {
 		t.Fatal(err)
 	}
-	get := func(change func(*http.Request)) *http.Response {
+	type answered struct {
+		StatusCode    int
+		ContentLength int64
+		Header        http.Header
+		Body          io.Reader
+	}
+	get := func(change func(*http.Request)) answered {
 		t.Helper()
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+sh.address+"/b/k", http.NoBody)
 		if err != nil {
@@ -150,8 +156,12 @@ func TestObjectAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { answer.Body.Close() })
-		return answer
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answered{answer.StatusCode, answer.ContentLength, answer.Header, bytes.NewReader(body)}
 	}
 	if a := get(func(r *http.Request) { r.Header.Set("Range", "bytes=0-1") }); a.StatusCode != 206 || a.ContentLength != 2 {
 		t.Errorf("range: %d, %d bytes", a.StatusCode, a.ContentLength)

@@ -170,7 +170,7 @@ func (s *Service) ListAccounts(ctx context.Context, in *organizations.ListAccoun
 func (s *Service) ListAccountsForParent(ctx context.Context, in *organizations.ListAccountsForParentInput) (*organizations.ListAccountsForParentOutput, error) {
 	out := &organizations.ListAccountsForParentOutput{}
 	return out, s.look(ctx, func(_ store.Tx, o *organization) (err error) {
-		if _, err := o.parent(in.ParentId); err != nil {
+		if err := o.checkParent(in.ParentId); err != nil {
 			return err
 		}
 		out.Accounts, out.NextToken, err = cut(o.accounts(*in.ParentId), in.MaxResults, in.NextToken)
@@ -185,10 +185,10 @@ func (s *Service) MoveAccount(ctx context.Context, in *organizations.MoveAccount
 		if err != nil {
 			return err
 		}
-		if _, err := o.parent(in.SourceParentId); err != nil || n.Parent != *in.SourceParentId {
+		if err := o.checkParent(in.SourceParentId); err != nil || n.Parent != *in.SourceParentId {
 			return errSourceNotFound()
 		}
-		if _, err := o.parent(in.DestinationParentId); err != nil {
+		if err := o.checkParent(in.DestinationParentId); err != nil {
 			return errDestinationNotFound()
 		}
 		if n.Parent == *in.DestinationParentId {

@@ -20,12 +20,12 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 func contains[T comparable](list []T, wanted T) bool { return slices.Contains(list, wanted) }
 
-// parent answers a root or unit.
-func (o *organization) parent(id *string) (*node, error) {
+// checkParent: a root or unit has the id.
+func (o *organization) checkParent(id *string) error {
 	if n := o.Nodes[aws.ToString(id)]; n != nil && n.Kind != types.TargetTypeAccount {
-		return n, nil
+		return nil
 	}
-	return nil, errParentNotFound()
+	return errParentNotFound()
 }
 
 // unit answers a unit.
@@ -86,7 +86,7 @@ func (o *organization) rootToAPI() *types.Root {
 func (s *Service) CreateOrganizationalUnit(ctx context.Context, in *organizations.CreateOrganizationalUnitInput) (*organizations.CreateOrganizationalUnitOutput, error) {
 	out := &organizations.CreateOrganizationalUnitOutput{}
 	return out, s.alter(ctx, func(_ store.Tx, o *organization) error {
-		if _, err := o.parent(in.ParentId); err != nil {
+		if err := o.checkParent(in.ParentId); err != nil {
 			return err
 		}
 		if len(o.way(*in.ParentId)) > maxDepth {
@@ -157,7 +157,7 @@ func (s *Service) DeleteOrganizationalUnit(ctx context.Context, in *organization
 func (s *Service) ListOrganizationalUnitsForParent(ctx context.Context, in *organizations.ListOrganizationalUnitsForParentInput) (*organizations.ListOrganizationalUnitsForParentOutput, error) {
 	out := &organizations.ListOrganizationalUnitsForParentOutput{}
 	return out, s.look(ctx, func(_ store.Tx, o *organization) (err error) {
-		if _, err := o.parent(in.ParentId); err != nil {
+		if err := o.checkParent(in.ParentId); err != nil {
 			return err
 		}
 		all := []types.OrganizationalUnit{}
@@ -188,7 +188,7 @@ func (s *Service) ListParents(ctx context.Context, in *organizations.ListParents
 func (s *Service) ListChildren(ctx context.Context, in *organizations.ListChildrenInput) (*organizations.ListChildrenOutput, error) {
 	out := &organizations.ListChildrenOutput{}
 	return out, s.look(ctx, func(_ store.Tx, o *organization) (err error) {
-		if _, err := o.parent(in.ParentId); err != nil {
+		if err := o.checkParent(in.ParentId); err != nil {
 			return err
 		}
 		all := []types.Child{}

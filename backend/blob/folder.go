@@ -79,7 +79,7 @@ func hasRoom(path string, size int64) error {
 	if err := unix.Statfs(path, &stat); err != nil {
 		return nil //nolint:nilerr // a file system that does not tell; the write will
 	}
-	if free := int64(stat.Bavail) * int64(stat.Bsize); free-size < reserve {
+	if free := int64(stat.Bavail) * stat.Bsize; free-size < reserve {
 		return fmt.Errorf("%w: %d MiB are free", ErrFull, free>>20)
 	}
 	return nil

@@ -14,10 +14,10 @@ func NewRaw(service, table string) *Raw {
 	return &Raw{service, table}
 }
 
-func (t *Raw) name() string                            { return t.service + "." + t.table }
-func (t *Raw) fingerprint() schema                     { return schema{} }
-func (t *Raw) base(s Scope, index string) (Key, error) { return s.base(t.service, t.table) }
-func (t *Raw) renew(Tx, Scope, Key, []byte) error      { return nil }
+func (t *Raw) name() string                        { return t.service + "." + t.table }
+func (t *Raw) fingerprint() schema                 { return schema{} }
+func (t *Raw) base(s Scope, _ string) (Key, error) { return s.base(t.service, t.table) }
+func (t *Raw) renew(Tx, Scope, Key, []byte) error  { return nil }
 
 // RawRows is a raw table in one scope, seen by one transaction.
 type RawRows struct {
