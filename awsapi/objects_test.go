@@ -327,7 +327,7 @@ func TestPostForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	send := func(content string, change map[string]string) (*http.Response, string) {
+	send := func(content string, change map[string]string) (status int, body string) {
 		var b bytes.Buffer
 		form := multipart.NewWriter(&b)
 		fields := map[string]string{"success_action_status": "201", "x-amz-meta-a": "1"}
@@ -349,10 +349,10 @@ func TestPostForm(t *testing.T) {
 		}
 		defer answer.Body.Close()
 		text, _ := io.ReadAll(answer.Body)
-		return answer, string(text)
+		return answer.StatusCode, string(text)
 	}
-	if answer, text := send("abcd", nil); answer.StatusCode != 201 || !strings.Contains(text, "<Key>folder/photo.txt</Key>") || string(sh.body) != "abcd" || sh.put.Metadata["a"] != "1" {
-		t.Errorf("%d %s: %q", answer.StatusCode, text, sh.body)
+	if status, text := send("abcd", nil); status != 201 || !strings.Contains(text, "<Key>folder/photo.txt</Key>") || string(sh.body) != "abcd" || sh.put.Metadata["a"] != "1" {
+		t.Errorf("%d %s: %q", status, text, sh.body)
 	}
 	for name, c := range map[string]struct {
 		content string
