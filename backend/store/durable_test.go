@@ -164,7 +164,7 @@ func TestIndexInDoubt(t *testing.T) {
 					t.Fatal(err)
 				}
 				if name == "table damaged" { // Badger panics in a goroutine of its own: once, and not for ever
-					if killed(t, dir, 0, map[string]bool{}) {
+					if killedAfter(t, dir, 0, map[string]bool{}, time.Minute) {
 						t.Fatal("the damage was not noticed")
 					}
 				}

@@ -94,8 +94,12 @@ func TestKill(t *testing.T) {
 	t.Logf("%d kills, %d acknowledged, none lost; %d groups replayed, %d rebuilds", kills, len(acked), replayed, rebuilt)
 }
 
-// killed runs a child and kills it; it answers false if the child died before.
+// killed runs a child and kills it in the middle; it answers false if the child died before.
 func killed(t *testing.T, dir string, run int, acked map[string]bool) bool {
+	return killedAfter(t, dir, run, acked, time.Duration(50+rand.IntN(350))*time.Millisecond)
+}
+
+func killedAfter(t *testing.T, dir string, run int, acked map[string]bool, patience time.Duration) bool {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "STORE_TEST_CHILD="+dir, "STORE_TEST_RUN="+strconv.Itoa(run))
 	var stderr bytes.Buffer
@@ -107,7 +111,7 @@ func killed(t *testing.T, dir string, run int, acked map[string]bool) bool {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(time.Duration(50+rand.IntN(350))*time.Millisecond, func() { cmd.Process.Kill() })
+	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	for lines := bufio.NewReader(out); ; {
 		line, err := lines.ReadString('\n')
 		if err != nil {
