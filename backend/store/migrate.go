@@ -39,42 +39,57 @@ const (
 // Migrate brings the rows of the tables to the schema of this program: it runs migrations in every scope and makes
 // new indexes. Call it after open, before anyone uses the tables. If it is interrupted the next call goes on.
 func Migrate(ctx context.Context, db DB, tables ...Schema) error {
+	var empty []Schema
 	for _, t := range tables {
-		if err := migrate(ctx, db, t); err != nil {
+		noRows, err := migrate(ctx, db, t)
+		if err != nil {
 			return fmt.Errorf("migrate table %s: %w", t.name(), err)
 		}
+		if noRows {
+			empty = append(empty, t)
+		}
 	}
-	return nil
+	if len(empty) == 0 {
+		return nil
+	}
+	// One commit for all of them: a new installation has a hundred, and whoever starts it is waiting.
+	return db.Update(ctx, func(tx Tx) error {
+		for _, t := range empty {
+			if err := putSchema(tx, t, t.fingerprint()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-func migrate(ctx context.Context, db DB, t Schema) error {
+// migrate answers true for a table without rows whose schema is still to be written.
+func migrate(ctx context.Context, db DB, t Schema) (noRows bool, err error) {
 	have, err := schemaOf(ctx, db, t)
 	want := t.fingerprint()
 	if err != nil || have.equal(want) {
-		return err
+		return false, err
 	}
 	if have.Version > want.Version {
-		return fmt.Errorf("%w: it has schema version %d, this one knows %d", ErrNewer, have.Version, want.Version)
+		return false, fmt.Errorf("%w: it has schema version %d, this one knows %d", ErrNewer, have.Version, want.Version)
 	}
 	scopes, err := scopesOf(ctx, db, t)
-	if err != nil {
-		return err
+	if err != nil || len(scopes) == 0 {
+		return err == nil, err
 	}
 	both := schema{Version: want.Version, Indexes: slices.Concat(have.Indexes, want.Indexes), Unfinished: true}
 	slices.Sort(both.Indexes)
 	both.Indexes = slices.Compact(both.Indexes)
-	if len(scopes) > 0 {
-		// Whoever comes after an interruption, this program or another, must not take the rows for what they were.
-		if err := putSchema(ctx, db, t, both); err != nil {
-			return err
-		}
+	// Whoever comes after an interruption, this program or another, must not take the rows for what they were.
+	if err := db.Update(ctx, func(tx Tx) error { return putSchema(tx, t, both) }); err != nil {
+		return false, err
 	}
 	for _, s := range scopes {
 		if err := renewScope(ctx, db, t, s, both.Indexes); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return putSchema(ctx, db, t, want)
+	return false, db.Update(ctx, func(tx Tx) error { return putSchema(tx, t, want) })
 }
 
 // mustMigrate says that the rows of some table cannot be read as they are.
@@ -119,7 +134,7 @@ func schemaOf(ctx context.Context, db DB, t Schema) (have schema, err error) {
 	return have, err
 }
 
-func putSchema(ctx context.Context, db DB, t Schema, s schema) error {
+func putSchema(tx Tx, t Schema, s schema) error {
 	at, err := schemaKey(t)
 	if err != nil {
 		return err
@@ -128,7 +143,7 @@ func putSchema(ctx context.Context, db DB, t Schema, s schema) error {
 	if err != nil {
 		return err
 	}
-	return db.Update(ctx, func(tx Tx) error { return tx.Put(at, b) })
+	return tx.Put(at, b)
 }
 
 // scopesOf finds the scopes in which the table has rows, by skipping from region to region.
