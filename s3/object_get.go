@@ -131,44 +131,22 @@ func (s *Service) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.Get
 	if err != nil {
 		return nil, s.hidden(ctx, in.Bucket, err)
 	}
-	o := r.o
-	e := o.Sealing.shown(s.plain(o.Blob), r.key)
-	out := &s3.GetObjectOutput{
-		Body: body.Range(r.piece.offset, r.piece.length), AcceptRanges: aws.String("bytes"), ContentLength: &r.piece.length,
-		ETag: o.quoted(), LastModified: &o.Modified, Metadata: o.Meta, VersionId: r.b.shownVersion(o), PartsCount: r.partsCount,
-		ContentType: header(o, "", in.ResponseContentType), CacheControl: header(o, "Cache-Control", in.ResponseCacheControl),
-		ContentDisposition: header(o, "Content-Disposition", in.ResponseContentDisposition),
-		ContentEncoding:    header(o, "Content-Encoding", in.ResponseContentEncoding),
-		ContentLanguage:    header(o, "Content-Language", in.ResponseContentLanguage),
-		ExpiresString:      header(o, "Expires", nil), StorageClass: types.StorageClass(o.Class), Restore: o.restore(),
-		ServerSideEncryption: e.algorithm, SSEKMSKeyId: e.keyID, BucketKeyEnabled: e.bucketKey,
-		SSECustomerAlgorithm: e.customerAlgorithm, SSECustomerKeyMD5: e.customerMD5, ReplicationStatus: types.ReplicationStatus(o.Replication), Expiration: r.expires,
-	}
-	if out.ContentType == nil {
-		out.ContentType = &o.Type
-	}
-	if in.ResponseExpires != nil {
-		out.ExpiresString = aws.String(in.ResponseExpires.UTC().Format(http.TimeFormat))
-	}
-	if o.Redirect != "" {
-		out.WebsiteRedirectLocation = &o.Redirect
-	}
-	if len(o.Tags) > 0 {
-		out.TagCount = aws.Int32(int32(len(o.Tags)))
-	}
-	if r.partial {
-		out.ContentRange = aws.String(r.piece.header(o.Size))
-	}
-	if o.Retention != nil {
-		out.ObjectLockMode, out.ObjectLockRetainUntilDate = types.ObjectLockMode(o.Retention.Mode), &o.Retention.Until
-	}
-	if o.Hold {
-		out.ObjectLockLegalHoldStatus = types.ObjectLockLegalHoldStatusOn
-	}
-	if in.ChecksumMode == types.ChecksumModeEnabled {
-		out.ChecksumType = r.sum(out)
-	}
-	return out, nil
+	h := s.head(r)
+	return &s3.GetObjectOutput{
+		Body:         body.Range(r.piece.offset, r.piece.length),
+		AcceptRanges: h.AcceptRanges, ContentLength: h.ContentLength, ETag: h.ETag, LastModified: h.LastModified,
+		Metadata: h.Metadata, VersionId: h.VersionId, PartsCount: h.PartsCount, ContentType: h.ContentType,
+		CacheControl: h.CacheControl, ContentDisposition: h.ContentDisposition, ContentEncoding: h.ContentEncoding,
+		ContentLanguage: h.ContentLanguage, ExpiresString: h.ExpiresString, StorageClass: h.StorageClass,
+		Restore: h.Restore, ServerSideEncryption: h.ServerSideEncryption, SSEKMSKeyId: h.SSEKMSKeyId,
+		BucketKeyEnabled: h.BucketKeyEnabled, SSECustomerAlgorithm: h.SSECustomerAlgorithm,
+		SSECustomerKeyMD5: h.SSECustomerKeyMD5, ReplicationStatus: h.ReplicationStatus, Expiration: h.Expiration,
+		WebsiteRedirectLocation: h.WebsiteRedirectLocation, TagCount: h.TagCount, ContentRange: h.ContentRange,
+		ObjectLockMode: h.ObjectLockMode, ObjectLockRetainUntilDate: h.ObjectLockRetainUntilDate,
+		ObjectLockLegalHoldStatus: h.ObjectLockLegalHoldStatus, ChecksumType: h.ChecksumType,
+		ChecksumCRC32: h.ChecksumCRC32, ChecksumCRC32C: h.ChecksumCRC32C, ChecksumCRC64NVME: h.ChecksumCRC64NVME,
+		ChecksumSHA1: h.ChecksumSHA1, ChecksumSHA256: h.ChecksumSHA256,
+	}, nil
 }
 
 // sum puts the checksum of what is read into an answer: not of a range.
@@ -208,7 +186,12 @@ func (s *Service) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.H
 	if err != nil {
 		return nil, s.hidden(ctx, in.Bucket, err)
 	}
-	o := r.o
+	return s.head(r), nil
+}
+
+// head is what an answer says about the object: all but its bytes.
+func (s *Service) head(r *reading) *s3.HeadObjectOutput {
+	o, in := r.o, r.in
 	e := o.Sealing.shown(s.plain(o.Blob), r.key)
 	out := &s3.HeadObjectOutput{
 		AcceptRanges: aws.String("bytes"), ContentLength: &r.piece.length,
@@ -245,7 +228,7 @@ func (s *Service) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.H
 	if in.ChecksumMode == types.ChecksumModeEnabled {
 		out.ChecksumType = r.sum(out)
 	}
-	return out, nil
+	return out
 }
 
 // archived tells whether the class keeps objects where they cannot be read at once.
