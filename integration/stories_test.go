@@ -74,6 +74,8 @@ func TestStories(t *testing.T) {
 				return err
 			}
 			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			// The aws CLI keeps the credentials of roles in the home folder: those of an earlier run are another cloud's.
+			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("MINI_AWS_LISTEN", port)
 			// For what a story starts beside the server.
 			if port, err = freePort(); err != nil {
