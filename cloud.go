@@ -116,8 +116,7 @@ func newCloud(c cloudConfig) *cloud {
 	})
 
 	blobs := newBlobs(c)
-	permissions, _ := any(identities).(s3.Permissions)
-	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: permissions, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
+	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
 
 	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities}, CheckPolicy: checkGuardrail})
 	identities.KnowOrganizations(&guardrails{organizations: orgs})

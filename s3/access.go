@@ -119,14 +119,14 @@ func onObject[In any](s *Service, action, versionAction string, more ...func(*In
 	}
 }
 
-// through adds to an access to a bucket what it takes to come through an access point, where the name that was used for
-// the bucket is one's.
+// through adds to accesses to a bucket, or to an object where there is a key, what it takes to come through an access
+// point, where the name that was used for the bucket is one's. Every access function of this package ends here.
 //
 // AWS: "Configuring IAM policies for using access points": both must permit the request. Requests through an access
 // point have s3:DataAccessPointArn, s3:DataAccessPointAccount and s3:AccessPointNetworkOrigin.
-func (s *Service) through(ctx context.Context, name, key string, wanted awsapi.Access) ([]awsapi.Access, error) {
+func (s *Service) through(ctx context.Context, name, key string, wanted ...awsapi.Access) ([]awsapi.Access, error) {
 	if !strings.HasSuffix(name, aliasSuffix) && !strings.HasPrefix(name, "arn:") {
-		return []awsapi.Access{wanted}, nil
+		return wanted, nil
 	}
 	var p *accessPoint
 	err := s.db.View(ctx, func(tx store.Tx) (err error) {
@@ -134,18 +134,22 @@ func (s *Service) through(ctx context.Context, name, key string, wanted awsapi.A
 		return err
 	})
 	if err != nil || p == nil {
-		return []awsapi.Access{wanted}, err
+		return wanted, err
 	}
 	origin, _ := p.origin()
-	keys := conditions(wanted.Conditions)
-	keys["s3:DataAccessPointArn"] = []string{p.arn()}
-	keys["s3:DataAccessPointAccount"] = []string{p.Account}
-	keys["s3:AccessPointNetworkOrigin"] = []string{string(origin)}
 	resource := p.arn()
 	if key != "" {
 		resource += "/object/" + key
 	}
-	return []awsapi.Access{{Action: wanted.Action, Resources: []string{resource}, Conditions: keys}, wanted}, nil
+	all := make([]awsapi.Access, 0, 2*len(wanted))
+	for _, w := range wanted {
+		keys := conditions(w.Conditions)
+		keys["s3:DataAccessPointArn"] = []string{p.arn()}
+		keys["s3:DataAccessPointAccount"] = []string{p.Account}
+		keys["s3:AccessPointNetworkOrigin"] = []string{string(origin)}
+		all = append(all, awsapi.Access{Action: w.Action, Resources: []string{resource}, Conditions: keys}, w)
+	}
+	return all, nil
 }
 
 // findBucket answers nil if there is no bucket of the name, which may be an access point's alias or ARN.

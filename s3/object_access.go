@@ -179,12 +179,13 @@ func (w attributeWish) writeActions() []string {
 	return actions
 }
 
-func accesses(actions []string, resource string, keys conditions) []awsapi.Access {
-	var wanted []awsapi.Access
+// accesses are the actions on an object of the bucket, which the request calls by name.
+func (s *Service) accesses(ctx context.Context, b *bucket, name, key string, actions []string, keys conditions) ([]awsapi.Access, error) {
+	wanted := make([]awsapi.Access, 0, len(actions))
 	for _, action := range actions {
-		wanted = append(wanted, awsapi.Access{Action: action, Resources: []string{resource}, Conditions: keys})
+		wanted = append(wanted, awsapi.Access{Action: action, Resources: []string{b.objectARN(key)}, Conditions: keys})
 	}
-	return wanted
+	return s.through(ctx, name, key, wanted...)
 }
 
 // onWrite is what an upload needs, with its condition keys.
@@ -195,7 +196,8 @@ func (s *Service) onWrite(ctx context.Context, name, key, expectedOwner *string,
 	}
 	keys := keysOf(awsapi.FromContext(ctx), b.Account)
 	keys.write(w, e)
-	return keys, accesses(w.writeActions(), b.objectARN(aws.ToString(key)), keys), nil
+	wanted, err := s.accesses(ctx, b, aws.ToString(name), aws.ToString(key), w.writeActions(), keys)
+	return keys, wanted, err
 }
 
 func (s *Service) putAccess(ctx context.Context, in *s3.PutObjectInput) ([]awsapi.Access, error) {
@@ -284,7 +286,10 @@ func (s *Service) sourceAccess(ctx context.Context, source copySource, copiesTag
 	if hasTags {
 		actions = append(actions, map[bool]string{false: "s3:GetObjectTagging", true: "s3:GetObjectVersionTagging"}[source.version != nil])
 	}
-	read := accesses(actions, b.objectARN(source.key), keys)
+	read, err := s.accesses(ctx, b, source.bucket, source.key, actions, keys)
+	if err != nil {
+		return nil, err
+	}
 	version := aws.ToString(source.version)
 	return append(wanted, read...), s.existingTags(ctx, read, source.bucket, source.key, version)
 }
@@ -300,7 +305,10 @@ func (s *Service) attributesAccess(ctx context.Context, in *s3.GetObjectAttribut
 		keys["s3:VersionId"] = []string{*in.VersionId}
 		actions = []string{"s3:GetObjectVersion", "s3:GetObjectVersionAttributes"}
 	}
-	wanted := accesses(actions, b.objectARN(aws.ToString(in.Key)), keys)
+	wanted, err := s.accesses(ctx, b, aws.ToString(in.Bucket), aws.ToString(in.Key), actions, keys)
+	if err != nil {
+		return nil, err
+	}
 	return wanted, s.existingTags(ctx, wanted, b.Name, aws.ToString(in.Key), aws.ToString(in.VersionId))
 }
 
@@ -321,7 +329,7 @@ func (s *Service) retentionAccess(ctx context.Context, in *s3.PutObjectRetention
 	if aws.ToBool(in.BypassGovernanceRetention) {
 		actions = append(actions, "s3:BypassGovernanceRetention")
 	}
-	return accesses(actions, b.objectARN(aws.ToString(in.Key)), keys), nil
+	return s.accesses(ctx, b, aws.ToString(in.Bucket), aws.ToString(in.Key), actions, keys)
 }
 
 // deleteActions are what the deletion of a key needs.
@@ -344,7 +352,7 @@ func (s *Service) deleteAccess(ctx context.Context, in *s3.DeleteObjectInput) ([
 	keys := keysOf(awsapi.FromContext(ctx), b.Account)
 	keys.set("s3:VersionId", in.VersionId)
 	keys.condition(in.IfMatch, nil)
-	return accesses(deleteActions(in.VersionId != nil, aws.ToBool(in.BypassGovernanceRetention)), b.objectARN(aws.ToString(in.Key)), keys), nil
+	return s.accesses(ctx, b, aws.ToString(in.Bucket), aws.ToString(in.Key), deleteActions(in.VersionId != nil, aws.ToBool(in.BypassGovernanceRetention)), keys)
 }
 
 // deleteManyAccess asks for nothing but that the bucket is there: each key is allowed or refused alone, in the answer.
@@ -354,10 +362,14 @@ func (s *Service) deleteManyAccess(ctx context.Context, in *s3.DeleteObjectsInpu
 }
 
 // mayDelete asks for one key of DeleteObjects.
-func (s *Service) mayDelete(ctx context.Context, b *bucket, key string, version *string, bypass bool) (bool, error) {
+func (s *Service) mayDelete(ctx context.Context, b *bucket, name, key string, version *string, bypass bool) (bool, error) {
 	keys := keysOf(awsapi.FromContext(ctx), b.Account)
 	keys.set("s3:VersionId", version)
-	return s.allows(ctx, accesses(deleteActions(version != nil, bypass), b.objectARN(key), keys)...)
+	wanted, err := s.accesses(ctx, b, name, key, deleteActions(version != nil, bypass), keys)
+	if err != nil {
+		return false, err
+	}
+	return s.allows(ctx, wanted...)
 }
 
 // hidden turns the news that an object is not there into AccessDenied for those who may not list the bucket.

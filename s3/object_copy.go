@@ -28,7 +28,8 @@ type copySource struct {
 	customerKey   customerKey
 }
 
-// sourceOf reads x-amz-copy-source: bucket/key, escaped, and maybe ?versionId=….
+// sourceOf reads x-amz-copy-source: bucket/key, escaped, and maybe ?versionId=…. The bucket may be an access point's alias.
+// AWS: API reference of CopyObject: through an access point's ARN it is ARN/object/key.
 func sourceOf(text *string) (source copySource, err error) {
 	path, query, versioned := strings.Cut(aws.ToString(text), "?versionId=")
 	if versioned {
@@ -38,7 +39,11 @@ func sourceOf(text *string) (source copySource, err error) {
 		return source, errInvalidArgument("Invalid copy source encoding.", "x-amz-copy-source", aws.ToString(text))
 	}
 	var ok bool
-	source.bucket, source.key, ok = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	separator := "/"
+	if path = strings.TrimPrefix(path, "/"); strings.HasPrefix(path, "arn:") {
+		separator = "/object/"
+	}
+	source.bucket, source.key, ok = strings.Cut(path, separator)
 	if !ok || source.bucket == "" || source.key == "" {
 		return source, errInvalidArgument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", aws.ToString(text))
 	}
@@ -47,7 +52,7 @@ func sourceOf(text *string) (source copySource, err error) {
 
 // bucketOf finds the source's bucket, which may be in another region and belong to somebody else.
 func (c copySource) bucketOf(tx store.Tx) (*bucket, error) {
-	b, err := buckets.In(tx, store.Scope{}).Find(c.bucket)
+	b, err := findBucket(tx, c.bucket)
 	switch {
 	case err != nil:
 		return nil, err

@@ -204,7 +204,7 @@ func (s *Service) allowedDeletions(ctx context.Context, in *s3.DeleteObjectsInpu
 	}
 	var allowed []types.ObjectIdentifier
 	for _, one := range in.Delete.Objects {
-		may, err := s.mayDelete(ctx, b, *one.Key, one.VersionId, aws.ToBool(in.BypassGovernanceRetention))
+		may, err := s.mayDelete(ctx, b, aws.ToString(in.Bucket), *one.Key, one.VersionId, aws.ToBool(in.BypassGovernanceRetention))
 		switch {
 		case err != nil:
 			return nil, err
