@@ -110,9 +110,13 @@ func newCloud(c cloudConfig) *cloud {
 	parameters := ssm.New(ssm.Config{DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters})
 
 	_, engineSimulated := c.Engine.(*sim.Engine)
+	guestEndpoint := ""
+	if !simulated { // the API's address in a VPC is the node agent's
+		guestEndpoint = "http://api." + c.Domain
+	}
 	machines := ec2.New(ec2.Config{
 		DB: c.DB, Network: c.Network, Simulated: simulated, Domain: c.Domain,
-		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities),
+		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities), GuestEndpoint: guestEndpoint,
 	})
 
 	blobs := newBlobs(c)
@@ -130,6 +134,7 @@ func newCloud(c cloudConfig) *cloud {
 	made.audit = cloudtrail.New(cloudtrail.Config{
 		DB: c.DB, Key: c.Key, Region: c.Region, Buckets: trailBuckets{made}, DeliverEvery: c.TrailEvery, DigestEvery: c.DigestEvery, Now: c.Now,
 	})
+	identities.KnowResources("cloudtrail", made.audit)
 
 	// And it is named here (3 of 3).
 	services := []service{
