@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -120,7 +121,7 @@ func newCloud(c cloudConfig) *cloud {
 	})
 
 	blobs := newBlobs(c)
-	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
+	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
 
 	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities}, CheckPolicy: checkGuardrail})
 	identities.KnowOrganizations(&guardrails{organizations: orgs})
@@ -171,6 +172,17 @@ func newCloud(c cloudConfig) *cloud {
 func checkResourcePolicy(document string) error {
 	_, err := policy.Parse(policy.Resource, document)
 	return err
+}
+
+// knownAccounts are the identities as grantees of ACLs are looked up.
+type knownAccounts struct{ identities *iam.Service }
+
+func (k knownAccounts) AccountExists(ctx context.Context, account string) (bool, error) {
+	_, err := k.identities.Account(ctx, account)
+	if errors.Is(err, iam.ErrNoAccount) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // newBlobs is where the bytes of objects are.

@@ -28,7 +28,7 @@ func newLab(t *testing.T, versioning types.BucketVersioningStatus) *lab {
 	l := &lab{t: t, now: time.Date(2026, 1, 1, 10, 30, 0, 0, time.UTC)}
 	db := store.OpenMemory(store.Options{Clock: func() time.Time { return l.now }})
 	t.Cleanup(func() { _ = db.Close() })
-	l.Service = New(Config{DB: db, Blobs: blob.New(blob.Config{DB: db, Files: blob.NewMemory(), Key: seal.NewKey()})})
+	l.Service = New(Config{DB: db, Permissions: owner{}, Blobs: blob.New(blob.Config{DB: db, Files: blob.NewMemory(), Key: seal.NewKey()})})
 	l.b = &bucket{Name: "lab", ID: "b-1", Account: "123456789012", Region: "us-east-1", Versioning: versioning}
 	l.update(func(tx store.Tx) error { return buckets.In(tx, global).Put(l.b) })
 	return l

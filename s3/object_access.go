@@ -22,14 +22,6 @@ type Permissions interface {
 	Allows(ctx context.Context, wanted ...awsapi.Access) (bool, error)
 }
 
-// allows answers yes where nobody can be asked.
-func (s *Service) allows(ctx context.Context, wanted ...awsapi.Access) (bool, error) {
-	if s.permissions == nil {
-		return true, nil
-	}
-	return s.permissions.Allows(ctx, wanted...)
-}
-
 // AWS: "Actions, resources, and condition keys for Amazon S3", service authorization reference.
 
 func (s *Service) registerObjects(server *awsapi.Server) {
@@ -369,7 +361,7 @@ func (s *Service) mayDelete(ctx context.Context, b *bucket, name, key string, ve
 	if err != nil {
 		return false, err
 	}
-	return s.allows(ctx, wanted...)
+	return s.permissions.Allows(ctx, wanted...)
 }
 
 // hidden turns the news that an object is not there into AccessDenied for those who may not list the bucket.
@@ -383,7 +375,7 @@ func (s *Service) hidden(ctx context.Context, name *string, err error) error {
 	if broke != nil {
 		return err
 	}
-	may, broke := s.allows(ctx, awsapi.Access{Action: "s3:ListBucket", Resources: []string{b.arn()}, Conditions: keysOf(awsapi.FromContext(ctx), b.Account)})
+	may, broke := s.permissions.Allows(ctx, awsapi.Access{Action: "s3:ListBucket", Resources: []string{b.arn()}, Conditions: keysOf(awsapi.FromContext(ctx), b.Account)})
 	if broke != nil {
 		return broke
 	}

@@ -15,7 +15,7 @@ type Config struct {
 	DB store.DB
 	// Blobs keeps the bytes of objects.
 	Blobs *blob.Store
-	// Permissions is asked for each key of DeleteObjects, and whether callers may know what is not there; nil allows.
+	// Permissions is asked for each key of DeleteObjects, and whether callers may know what is not there.
 	Permissions Permissions
 	// Domain is the installation's domain: buckets are BUCKET.s3.DOMAIN, websites BUCKET.s3-website.DOMAIN; empty is mini-aws.internal.
 	Domain string
@@ -49,14 +49,16 @@ type Service struct {
 	// contents are asked by DeleteBucket: each tells whether it keeps something in the bucket that a user stored.
 	contents []func(store.Tx, *bucket) (bool, error)
 	// observers are told, in the transaction, of every new current version: objects and delete markers.
-	observers []func(store.Tx, *bucket, *object) error
-	// permissions is nil where everything is allowed.
+	observers   []func(store.Tx, *bucket, *object) error
 	permissions Permissions
 	readers     *readers
 }
 
 // New makes the service; it starts nothing.
 func New(c Config) *Service {
+	if c.Permissions == nil {
+		panic("s3: nobody to ask for permissions") // a mistake of the program, which must not let anybody in
+	}
 	s := &Service{
 		db: c.DB, blobs: c.Blobs, permissions: c.Permissions, readers: newReaders(), contents: []func(store.Tx, *bucket) (bool, error){holdsObjects},
 		domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, webhook: c.Webhook, checkDocument: c.CheckPolicy,

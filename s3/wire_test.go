@@ -46,6 +46,10 @@ func (owner) Authorize(_ context.Context, r *awsapi.Request, _ []awsapi.Access) 
 	return nil
 }
 
+func (owner) Allows(ctx context.Context, _ ...awsapi.Access) (bool, error) {
+	return !awsapi.FromContext(ctx).Principal.Anonymous(), nil
+}
+
 // site is the service over a store in memory, on the real wire.
 type site struct {
 	*Service
@@ -61,7 +65,7 @@ func newSite(t testing.TB) *site {
 func newSiteOver(t testing.TB, db store.DB, files blob.Files) *site {
 	t.Cleanup(func() { db.Close() })
 	s := &site{files: files}
-	s.Service = New(Config{DB: db, Blobs: blob.New(blob.Config{DB: db, Files: files, Key: seal.NewKey()})})
+	s.Service = New(Config{DB: db, Permissions: owner{}, Blobs: blob.New(blob.Config{DB: db, Files: files, Key: seal.NewKey()})})
 	s.server = awsapi.NewServer(awsapi.Options{Identities: owner{}, Authorizer: owner{}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler)})
 	s.Register(s.server)
 	web := httptest.NewServer(s.server)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"io"
 	"net/http"
 	"strconv"
@@ -14,15 +15,12 @@ import (
 )
 
 const (
-	// MaxChunk bounds a signed chunk, which is in memory until it is verified. SDKs send 64 to 128 KiB.
-	MaxChunk = 16 << 20
 	// AWS: "Signature calculations: transferring payload in multiple chunks": all but the last chunk have 8 KiB or more.
 	minChunk = 8 << 10
 
 	maxChunkHeader = 256
 	maxTrailerLine = 4 << 10
 	maxTrailers    = 16
-	keepBuffer     = 256 << 10 // larger chunk buffers are not pooled
 )
 
 // chunkReader undoes S3's aws-chunked coding:
@@ -34,8 +32,8 @@ const (
 //	CRLF
 //
 // Each signature covers the one before it, so that chunks cannot be dropped,
-// repeated or reordered. A signed chunk is buffered and verified whole; an
-// unsigned one streams.
+// repeated or reordered. A chunk streams, however long it is: its signature is
+// compared before its last bytes are given out.
 type chunkReader struct {
 	src *bufio.Reader
 	s   *Signature
@@ -44,23 +42,20 @@ type chunkReader struct {
 	trailers bool
 	declared []string // names of x-amz-trailer, lower case
 
-	left   int64  // decoded bytes still to come
-	chunk  int64  // unsigned: bytes left in this chunk
-	buf    []byte // signed: the verified chunk
-	pos    int
-	work   []byte // strings to sign
-	prev   []byte // hex signature of the chunk before
-	last   int64  // size of the chunk before, -1 before the first
-	number int
+	left      int64 // decoded bytes still to come
+	chunk     int64 // bytes left in this chunk
+	signature string
+	hash      hash.Hash // of this chunk; nil where chunks are not signed
+	work      []byte    // strings to sign
+	prev      []byte    // hex signature of the chunk before
+	last      int64     // size of the chunk before, -1 before the first
+	number    int
 
 	trailer http.Header
 	done    bool
 }
 
-var (
-	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
-	chunks  = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
-)
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
 
 func newChunkReader(src io.Reader, s *Signature, length int64, declared []string) *chunkReader {
 	c := &chunkReader{
@@ -79,7 +74,7 @@ func newChunkReader(src io.Reader, s *Signature, length int64, declared []string
 	c.src = readers.Get().(*bufio.Reader)
 	c.src.Reset(src)
 	if c.signed {
-		c.buf = (*chunks.Get().(*[]byte))[:0]
+		c.hash = sha.New()
 	}
 	return c
 }
@@ -92,112 +87,28 @@ func (c *chunkReader) release() {
 	c.src.Reset(nil)
 	readers.Put(c.src)
 	c.src = nil
-	if c.signed && cap(c.buf) <= keepBuffer {
-		buf := c.buf[:0]
-		chunks.Put(&buf)
-	}
-	c.buf = nil
 }
 
 func (c *chunkReader) Read(p []byte) (int, error) {
-	if c.src == nil {
+	switch {
+	case c.src == nil:
 		return 0, http.ErrBodyReadAfterClose
-	}
-	if c.signed {
-		return c.readSigned(p)
-	}
-	return c.readUnsigned(p)
-}
-
-func (c *chunkReader) readSigned(p []byte) (int, error) {
-	if c.pos == len(c.buf) {
-		if c.done {
-			return 0, io.EOF
-		}
-		if c.left > 0 {
-			if err := c.nextSigned(); err != nil {
-				return 0, err
-			}
-		}
-		if c.left == 0 { // keep the last chunk back until the end is verified
-			if err := c.finish(); err != nil {
-				return 0, err
-			}
-		}
-	}
-	n := copy(p, c.buf[c.pos:])
-	c.pos += n
-	if c.done && c.pos == len(c.buf) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// nextSigned reads one chunk whole and verifies it.
-func (c *chunkReader) nextSigned() error {
-	size, signature, err := c.header()
-	if err != nil {
-		return err
-	}
-	if size == 0 || size > c.left { // ends early, or is longer than announced
-		return &Error{Kind: IncompleteBody}
-	}
-	if size > MaxChunk {
-		return &Error{Kind: ChunkTooLarge}
-	}
-	if err := c.fill(int(size)); err != nil {
-		return err
-	}
-	if err := c.crlf(); err != nil {
-		return err
-	}
-	if err := c.verify(signature, c.buf); err != nil {
-		c.buf = c.buf[:0]
-		return err
-	}
-	c.left -= size
-	return nil
-}
-
-// fill reads size bytes into buf, growing it only as bytes really come.
-func (c *chunkReader) fill(size int) error {
-	c.buf, c.pos = c.buf[:0], 0
-	for len(c.buf) < size {
-		if len(c.buf) == cap(c.buf) {
-			grown := make([]byte, len(c.buf), min(size, 2*max(cap(c.buf), 32<<10)))
-			copy(grown, c.buf)
-			c.buf = grown
-		}
-		have := len(c.buf)
-		n, err := io.ReadFull(c.src, c.buf[have:min(size, cap(c.buf))])
-		c.buf = c.buf[:have+n]
-		if err != nil {
-			c.buf = c.buf[:0]
-			return bodyError(err)
-		}
-	}
-	return nil
-}
-
-func (c *chunkReader) readUnsigned(p []byte) (int, error) {
-	if c.done {
+	case c.done:
 		return 0, io.EOF
-	}
-	if c.left == 0 {
+	case c.left == 0:
 		if err := c.finish(); err != nil {
 			return 0, err
 		}
 		return 0, io.EOF
-	}
-	if c.chunk == 0 {
-		size, _, err := c.header()
+	case c.chunk == 0:
+		size, signature, err := c.header()
 		if err != nil {
 			return 0, err
 		}
-		if size == 0 || size > c.left {
+		if size == 0 || size > c.left { // ends early, or is longer than announced
 			return 0, &Error{Kind: IncompleteBody}
 		}
-		c.chunk = size
+		c.chunk, c.signature = size, signature
 	}
 	if int64(len(p)) > c.chunk {
 		p = p[:c.chunk]
@@ -205,21 +116,35 @@ func (c *chunkReader) readUnsigned(p []byte) (int, error) {
 	n, err := c.src.Read(p)
 	c.chunk -= int64(n)
 	c.left -= int64(n)
-	if err != nil && c.chunk > 0 {
+	if c.signed {
+		c.hash.Write(p[:n])
+	}
+	switch {
+	case c.chunk > 0 && err != nil:
 		return 0, bodyError(err)
+	case c.chunk > 0:
+		return n, nil
 	}
-	if c.chunk == 0 {
-		if err := c.crlf(); err != nil {
-			return 0, err
-		}
-		if c.left == 0 {
-			if err := c.finish(); err != nil {
-				return 0, err
-			}
-			return n, io.EOF
-		}
+	if err := c.endChunk(); err != nil {
+		return 0, err
 	}
-	return n, nil
+	if c.left > 0 {
+		return n, nil
+	}
+	if err := c.finish(); err != nil { // the last bytes are kept back until the end is verified
+		return 0, err
+	}
+	return n, io.EOF
+}
+
+// endChunk verifies the chunk whose bytes were all read.
+func (c *chunkReader) endChunk() error {
+	if err := c.crlf(); err != nil || !c.signed {
+		return err
+	}
+	sum := [sha.Size]byte(c.hash.Sum(nil))
+	c.hash.Reset()
+	return c.verify(c.signature, sum)
 }
 
 // header reads "size;chunk-signature=hex".
@@ -267,7 +192,7 @@ func (c *chunkReader) finish() error {
 		return &Error{Kind: IncompleteBody}
 	}
 	if c.signed {
-		if err := c.verify(signature, nil); err != nil {
+		if err := c.verify(signature, sha.Sum256(nil)); err != nil {
 			return err
 		}
 	}
@@ -348,9 +273,8 @@ func (c *chunkReader) declares(name string) bool {
 	return false
 }
 
-// verify checks a chunk's signature and makes it the one that the next is chained to.
-func (c *chunkReader) verify(signature string, data []byte) error {
-	sum := sha.Sum256(data)
+// verify checks the signature of a chunk with that hash and makes it the one that the next is chained to.
+func (c *chunkReader) verify(signature string, sum [sha.Size]byte) error {
 	b := append(c.work[:0], make([]byte, sha.BlockSize)...)
 	b = c.s.appendPrefix(b, "AWS4-HMAC-SHA256-PAYLOAD")
 	b = append(b, c.prev...)

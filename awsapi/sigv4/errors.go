@@ -48,7 +48,6 @@ const (
 	IncompleteBody // ends early, or is longer than announced
 	MalformedChunk
 	ChunkTooSmall
-	ChunkTooLarge
 	MalformedTrailer
 
 	FormTooLarge

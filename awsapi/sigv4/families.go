@@ -47,7 +47,6 @@ var alike = map[Kind]Kind{
 	IncompleteBody:       SignatureMismatch,
 	MalformedChunk:       SignatureMismatch,
 	ChunkTooSmall:        SignatureMismatch,
-	ChunkTooLarge:        SignatureMismatch,
 	MalformedTrailer:     SignatureMismatch,
 
 	MultipleAuth:          MalformedComponent,
@@ -201,7 +200,6 @@ var s3Answers = map[Kind]row{
 	IncompleteBody:       {"IncompleteBody", 400, "The request body terminated unexpectedly"},
 	MalformedChunk:       {"IncompleteBody", 400, "The request body terminated unexpectedly"},
 	ChunkTooSmall:        {"InvalidChunkSizeError", 400, "Only the last chunk is allowed to have a size less than 8192 bytes"},
-	ChunkTooLarge:        {"EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"},
 	MalformedTrailer:     {"MalformedTrailerError", 400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
 
 	FormTooLarge:          {"MaxPostPreDataLengthExceeded", 400, "Your POST request fields preceding the upload file were too large."},

@@ -109,7 +109,9 @@ func (s *Signature) checkSum(sum [sha.Size]byte) error {
 
 // Body is a request body that refuses bytes nobody signed. Whoever has read
 // Length bytes, or met io.EOF, holds the body that was signed: the last byte
-// is kept back until hash, last chunk and trailer are verified. An error stays.
+// is kept back until hash, last chunk and trailer are verified. What came out
+// before may be changed all the same, so nothing counts before the end.
+// An error stays.
 type Body struct {
 	reader io.Reader
 	closer io.Closer
