@@ -62,6 +62,7 @@ type cloud struct {
 	loop       *reconcile.Loop
 	identities *iam.Service
 	audit      *cloudtrail.Service
+	machines   *ec2.Service
 	services   []service
 }
 
@@ -116,9 +117,11 @@ func newCloud(c cloudConfig) *cloud {
 		guestEndpoint = "http://api." + c.Domain
 	}
 	machines := ec2.New(ec2.Config{
-		DB: c.DB, Network: c.Network, Simulated: simulated, Domain: c.Domain,
+		DB: c.DB, Key: c.Key, Network: c.Network, Simulated: simulated, Domain: c.Domain, RoleSession: roleSession(identities),
 		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities), GuestEndpoint: guestEndpoint,
 	})
+
+	identities.KnowHolder(ec2Principal, machines.HoldsRole)
 
 	blobs := newBlobs(c)
 	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
@@ -131,7 +134,7 @@ func newCloud(c cloudConfig) *cloud {
 		identities.KnowResources(name, source)
 	}
 
-	made := &cloud{loop: reconcile.New(c.DB, reconcile.Options{}), identities: identities}
+	made := &cloud{loop: reconcile.New(c.DB, reconcile.Options{}), identities: identities, machines: machines}
 	made.audit = cloudtrail.New(cloudtrail.Config{
 		DB: c.DB, Key: c.Key, Region: c.Region, Buckets: trailBuckets{made}, DeliverEvery: c.TrailEvery, DigestEvery: c.DigestEvery, Now: c.Now,
 	})

@@ -18,6 +18,7 @@ func (w *worker) endpoint() http.Handler {
 	open.HandleFunc("GET /_mini/coverage", func(out http.ResponseWriter, _ *http.Request) {
 		writeJSON(out, w.world.Load().cloud.api.Coverage())
 	})
+	open.HandleFunc("GET /_mini/instance-identity.pem", w.identityCertificate)
 	signed := newAdministration(w)
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/_mini/") {
@@ -92,4 +93,15 @@ func (c *patientConnection) ReadFrom(from io.Reader) (written int64, err error) 
 		}
 	}
 	return written, nil
+}
+
+// identityCertificate answers the certificate with which identity documents of instances are verified.
+func (w *worker) identityCertificate(out http.ResponseWriter, r *http.Request) {
+	certificate, err := w.world.Load().cloud.machines.IdentityCertificate(r.Context())
+	if err != nil {
+		writeError(out, err)
+		return
+	}
+	out.Header().Set("Content-Type", "application/x-pem-file")
+	_, _ = out.Write(certificate)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"miniaws/backend/node/initbinary"
 	"miniaws/ec2"
@@ -22,5 +23,29 @@ func findProfile(identities *iam.Service) func(context.Context, string, string) 
 			return ec2.Profile{}, err
 		}
 		return ec2.Profile{ARN: found.ARN, ID: found.ID, RoleARN: found.RoleARN}, nil
+	}
+}
+
+// ec2Principal is the service to which the roles of instances are handed.
+const ec2Principal = "ec2.amazonaws.com"
+
+// roleSession begins sessions of instances' roles, with what policies can know of the instance.
+// AWS: "AWS global condition context keys": aws:Ec2InstanceSourceVpc; "Actions, resources, and condition keys for Amazon
+// EC2": ec2:RoleDelivery, ec2:SourceInstanceARN.
+func roleSession(identities *iam.Service) func(context.Context, string, ec2.RoleHolder) (ec2.RoleCredentials, error) {
+	return func(ctx context.Context, roleARN string, who ec2.RoleHolder) (ec2.RoleCredentials, error) {
+		made, err := identities.BeginServiceSession(ctx, iam.ServiceSession{Service: ec2Principal, RoleARN: roleARN, Name: who.Instance, Claims: map[string][]string{
+			"ec2:RoleDelivery":                 {strconv.Itoa(who.Version) + ".0"},
+			"ec2:SourceInstanceARN":            {who.ARN},
+			"aws:SourceInstanceARN":            {who.ARN},
+			"aws:Ec2InstanceSourceVpc":         {who.VPC},
+			"aws:Ec2InstanceSourcePrivateIPv4": {who.Private.String()},
+		}})
+		if err != nil {
+			return ec2.RoleCredentials{}, err
+		}
+		return ec2.RoleCredentials{
+			AccessKeyID: *made.AccessKeyId, SecretAccessKey: *made.SecretAccessKey, Token: *made.SessionToken, Expires: *made.Expiration,
+		}, nil
 	}
 }

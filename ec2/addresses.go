@@ -351,7 +351,7 @@ func addressTarget(t tx, in *ec2.AssociateAddressInput) (*networkInterface, erro
 	case aws.ToString(in.InstanceId) == "":
 		return nil, errMissingParameter("instanceId")
 	}
-	if _, err := instanceZone(t, *in.InstanceId); err != nil {
+	if _, err := liveInstance(t, *in.InstanceId); err != nil {
 		return nil, err
 	}
 	list, err := interfacesOf(t, *in.InstanceId)

@@ -340,8 +340,8 @@ func (s *Service) ModifyInstanceMetadataOptions(ctx context.Context, in *ec2.Mod
 			HttpTokens: in.HttpTokens, InstanceMetadataTags: in.InstanceMetadataTags,
 		})
 		out.InstanceMetadataOptions = i.Metadata.toAPI(i.State)
-		if err == nil && i.VPC != "" {
-			err = wantNetwork(t, i.VPC) // the hop limit is the network's
+		if err == nil {
+			err = limitHops(t, i)
 		}
 		return err
 	})

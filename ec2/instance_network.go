@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -227,7 +228,7 @@ func (s *Service) plugIn(t tx, inst *instance, plan *networkPlan) error {
 		if p.index == 0 {
 			inst.PrivateIP = e.private()
 		}
-		if err := attachInterface(t, e, inst.ID, p.index, p.deleteOnEnd); err != nil {
+		if err := attachInterface(t, e, inst.ID, p.index, p.deleteOnEnd, inst.Metadata.HopLimit); err != nil {
 			return err
 		}
 		n, err := subnets.get(t, e.Subnet)
@@ -395,16 +396,31 @@ func (s *Service) confirmAddress(_ tx, i *instance, observed backend.Observed) e
 	return nil
 }
 
-// instanceZone answers the Availability Zone of an instance that did not end.
-func instanceZone(t tx, id string) (string, error) {
+// liveInstance answers an instance that did not end.
+func liveInstance(t tx, id string) (*instance, error) {
 	i, err := instances.get(t, id)
+	if err == nil && (i.State == stateTerminated || i.State == stateShuttingDown) {
+		err = errIncorrectInstanceState(i)
+	}
+	return i, err
+}
+
+// limitHops makes the interfaces of an instance as its metadata options say.
+func limitHops(t tx, i *instance) error {
+	list, err := interfacesOf(t, i.ID)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if i.State == stateTerminated || i.State == stateShuttingDown {
-		return "", errIncorrectInstanceState(i)
+	for _, e := range list {
+		if e.Attachment.HopLimit == i.Metadata.HopLimit {
+			continue
+		}
+		e.Attachment.HopLimit = i.Metadata.HopLimit
+		if err := errors.Join(interfaces.put(t, e), wantNetwork(t, e.VPC)); err != nil {
+			return err
+		}
 	}
-	return i.Zone, nil
+	return nil
 }
 
 // instanceProcess answers the first process of an instance as the engine's host counts, 0 while it does not run;

@@ -68,7 +68,7 @@ func (s *Service) readConsole(ctx context.Context, id string, out io.Writer) err
 
 func instanceTables() []store.Schema {
 	return []store.Schema{
-		keyPairs.table, images.table, sharedImages, imageLayers, instances.table, userDatas, homes, volumes.table,
+		keyPairs.table, images.table, sharedImages, imageLayers, instances.table, userDatas, homes, volumes.table, identitySigners,
 		placementGroups.table, spotRequests.table, launchTemplates.table, templateVersions,
 	}
 }

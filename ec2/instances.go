@@ -81,6 +81,7 @@ type instance struct {
 	Lifecycle      string `json:",omitempty"` // "spot"
 	SpotRequest    string `json:",omitempty"`
 	RootVolume     rootVolume
+	Notices        instanceNotices `json:",omitzero"`
 
 	// What the engine confirmed.
 	EngineID string `json:",omitempty"`

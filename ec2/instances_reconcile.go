@@ -411,6 +411,7 @@ func (s *Service) release(t tx, i *instance) error {
 		releaseInterfaces(t, i.ID), removeRootVolume(t, i), s.endSpot(t, i),
 		userDatas.In(t, t.scope).Delete(i.ID),
 	)
+	s.remembered.forget(i.ID)
 	i.PrivateIP, i.Subnet, i.VPC, i.Profile = "", "", "", nil
 	return err
 }

@@ -23,17 +23,17 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, in *ec2.AttachNetw
 			return err
 		}
 		instance := aws.ToString(in.InstanceId)
-		zone, err := instanceZone(t, instance)
+		i, err := liveInstance(t, instance)
 		if err != nil {
 			return err
 		}
-		if zone != e.Zone {
+		if i.Zone != e.Zone {
 			return errInvalidParameterValue("You may not attach a network interface to an instance if they are not in the same availability zone")
 		}
 		if aws.ToInt32(in.DeviceIndex) < 1 {
 			return errInvalidParameterValue("Instance '%s' already has an interface attached at device index '%d'.", instance, aws.ToInt32(in.DeviceIndex))
 		}
-		if err := attachInterface(t, e, instance, *in.DeviceIndex, false); err != nil {
+		if err := attachInterface(t, e, instance, *in.DeviceIndex, false, i.Metadata.HopLimit); err != nil {
 			return err
 		}
 		out.AttachmentId = aws.String(e.Attachment.ID)

@@ -57,6 +57,8 @@ type attachment struct {
 	Status              types.AttachmentStatus
 	AttachTime          time.Time
 	DeleteOnTermination bool `json:",omitempty"`
+	// HopLimit is the instance's for answers with tokens of the metadata service; 0 is 1.
+	HopLimit int32 `json:",omitempty"`
 }
 
 func (e *networkInterface) vpc() string { return e.VPC }
@@ -304,7 +306,7 @@ func removeInterface(t tx, e *networkInterface) error {
 }
 
 // attachInterface ties a free interface to an instance. The reconciler wires it and says when it is attached.
-func attachInterface(t tx, e *networkInterface, instance string, index int32, deleteOnTermination bool) error {
+func attachInterface(t tx, e *networkInterface, instance string, index int32, deleteOnTermination bool, hops int32) error {
 	if e.Attachment != nil {
 		return errInterfaceInUse(e.ID)
 	}
@@ -317,7 +319,7 @@ func attachInterface(t tx, e *networkInterface, instance string, index int32, de
 	}
 	e.Attachment = &attachment{
 		ID: t.NewID("eni-attach-"), Instance: instance, Owner: t.scope.Account, DeviceIndex: index,
-		Status: types.AttachmentStatusAttaching, AttachTime: t.Now().UTC().Truncate(time.Second), DeleteOnTermination: deleteOnTermination,
+		HopLimit: hops, Status: types.AttachmentStatusAttaching, AttachTime: t.Now().UTC().Truncate(time.Second), DeleteOnTermination: deleteOnTermination,
 	}
 	if err := interfaces.put(t, e); err != nil {
 		return err

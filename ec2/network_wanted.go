@@ -229,6 +229,9 @@ func (b *networkBuilder) interfaces() error {
 		w := backend.WantedENI{
 			ID: e.ID, Subnet: e.Subnet, MAC: e.MAC, Addresses: e.addresses(), Groups: slices.Clone(e.Groups), SourceDestCheck: e.SourceDestCheck,
 		}
+		if e.Attachment != nil {
+			w.MetadataHopLimit = int(e.Attachment.HopLimit)
+		}
 		for _, a := range e.Addresses {
 			if a.Public != "" {
 				w.Public = append(w.Public, backend.WantedPublicAddress{Private: netip.MustParseAddr(a.Private), Public: netip.MustParseAddr(a.Public)})

@@ -7,12 +7,15 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/backend/reconcile"
+	"miniaws/backend/seal"
 	"miniaws/backend/store"
 )
 
 // Config of the service.
 type Config struct {
 	DB store.DB
+	// Key seals what instances hold to identify themselves, and the key that signs their identity documents.
+	Key seal.Key
 	// Simulated says that nothing real runs behind the records.
 	Simulated bool
 	// Domain is that of the installation's own names.
@@ -26,6 +29,8 @@ type Config struct {
 	Init func() (InitBinary, error)
 	// FindProfile answers an instance profile of an account by its name; nil knows none.
 	FindProfile func(ctx context.Context, account, name string) (Profile, error)
+	// RoleSession begins a session of the role for the instance; nil gives instances none.
+	RoleSession func(ctx context.Context, roleARN string, who RoleHolder) (RoleCredentials, error)
 	// GuestEndpoint is the URL of the API from inside an instance; empty for none.
 	GuestEndpoint string
 }
@@ -35,11 +40,18 @@ type Service struct {
 	config Config
 	kinds  []taggable
 	engine engineState
+	// tokens seals those of the metadata service, secrets what is at rest.
+	tokens, secrets *seal.Sealer
+	remembered      rememberedAnswers
+	signer          openSigner
 }
 
 // New makes the service.
 func New(c Config) *Service {
-	return &Service{config: c, kinds: append(vpcKinds(), instanceKinds()...)}
+	return &Service{
+		config: c, kinds: append(vpcKinds(), instanceKinds()...),
+		tokens: c.Key.Sealer("ec2/metadata-tokens"), secrets: c.Key.Sealer("ec2/secrets"),
+	}
 }
 
 // Register adds the operations.

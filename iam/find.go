@@ -86,6 +86,15 @@ func (s *Service) Find(ctx context.Context, accessKeyID, sessionToken string) (s
 	case found.owner.Session != nil && !s.config.Now().Before(found.owner.Session.Expires):
 		return "", awsapi.Principal{}, awsapi.ErrExpiredToken
 	}
+	if session := found.owner.Session; session != nil && s.holders[session.Service] != nil {
+		held, err := s.holders[session.Service](ctx, found.owner.Account, session.Name, found.owner.RoleARN)
+		if err == nil && !held {
+			err = awsapi.ErrInvalidToken
+		}
+		if err != nil {
+			return "", awsapi.Principal{}, err
+		}
+	}
 	return found.secret, found.owner, nil
 }
 

@@ -43,6 +43,7 @@ type Service struct {
 	grants          knownGrants
 	issuers         issuers
 	uses            *lastUses
+	holders         map[string]Holder
 	authorizer
 }
 

@@ -150,23 +150,43 @@ func (s *Service) beginRoleSession(ctx context.Context, b beginning) (*types.Cre
 	return credentials, who, packed, err
 }
 
-// ServiceSession begins a session of a role for a service that the role's owner handed it to, such as
-// ec2.amazonaws.com for an instance: as AssumeRole by that service's principal, whom the trust policy must allow. The
-// session lasts six hours, whatever the role's longest session is.
+// ServiceSession is a session of a role for a service that the role's owner handed it to.
+type ServiceSession struct {
+	// Service is its principal, such as ec2.amazonaws.com; Name is the session's.
+	Service, RoleARN, Name string
+	// Claims are context keys that every call of the session has, such as ec2:SourceInstanceARN.
+	Claims map[string][]string
+}
+
+// BeginServiceSession begins a session, as AssumeRole by the service's principal, whom the trust policy must allow. It
+// lasts six hours, whatever the role's longest session is.
 //
 // AWS: "IAM roles for Amazon EC2".
-func (s *Service) ServiceSession(ctx context.Context, service, roleARN, name string) (*types.Credentials, error) {
-	r, account, err := s.roleByARN(ctx, roleARN)
+func (s *Service) BeginServiceSession(ctx context.Context, wanted ServiceSession) (*types.Credentials, error) {
+	r, account, err := s.roleByARN(ctx, wanted.RoleARN)
 	if err != nil {
 		return nil, err
 	}
 	if r == nil {
-		return nil, errNotFound(roles.word, roleARN)
+		return nil, errNotFound(roles.word, wanted.RoleARN)
 	}
-	if err := s.trustsService(r, account, service); err != nil {
+	if err := s.trustsService(r, account, wanted.Service); err != nil {
 		return nil, err
 	}
-	made := session{Type: awsapi.AssumedRole, Account: account, Owner: r.ID, Session: awsapi.Session{Name: name, Service: service}}
+	made := session{Type: awsapi.AssumedRole, Account: account, Owner: r.ID}
+	made.Session = awsapi.Session{Name: wanted.Name, Service: wanted.Service, Claims: wanted.Claims}
 	made.lasting(s.config.Now(), 6*3600)
 	return s.sealSession(made)
+}
+
+// Holder tells whether whoever a service handed a session to still holds it: an instance that ended does not.
+type Holder func(ctx context.Context, account, name, roleARN string) (bool, error)
+
+// KnowHolder says who is asked about the sessions of a service, at every call with one. It is called before the first
+// request.
+func (s *Service) KnowHolder(service string, holder Holder) {
+	if s.holders == nil {
+		s.holders = map[string]Holder{}
+	}
+	s.holders[service] = holder
 }
