@@ -31,6 +31,13 @@ func (s *Service) arnOf(scope store.Scope, id string) string {
 	return "*"
 }
 
+// idKeys are the condition keys with a resource's own id, by the prefix of ids.
+var idKeys = map[string]string{
+	"vpc-": "ec2:VpcID", "subnet-": "ec2:SubnetID", "sg-": "ec2:SecurityGroupID", "rtb-": "ec2:RouteTableID", "igw-": "ec2:InternetGatewayID",
+	"acl-": "ec2:NetworkAclID", "eni-": "ec2:NetworkInterfaceID", "ami-": "ec2:ImageID", "vol-": "ec2:VolumeID", "i-": "ec2:InstanceID",
+	"dopt-": "ec2:DhcpOptionsID", "eipalloc-": "ec2:AllocationId", "pcx-": "ec2:VpcPeeringConnectionID",
+}
+
 // accessTo is what an action needs for each of the resources, with the condition keys that EC2 knows of them.
 // AWS: "Actions, resources, and condition keys for Amazon EC2" in the service authorization reference.
 func (s *Service) accessTo(ctx context.Context, action string, ids []string) ([]awsapi.Access, error) {
@@ -43,12 +50,12 @@ func (s *Service) accessTo(ctx context.Context, action string, ids []string) ([]
 				continue
 			}
 			access := awsapi.Access{Action: action, Resources: []string{s.arnOf(scope, id)}, Conditions: map[string][]string{"ec2:Region": {scope.Region}}}
-			if k := s.kindOf(id); k != nil {
+			if k := s.kindOf(id); k != nil && action != "ec2:DeleteTags" { // AWS: DeleteTags knows tags and the region alone
 				if vpc := k.vpcOf(t, id); vpc != "" {
 					access.Conditions["ec2:Vpc"] = []string{arn(scope, types.ResourceTypeVpc, vpc)}
 				}
-				if strings.HasPrefix(id, "subnet-") {
-					access.Conditions["ec2:Subnet"] = []string{arn(scope, types.ResourceTypeSubnet, id)}
+				if key := idKeys[k.idPrefix()]; key != "" {
+					access.Conditions[key] = []string{id}
 				}
 			}
 			all = append(all, access)
@@ -106,6 +113,21 @@ func (s *Service) accessOfCreateTags(ctx context.Context, in *ec2.CreateTagsInpu
 	for _, access := range all {
 		for key, values := range requestTags([]types.TagSpecification{{Tags: in.Tags}}) {
 			access.Conditions[key] = values
+		}
+	}
+	return all, err
+}
+
+// accessOfDeleteTags is on with the keys of the tags that are to go, and the values that they must have to go.
+func (s *Service) accessOfDeleteTags(ctx context.Context, in *ec2.DeleteTagsInput) ([]awsapi.Access, error) {
+	all, err := s.accessTo(ctx, "ec2:DeleteTags", in.Resources)
+	for _, access := range all {
+		for _, tag := range in.Tags {
+			key := aws.ToString(tag.Key)
+			access.Conditions["aws:TagKeys"] = append(access.Conditions["aws:TagKeys"], key)
+			if tag.Value != nil {
+				access.Conditions["aws:RequestTag/"+key] = []string{*tag.Value}
+			}
 		}
 	}
 	return all, err

@@ -27,7 +27,7 @@ func (s *Service) registerAccount(server *awsapi.Server) {
 		awsapi.Op(s.DescribeAvailabilityZones, awsapi.Action[ec2.DescribeAvailabilityZonesInput]("ec2:DescribeAvailabilityZones")),
 		awsapi.Op(s.DescribeAccountAttributes, awsapi.Action[ec2.DescribeAccountAttributesInput]("ec2:DescribeAccountAttributes")),
 		awsapi.Op(s.CreateTags, s.accessOfCreateTags),
-		awsapi.Op(s.DeleteTags, on(s, "DeleteTags", func(in *ec2.DeleteTagsInput) []string { return in.Resources })),
+		awsapi.Op(s.DeleteTags, s.accessOfDeleteTags),
 		awsapi.Op(s.DescribeTags, awsapi.Action[ec2.DescribeTagsInput]("ec2:DescribeTags")),
 	)
 }
@@ -41,7 +41,7 @@ func (s *Service) registerVPCs(server *awsapi.Server) {
 		awsapi.Op(s.ModifyVpcAttribute, on(s, "ModifyVpcAttribute", func(in *ec2.ModifyVpcAttributeInput) []string { return strs(in.VpcId) })),
 		awsapi.Op(s.ModifyVpcTenancy, on(s, "ModifyVpcTenancy", func(in *ec2.ModifyVpcTenancyInput) []string { return strs(in.VpcId) })),
 		awsapi.Op(s.AssociateVpcCidrBlock, on(s, "AssociateVpcCidrBlock", func(in *ec2.AssociateVpcCidrBlockInput) []string { return strs(in.VpcId) })),
-		awsapi.Op(s.DisassociateVpcCidrBlock, awsapi.Action[ec2.DisassociateVpcCidrBlockInput]("ec2:DisassociateVpcCidrBlock")),
+		awsapi.Op(s.DisassociateVpcCidrBlock, onAssociated(s, "DisassociateVpcCidrBlock", vpcs, "association", func(in *ec2.DisassociateVpcCidrBlockInput) *string { return in.AssociationId }, nil)),
 		awsapi.Op(s.DeleteVpc, on(s, "DeleteVpc", func(in *ec2.DeleteVpcInput) []string { return strs(in.VpcId) })),
 
 		awsapi.Op(s.CreateSubnet, makes(s, "CreateSubnet", types.ResourceTypeSubnet, func(in *ec2.CreateSubnetInput) []string { return strs(in.VpcId) })),
@@ -49,7 +49,7 @@ func (s *Service) registerVPCs(server *awsapi.Server) {
 		awsapi.Op(s.DescribeSubnets, awsapi.Action[ec2.DescribeSubnetsInput]("ec2:DescribeSubnets")),
 		awsapi.Op(s.ModifySubnetAttribute, on(s, "ModifySubnetAttribute", func(in *ec2.ModifySubnetAttributeInput) []string { return strs(in.SubnetId) })),
 		awsapi.Op(s.AssociateSubnetCidrBlock, on(s, "AssociateSubnetCidrBlock", func(in *ec2.AssociateSubnetCidrBlockInput) []string { return strs(in.SubnetId) })),
-		awsapi.Op(s.DisassociateSubnetCidrBlock, awsapi.Action[ec2.DisassociateSubnetCidrBlockInput]("ec2:DisassociateSubnetCidrBlock")),
+		awsapi.Op(s.DisassociateSubnetCidrBlock, onAssociated(s, "DisassociateSubnetCidrBlock", subnets, "association", func(in *ec2.DisassociateSubnetCidrBlockInput) *string { return in.AssociationId }, nil)),
 		awsapi.Op(s.DeleteSubnet, on(s, "DeleteSubnet", func(in *ec2.DeleteSubnetInput) []string { return strs(in.SubnetId) })),
 
 		awsapi.Op(s.CreateDhcpOptions, makes[ec2.CreateDhcpOptionsInput](s, "CreateDhcpOptions", types.ResourceTypeDhcpOptions, nil)),
@@ -70,8 +70,9 @@ func (s *Service) registerRouting(server *awsapi.Server) {
 		awsapi.Op(s.DescribeRouteTables, awsapi.Action[ec2.DescribeRouteTablesInput]("ec2:DescribeRouteTables")),
 		awsapi.Op(s.DeleteRouteTable, on(s, "DeleteRouteTable", func(in *ec2.DeleteRouteTableInput) []string { return strs(in.RouteTableId) })),
 		awsapi.Op(s.AssociateRouteTable, on(s, "AssociateRouteTable", func(in *ec2.AssociateRouteTableInput) []string { return strs(in.RouteTableId, in.SubnetId) })),
-		awsapi.Op(s.DisassociateRouteTable, awsapi.Action[ec2.DisassociateRouteTableInput]("ec2:DisassociateRouteTable")),
-		awsapi.Op(s.ReplaceRouteTableAssociation, on(s, "ReplaceRouteTableAssociation", func(in *ec2.ReplaceRouteTableAssociationInput) []string { return strs(in.RouteTableId) })),
+		awsapi.Op(s.DisassociateRouteTable, onAssociated(s, "DisassociateRouteTable", routeTables, "association", func(in *ec2.DisassociateRouteTableInput) *string { return in.AssociationId }, nil)),
+		awsapi.Op(s.ReplaceRouteTableAssociation, onAssociated(s, "ReplaceRouteTableAssociation", routeTables, "association", func(in *ec2.ReplaceRouteTableAssociationInput) *string { return in.AssociationId },
+			func(in *ec2.ReplaceRouteTableAssociationInput, _ *routeTable) []string { return strs(in.RouteTableId) })),
 		awsapi.Op(s.CreateRoute, on(s, "CreateRoute", func(in *ec2.CreateRouteInput) []string { return strs(in.RouteTableId) })),
 		awsapi.Op(s.ReplaceRoute, on(s, "ReplaceRoute", func(in *ec2.ReplaceRouteInput) []string { return strs(in.RouteTableId) })),
 		awsapi.Op(s.DeleteRoute, on(s, "DeleteRoute", func(in *ec2.DeleteRouteInput) []string { return strs(in.RouteTableId) })),
@@ -106,7 +107,7 @@ func (s *Service) registerFilters(server *awsapi.Server) {
 		awsapi.Op(s.DescribeSecurityGroupRules, awsapi.Action[ec2.DescribeSecurityGroupRulesInput]("ec2:DescribeSecurityGroupRules")),
 		awsapi.Op(s.UpdateSecurityGroupRuleDescriptionsIngress, on(s, "UpdateSecurityGroupRuleDescriptionsIngress", func(in *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.UpdateSecurityGroupRuleDescriptionsEgress, on(s, "UpdateSecurityGroupRuleDescriptionsEgress", func(in *ec2.UpdateSecurityGroupRuleDescriptionsEgressInput) []string { return strs(in.GroupId) })),
-		awsapi.Op(s.DescribeSecurityGroupReferences, awsapi.Action[ec2.DescribeSecurityGroupReferencesInput]("ec2:DescribeSecurityGroupReferences")),
+		awsapi.Op(s.DescribeSecurityGroupReferences, on(s, "DescribeSecurityGroupReferences", func(in *ec2.DescribeSecurityGroupReferencesInput) []string { return in.GroupId })),
 		awsapi.Op(s.DescribeStaleSecurityGroups, awsapi.Action[ec2.DescribeStaleSecurityGroupsInput]("ec2:DescribeStaleSecurityGroups")),
 
 		awsapi.Op(s.CreateNetworkAcl, makes(s, "CreateNetworkAcl", types.ResourceTypeNetworkAcl, func(in *ec2.CreateNetworkAclInput) []string { return strs(in.VpcId) })),
@@ -115,7 +116,8 @@ func (s *Service) registerFilters(server *awsapi.Server) {
 		awsapi.Op(s.CreateNetworkAclEntry, on(s, "CreateNetworkAclEntry", func(in *ec2.CreateNetworkAclEntryInput) []string { return strs(in.NetworkAclId) })),
 		awsapi.Op(s.ReplaceNetworkAclEntry, on(s, "ReplaceNetworkAclEntry", func(in *ec2.ReplaceNetworkAclEntryInput) []string { return strs(in.NetworkAclId) })),
 		awsapi.Op(s.DeleteNetworkAclEntry, on(s, "DeleteNetworkAclEntry", func(in *ec2.DeleteNetworkAclEntryInput) []string { return strs(in.NetworkAclId) })),
-		awsapi.Op(s.ReplaceNetworkAclAssociation, on(s, "ReplaceNetworkAclAssociation", func(in *ec2.ReplaceNetworkAclAssociationInput) []string { return strs(in.NetworkAclId) })),
+		awsapi.Op(s.ReplaceNetworkAclAssociation, onAssociated(s, "ReplaceNetworkAclAssociation", networkACLs, "association", func(in *ec2.ReplaceNetworkAclAssociationInput) *string { return in.AssociationId },
+			func(in *ec2.ReplaceNetworkAclAssociationInput, _ *networkACL) []string { return strs(in.NetworkAclId) })),
 
 		awsapi.Op(s.CreateManagedPrefixList, makes[ec2.CreateManagedPrefixListInput](s, "CreateManagedPrefixList", types.ResourceTypePrefixList, nil)),
 		awsapi.Op(s.DescribeManagedPrefixLists, awsapi.Action[ec2.DescribeManagedPrefixListsInput]("ec2:DescribeManagedPrefixLists")),
@@ -132,13 +134,13 @@ func (s *Service) registerInterfaces(server *awsapi.Server) {
 	server.Register(meta.EC2,
 		awsapi.Op(s.CreateNetworkInterface, makes(s, "CreateNetworkInterface", types.ResourceTypeNetworkInterface, func(in *ec2.CreateNetworkInterfaceInput) []string { return append(strs(in.SubnetId), in.Groups...) })),
 		awsapi.Op(s.DescribeNetworkInterfaces, awsapi.Action[ec2.DescribeNetworkInterfacesInput]("ec2:DescribeNetworkInterfaces")),
-		awsapi.Op(s.DescribeNetworkInterfaceAttribute, on(s, "DescribeNetworkInterfaceAttribute", func(in *ec2.DescribeNetworkInterfaceAttributeInput) []string { return strs(in.NetworkInterfaceId) })),
+		awsapi.Op(s.DescribeNetworkInterfaceAttribute, awsapi.Action[ec2.DescribeNetworkInterfaceAttributeInput]("ec2:DescribeNetworkInterfaceAttribute")),
 		awsapi.Op(s.ModifyNetworkInterfaceAttribute, on(s, "ModifyNetworkInterfaceAttribute", func(in *ec2.ModifyNetworkInterfaceAttributeInput) []string {
 			return append(strs(in.NetworkInterfaceId), in.Groups...)
 		})),
 		awsapi.Op(s.ResetNetworkInterfaceAttribute, on(s, "ResetNetworkInterfaceAttribute", func(in *ec2.ResetNetworkInterfaceAttributeInput) []string { return strs(in.NetworkInterfaceId) })),
 		awsapi.Op(s.AttachNetworkInterface, on(s, "AttachNetworkInterface", func(in *ec2.AttachNetworkInterfaceInput) []string { return strs(in.NetworkInterfaceId, in.InstanceId) })),
-		awsapi.Op(s.DetachNetworkInterface, awsapi.Action[ec2.DetachNetworkInterfaceInput]("ec2:DetachNetworkInterface")),
+		awsapi.Op(s.DetachNetworkInterface, onAssociated(s, "DetachNetworkInterface", interfaces, "attachment", func(in *ec2.DetachNetworkInterfaceInput) *string { return in.AttachmentId }, detachedInstance)),
 		awsapi.Op(s.DeleteNetworkInterface, on(s, "DeleteNetworkInterface", func(in *ec2.DeleteNetworkInterfaceInput) []string { return strs(in.NetworkInterfaceId) })),
 		awsapi.Op(s.AssignPrivateIpAddresses, on(s, "AssignPrivateIpAddresses", func(in *ec2.AssignPrivateIpAddressesInput) []string { return strs(in.NetworkInterfaceId) })),
 		awsapi.Op(s.UnassignPrivateIpAddresses, on(s, "UnassignPrivateIpAddresses", func(in *ec2.UnassignPrivateIpAddressesInput) []string { return strs(in.NetworkInterfaceId) })),
@@ -148,11 +150,17 @@ func (s *Service) registerInterfaces(server *awsapi.Server) {
 		awsapi.Op(s.AllocateAddress, makes[ec2.AllocateAddressInput](s, "AllocateAddress", types.ResourceTypeElasticIp, nil)),
 		awsapi.Op(s.DescribeAddresses, awsapi.Action[ec2.DescribeAddressesInput]("ec2:DescribeAddresses")),
 		awsapi.Op(s.DescribeAddressesAttribute, awsapi.Action[ec2.DescribeAddressesAttributeInput]("ec2:DescribeAddressesAttribute")),
-		awsapi.Op(s.AssociateAddress, on(s, "AssociateAddress", func(in *ec2.AssociateAddressInput) []string {
-			return strs(in.AllocationId, in.NetworkInterfaceId, in.InstanceId)
+		awsapi.Op(s.AssociateAddress, onAddress(s, "AssociateAddress", func(in *ec2.AssociateAddressInput) (allocation, association, public *string) {
+			return in.AllocationId, nil, in.PublicIp
+		}, func(in *ec2.AssociateAddressInput) []string {
+			return strs(in.NetworkInterfaceId, in.InstanceId)
 		})),
-		awsapi.Op(s.DisassociateAddress, awsapi.Action[ec2.DisassociateAddressInput]("ec2:DisassociateAddress")),
-		awsapi.Op(s.ReleaseAddress, on(s, "ReleaseAddress", func(in *ec2.ReleaseAddressInput) []string { return strs(in.AllocationId) })),
+		awsapi.Op(s.DisassociateAddress, onAddress(s, "DisassociateAddress", func(in *ec2.DisassociateAddressInput) (allocation, association, public *string) {
+			return nil, in.AssociationId, in.PublicIp
+		}, nil)),
+		awsapi.Op(s.ReleaseAddress, onAddress(s, "ReleaseAddress", func(in *ec2.ReleaseAddressInput) (allocation, association, public *string) {
+			return in.AllocationId, nil, in.PublicIp
+		}, nil)),
 	)
 }
 

@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,12 +26,16 @@ type resource struct {
 	boundary func(tx store.Tx, account, name string) (string, error)
 	// own falls back on the caller where the member is absent.
 	own bool
+	// renamed is the member with a new name, "" for none: then the call is about what has that name from now on, too.
+	renamed string
 }
 
 var (
 	onUser        = resource{member: "UserName", arnOf: identityARN(users), boundary: boundaryOf(users)}
+	onRenamedUser = resource{member: "UserName", arnOf: identityARN(users), renamed: "NewUserName"}
 	onOwnUser     = resource{member: "UserName", arnOf: identityARN(users), boundary: boundaryOf(users), own: true}
 	onGroup       = resource{member: "GroupName", arnOf: identityARN(groups)}
+	onRenamed     = resource{member: "GroupName", arnOf: identityARN(groups), renamed: "NewGroupName"}
 	onRole        = resource{member: "RoleName", arnOf: identityARN(roles), boundary: boundaryOf(roles)}
 	onProfile     = resource{member: "InstanceProfileName", arnOf: identityARN(profiles)}
 	onPolicy      = resource{member: "PolicyArn"}
@@ -40,6 +45,24 @@ var (
 	onSource      = resource{member: "PolicySourceArn"}
 	onEntity      = resource{member: "Arn"}
 	onCertificate = resource{member: "ServerCertificateName", arnOf: identityARN(certificates)}
+	onRenewed     = resource{member: "ServerCertificateName", arnOf: identityARN(certificates), renamed: "NewServerCertificateName"}
+	// onKeyOwner is the user whose access key it is. Of a key that is nobody's here, policies about single users say nothing.
+	onKeyOwner = resource{member: "AccessKeyId", arnOf: func(tx store.Tx, account, id, _ string) (string, error) {
+		key, err := accessKeyTable.In(tx, store.Scope{}).Find(id)
+		if err != nil || key == nil || key.Account != account || key.User == "" {
+			return arn(account, "user/*"), err
+		}
+		u, err := userTable.In(tx, store.Scope{Account: account}).Index("id").Find(key.User)
+		if err != nil || u == nil {
+			return arn(account, "user/*"), err
+		}
+		return users.arn(account, u), nil
+	}}
+	// onDeletedRole is the service-linked role that a deletion task is about: its name is in the task's id.
+	onDeletedRole = resource{member: "DeletionTaskId", arnOf: func(_ store.Tx, account, id, _ string) (string, error) {
+		path, _ := strings.CutPrefix(id, "task/")
+		return arn(account, "role/"+path[:max(0, strings.LastIndexByte(path, '/'))]), nil
+	}}
 	newLinkedRole = resource{member: "AWSServiceName", arnOf: func(_ store.Tx, account, name, _ string) (string, error) {
 		return arn(account, "role"+serviceRolePath+name+"/AWSServiceRoleFor"+linkedServices[name].role), nil
 	}}
@@ -98,7 +121,7 @@ func on[In any](s *Service, resources ...resource) func(context.Context, *In) ([
 	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
 		access := awsapi.Access{Action: action, Conditions: map[string][]string{}}
 		v := reflect.ValueOf(in).Elem()
-		requestConditions(v, access.Conditions)
+		requestConditions(action, v, access.Conditions)
 		if len(resources) == 0 {
 			return []awsapi.Access{access}, nil
 		}
@@ -123,6 +146,14 @@ func on[In any](s *Service, resources ...resource) func(context.Context, *In) ([
 					return err
 				}
 				access.Resources = append(access.Resources, text)
+				if r.renamed != "" {
+					if text, err = r.renamedARN(tx, account, name, v); err != nil {
+						return err
+					}
+					if !slices.Contains(access.Resources, text) {
+						access.Resources = append(access.Resources, text)
+					}
+				}
 				if r.boundary != nil && name != "" && access.Conditions["iam:PermissionsBoundary"] == nil {
 					boundary, err := r.boundary(tx, account, name)
 					if err != nil {
@@ -139,12 +170,35 @@ func on[In any](s *Service, resources ...resource) func(context.Context, *In) ([
 	}
 }
 
+// renamedARN is the ARN that something has after it is renamed or moved.
+// AWS: "UpdateUser", "UpdateGroup" in the IAM API reference: who renames needs the permission on both.
+func (r resource) renamedARN(tx store.Tx, account, name string, in reflect.Value) (string, error) {
+	now, err := r.arnOf(tx, account, name, "/")
+	if err != nil {
+		return "", err
+	}
+	word, rest, found := strings.Cut(strings.TrimPrefix(now, arn(account, "")), "/")
+	if !found {
+		return now, nil // no name was given: it is refused later
+	}
+	slash := strings.LastIndexByte(rest, '/')
+	path, last := "/"+rest[:slash+1], rest[slash+1:]
+	if given := stringMember(in, "NewPath"); given != "" {
+		path = given
+	}
+	if given := stringMember(in, r.renamed); given != "" {
+		last = given
+	}
+	return arn(account, word+path+last), nil
+}
+
 // requestConditions are the context keys that follow from the input alone.
-func requestConditions(in reflect.Value, conditions map[string][]string) {
+func requestConditions(action string, in reflect.Value, conditions map[string][]string) {
 	if boundary := stringMember(in, "PermissionsBoundary"); boundary != "" {
 		conditions["iam:PermissionsBoundary"] = []string{boundary}
 	}
-	if policyARN := stringMember(in, "PolicyArn"); policyARN != "" {
+	attaches := strings.HasPrefix(action, "iam:Attach") || strings.HasPrefix(action, "iam:Detach")
+	if policyARN := stringMember(in, "PolicyArn"); attaches && policyARN != "" {
 		conditions["iam:PolicyARN"] = []string{policyARN}
 	}
 	if service := stringMember(in, "AWSServiceName"); service != "" {
@@ -176,7 +230,7 @@ func stringMember(in reflect.Value, name string) string {
 	return ""
 }
 
-// passing adds iam:PassRole for the role that an operation hands to a service.
+// passing adds iam:PassRole for the role that an operation puts into an instance profile, and so hands to EC2.
 func passing[In any](s *Service, access func(context.Context, *In) ([]awsapi.Access, error)) func(context.Context, *In) ([]awsapi.Access, error) {
 	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
 		wanted, err := access(ctx, in)
@@ -185,7 +239,7 @@ func passing[In any](s *Service, access func(context.Context, *In) ([]awsapi.Acc
 		}
 		err = s.view(ctx, func(tx store.Tx, account string) error {
 			text, err := onRole.arnOf(tx, account, stringMember(reflect.ValueOf(in).Elem(), onRole.member), "/")
-			wanted = append(wanted, awsapi.Access{Action: "iam:PassRole", Resources: []string{text}})
+			wanted = append(wanted, awsapi.PassRole(text, "ec2.amazonaws.com"))
 			return err
 		})
 		return wanted, err

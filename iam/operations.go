@@ -13,7 +13,7 @@ func (s *Service) operations() []awsapi.Operation {
 		awsapi.Op(s.CreateUser, on[iam.CreateUserInput](s, onUser)),
 		awsapi.Op(s.GetUser, on[iam.GetUserInput](s, onOwnUser)),
 		awsapi.Op(s.ListUsers, on[iam.ListUsersInput](s)),
-		awsapi.Op(s.UpdateUser, on[iam.UpdateUserInput](s, onUser)),
+		awsapi.Op(s.UpdateUser, on[iam.UpdateUserInput](s, onRenamedUser)),
 		awsapi.Op(s.DeleteUser, on[iam.DeleteUserInput](s, onUser)),
 		awsapi.Op(s.TagUser, on[iam.TagUserInput](s, onUser)),
 		awsapi.Op(s.UntagUser, on[iam.UntagUserInput](s, onUser)),
@@ -32,7 +32,7 @@ func (s *Service) operations() []awsapi.Operation {
 		// access keys
 		awsapi.Op(s.CreateAccessKey, on[iam.CreateAccessKeyInput](s, onOwnUser)),
 		awsapi.Op(s.ListAccessKeys, on[iam.ListAccessKeysInput](s, onOwnUser)),
-		awsapi.Op(s.GetAccessKeyLastUsed, on[iam.GetAccessKeyLastUsedInput](s)),
+		awsapi.Op(s.GetAccessKeyLastUsed, on[iam.GetAccessKeyLastUsedInput](s, onKeyOwner)),
 		awsapi.Op(s.UpdateAccessKey, on[iam.UpdateAccessKeyInput](s, onOwnUser)),
 		awsapi.Op(s.DeleteAccessKey, on[iam.DeleteAccessKeyInput](s, onOwnUser)),
 
@@ -40,7 +40,7 @@ func (s *Service) operations() []awsapi.Operation {
 		awsapi.Op(s.CreateGroup, on[iam.CreateGroupInput](s, onGroup)),
 		awsapi.Op(s.GetGroup, on[iam.GetGroupInput](s, onGroup)),
 		awsapi.Op(s.ListGroups, on[iam.ListGroupsInput](s)),
-		awsapi.Op(s.UpdateGroup, on[iam.UpdateGroupInput](s, onGroup)),
+		awsapi.Op(s.UpdateGroup, on[iam.UpdateGroupInput](s, onRenamed)),
 		awsapi.Op(s.DeleteGroup, on[iam.DeleteGroupInput](s, onGroup)),
 		awsapi.Op(s.AddUserToGroup, on[iam.AddUserToGroupInput](s, onGroup)),
 		awsapi.Op(s.RemoveUserFromGroup, on[iam.RemoveUserFromGroupInput](s, onGroup)),
@@ -169,7 +169,7 @@ func (s *Service) operations() []awsapi.Operation {
 		awsapi.Op(s.UploadServerCertificate, on[iam.UploadServerCertificateInput](s, onCertificate)),
 		awsapi.Op(s.GetServerCertificate, on[iam.GetServerCertificateInput](s, onCertificate)),
 		awsapi.Op(s.ListServerCertificates, on[iam.ListServerCertificatesInput](s)),
-		awsapi.Op(s.UpdateServerCertificate, on[iam.UpdateServerCertificateInput](s, onCertificate)),
+		awsapi.Op(s.UpdateServerCertificate, on[iam.UpdateServerCertificateInput](s, onRenewed)),
 		awsapi.Op(s.DeleteServerCertificate, on[iam.DeleteServerCertificateInput](s, onCertificate)),
 		awsapi.Op(s.TagServerCertificate, on[iam.TagServerCertificateInput](s, onCertificate)),
 		awsapi.Op(s.UntagServerCertificate, on[iam.UntagServerCertificateInput](s, onCertificate)),
@@ -178,7 +178,7 @@ func (s *Service) operations() []awsapi.Operation {
 		// service-linked roles
 		awsapi.Op(s.CreateServiceLinkedRole, on[iam.CreateServiceLinkedRoleInput](s, newLinkedRole)),
 		awsapi.Op(s.DeleteServiceLinkedRole, on[iam.DeleteServiceLinkedRoleInput](s, onRole)),
-		awsapi.Op(s.GetServiceLinkedRoleDeletionStatus, on[iam.GetServiceLinkedRoleDeletionStatusInput](s)),
+		awsapi.Op(s.GetServiceLinkedRoleDeletionStatus, on[iam.GetServiceLinkedRoleDeletionStatusInput](s, onDeletedRole)),
 
 		// the account
 		awsapi.Op(s.CreateAccountAlias, on[iam.CreateAccountAliasInput](s)),

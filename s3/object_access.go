@@ -3,7 +3,9 @@ package s3
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -175,12 +177,40 @@ func (w attributeWish) writeActions() []string {
 func (s *Service) accesses(ctx context.Context, b *bucket, name, key string, actions []string, keys conditions) ([]awsapi.Access, error) {
 	wanted := make([]awsapi.Access, 0, len(actions))
 	for _, action := range actions {
-		wanted = append(wanted, awsapi.Access{Action: action, Resources: []string{b.objectARN(key)}, Conditions: keys})
+		wanted = append(wanted, awsapi.Access{Action: action, Resources: []string{b.objectARN(key)}, Conditions: keys.of(action)})
 	}
 	return s.through(ctx, name, key, wanted...)
 }
 
-// onWrite is what an upload needs, with its condition keys.
+// notOf are the condition keys of an upload that the actions which it needs besides do not have.
+// AWS: "Actions, resources, and condition keys for Amazon S3", service authorization reference.
+var notOf = map[string][]string{
+	"s3:PutObjectAcl": {"s3:x-amz-server-side-encryption", "s3:x-amz-website-redirect-location", "s3:RequestObjectTag", "s3:x-amz-copy-source",
+		"s3:x-amz-metadata-directive", "s3:object-lock-", "s3:if-"},
+	"s3:PutObjectTagging": {"s3:x-amz-server-side-encryption", "s3:x-amz-website-redirect-location", "s3:x-amz-grant-", "s3:x-amz-acl", "s3:x-amz-storage-class",
+		"s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-", "s3:if-"},
+	"s3:PutObjectRetention": {"s3:x-amz-server-side-encryption", "s3:x-amz-website-redirect-location", "s3:x-amz-grant-", "s3:x-amz-acl", "s3:x-amz-storage-class",
+		"s3:RequestObjectTag", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-legal-hold", "s3:if-"},
+	"s3:PutObjectLegalHold": {"s3:x-amz-server-side-encryption", "s3:x-amz-website-redirect-location", "s3:x-amz-grant-", "s3:x-amz-acl", "s3:x-amz-storage-class",
+		"s3:RequestObjectTag", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-mode", "s3:object-lock-re", "s3:if-"},
+}
+
+// of are the keys that an action has. An action without keys of an upload to leave out has them all, shared.
+func (c conditions) of(action string) conditions {
+	without := notOf[action]
+	if without == nil {
+		return c
+	}
+	left := conditions{}
+	for key, values := range c {
+		if !slices.ContainsFunc(without, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+			left[key] = values
+		}
+	}
+	return left
+}
+
+// onWrite is what an upload needs, with the condition keys of s3:PutObject itself.
 func (s *Service) onWrite(ctx context.Context, name, key, expectedOwner *string, w attributeWish, e encryptionWish) (conditions, []awsapi.Access, error) {
 	b, err := s.locate(ctx, aws.ToString(name), aws.ToString(expectedOwner))
 	if err != nil {

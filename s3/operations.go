@@ -45,7 +45,7 @@ func (s *Service) registerSettings(server *awsapi.Server) {
 		awsapi.Op(s.GetBucketLogging, onBucket[s3.GetBucketLoggingInput](s, "s3:GetBucketLogging"), awsapi.Unsigned()),
 		awsapi.Op(s.PutBucketNotificationConfiguration, onBucket[s3.PutBucketNotificationConfigurationInput](s, "s3:PutBucketNotification"), awsapi.Unsigned()),
 		awsapi.Op(s.GetBucketNotificationConfiguration, onBucket[s3.GetBucketNotificationConfigurationInput](s, "s3:GetBucketNotification"), awsapi.Unsigned()),
-		awsapi.Op(s.PutBucketReplication, onBucket[s3.PutBucketReplicationInput](s, "s3:PutReplicationConfiguration"), awsapi.Unsigned()),
+		awsapi.Op(s.PutBucketReplication, s.replicationAccess, awsapi.Unsigned()),
 		awsapi.Op(s.GetBucketReplication, onBucket[s3.GetBucketReplicationInput](s, "s3:GetReplicationConfiguration"), awsapi.Unsigned()),
 		awsapi.Op(s.DeleteBucketReplication, onBucket[s3.DeleteBucketReplicationInput](s, "s3:PutReplicationConfiguration"), awsapi.Unsigned()),
 		awsapi.Op(s.PutBucketInventoryConfiguration, onBucket[s3.PutBucketInventoryConfigurationInput](s, "s3:PutInventoryConfiguration"), awsapi.Unsigned()),

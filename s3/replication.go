@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"miniaws/awsapi"
 	"miniaws/backend/store"
 )
 
@@ -60,6 +61,16 @@ func (s *Service) PutBucketReplication(ctx context.Context, in *s3.PutBucketRepl
 		b.mark(kindReplication, true)
 		return putSetting(tx, b.Name, kindReplication, "", types.ReplicationConfiguration{Role: c.Role, Rules: rules})
 	})
+}
+
+// replicationAccess asks for the role, too, with which S3 will copy.
+// AWS: "PutBucketReplication" in the S3 API reference: it takes iam:PassRole.
+func (s *Service) replicationAccess(ctx context.Context, in *s3.PutBucketReplicationInput) ([]awsapi.Access, error) {
+	wanted, err := onBucket[s3.PutBucketReplicationInput](s, "s3:PutReplicationConfiguration")(ctx, in)
+	if c := in.ReplicationConfiguration; err == nil && c != nil && strings.HasPrefix(aws.ToString(c.Role), "arn:aws:iam::") {
+		wanted = append(wanted, awsapi.PassRole(*c.Role, "s3.amazonaws.com"))
+	}
+	return wanted, err
 }
 
 func checkReplicationRule(r types.ReplicationRule) error {

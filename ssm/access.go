@@ -64,7 +64,9 @@ func putAccess(ctx context.Context, in *api.PutParameterInput) ([]awsapi.Access,
 	tagConditions(conditions, in.Tags)
 	wanted, err := on(ctx, "ssm:PutParameter", conditions, aws.ToString(in.Name))
 	if len(in.Tags) > 0 {
-		wanted = append(wanted, awsapi.Access{Action: "ssm:AddTagsToResource", Resources: wanted[0].Resources, Conditions: conditions})
+		tagging := map[string][]string{}
+		tagConditions(tagging, in.Tags)
+		wanted = append(wanted, awsapi.Access{Action: "ssm:AddTagsToResource", Resources: wanted[0].Resources, Conditions: tagging})
 	}
 	return wanted, err
 }
