@@ -61,8 +61,9 @@ bench: ## Run the benchmarks.
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./integration
 
 .PHONY: torture
-torture: ## Kill the store 200 times while it writes, and look for what is lost.
+torture: ## Kill the store 200 times while it writes, and the whole server 200 times under its clients; look for what is lost.
 	STORE_TEST_KILLS=200 $(TEST) -count=1 -run Kill -v ./backend/store
+	TORTURE_KILLS=200 $(GO) test -timeout 60m -count=1 -run Torture -v ./integration
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20s).

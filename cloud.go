@@ -159,6 +159,9 @@ func newCloud(c cloudConfig) *cloud {
 		Domain:     c.Domain,
 		Recorders:  append(slices.Clone(c.Recorders), made.audit, buckets),
 		Now:        c.Now,
+		Unavailable: func(err error) bool {
+			return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrConflict)
+		},
 	})
 	made.front = buckets.Websites(made.api, made.api)
 	blobs.Reconcile(made.loop)

@@ -46,6 +46,9 @@ type Options struct {
 	BodyPatience time.Duration
 	// Recorders are told of every call, in this order.
 	Recorders []Recorder
+	// Unavailable tells a handler's errors that are over as soon as the machine recovers, such as a full disk: they are
+	// answered with a 503, which clients try again. Nil knows none.
+	Unavailable func(error) bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is where internal failures go; nil is slog.Default.
@@ -217,8 +220,7 @@ func (c *call) takeRoom(ctx context.Context, limit int64) error {
 	defer cancel()
 	if err := c.server.bodies.Acquire(patience, c.room); err != nil {
 		c.room = 0
-		// AWS: "Common Errors" of the API references: 503, which clients try again.
-		return &Error{Code: "ServiceUnavailable", Message: "The request has failed due to a temporary failure of the server.", Status: http.StatusServiceUnavailable}
+		return c.unavailable(err)
 	}
 	return nil
 }
@@ -450,11 +452,16 @@ func (c *call) encode(err error) *Reply {
 			return reply
 		}
 	}
+	if passes := c.server.options.Unavailable; passes != nil && passes(err) && !isAPIError(err) {
+		err = c.unavailable(err)
+	}
 	c.failure = err
 	level, what := slog.LevelError, "internal failure"
 	switch known := (smithy.APIError)(nil); {
 	case errors.As(err, &known) && known.ErrorCode() == "NotImplemented":
 		level, what = slog.LevelInfo, "not implemented"
+	case known != nil && known.ErrorCode() == "ServiceUnavailable":
+		level, what = slog.LevelWarn, "unavailable"
 	case known != nil && known.ErrorFault() != smithy.FaultServer:
 		level, what = slog.LevelDebug, "refused"
 	}
@@ -463,6 +470,23 @@ func (c *call) encode(err error) *Reply {
 	reply := codec.EncodeError(protocol, c.request.ID, c.about(err))
 	maps.Copy(reply.Header, c.request.Refusal)
 	return reply
+}
+
+func isAPIError(err error) bool {
+	var known smithy.APIError
+	return errors.As(err, &known)
+}
+
+// unavailable is the answer to a call that would succeed at another time.
+//
+// AWS: "Common Errors" of the API references and "Error codes for the Amazon EC2 API": 503, which clients try again; S3's
+// "List of error codes" has the same code with words of its own.
+func (c *call) unavailable(cause error) error {
+	message := "The request has failed due to a temporary failure of the server."
+	if s3Family(c.route.service.meta) {
+		message = "Service is unable to handle request."
+	}
+	return &Error{Code: "ServiceUnavailable", Message: message, Status: http.StatusServiceUnavailable, Fault: smithy.FaultServer, cause: cause}
 }
 
 // about adds to an error of S3 which resource it is about, unless it says so itself.

@@ -25,10 +25,18 @@ import (
 // binary is the mini-aws under test, built once for the run.
 var binary string
 
+// childWork is what this program does as a test's child: by the variable that is set in it, whose value it is given.
+var childWork = map[string]func(string) error{bareServer: serveBare}
+
 func TestMain(m *testing.M) {
-	if address := os.Getenv(bareServer); address != "" {
-		fmt.Fprintln(os.Stderr, serveBare(address))
-		os.Exit(1)
+	for variable, work := range childWork {
+		if argument := os.Getenv(variable); argument != "" {
+			if err := work(argument); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		}
 	}
 	folder, err := os.MkdirTemp("", "mini-aws-integration-*")
 	if err == nil {

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,7 +22,25 @@ type serving struct {
 	address string
 	command *exec.Cmd
 	// said is all of its standard error, complete once it ended.
-	said *strings.Builder
+	said *transcript
+}
+
+// transcript is text that is read while it is written.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(p)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
 }
 
 // startServing serves on a simulated engine, and returns when it answers.
@@ -30,7 +50,7 @@ func startServing(t *testing.T, data string, arguments ...string) *serving {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &serving{t: t, address: address, said: &strings.Builder{}}
+	s := &serving{t: t, address: address, said: &transcript{}}
 	s.command = exec.CommandContext(t.Context(), binary, append([]string{"serve", "--listen", address, "--data", data, "--engine", "sim"}, arguments...)...)
 	s.command.Stderr = s.said
 	out, err := s.command.StdoutPipe()
@@ -51,22 +71,28 @@ func startServing(t *testing.T, data string, arguments ...string) *serving {
 // worker is the process that serves: the only child of the one that was started.
 func (s *serving) worker() int {
 	s.t.Helper()
-	pid := s.command.Process.Pid
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
-	if err != nil {
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.command.Process.Pid)); err != nil {
 		s.t.Skip("needs /proc with children: ", err)
 	}
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, task := range tasks {
-		if more, err := os.ReadFile(task); err == nil && len(children) == 0 {
-			children = more
-		}
+	worker, err := s.child()
+	for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); worker, err = s.child() {
+		time.Sleep(time.Millisecond)
 	}
-	worker, err := strconv.Atoi(strings.TrimSpace(string(children)))
 	if err != nil {
-		s.t.Fatalf("not one worker: %q", children)
+		s.t.Fatal(err)
 	}
 	return worker
+}
+
+// child answers the process that serves at this moment, if there is one.
+func (s *serving) child() (int, error) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.command.Process.Pid))
+	for _, task := range tasks {
+		if children, err := os.ReadFile(task); err == nil && len(children) > 0 {
+			return strconv.Atoi(strings.TrimSpace(string(children)))
+		}
+	}
+	return 0, errors.New("no worker")
 }
 
 func (s *serving) healthy() bool {
