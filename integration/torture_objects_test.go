@@ -84,9 +84,13 @@ type tortureBuckets struct {
 	s3 *s3.Client
 }
 
+func newS3(m *torment) *s3.Client {
+	return s3.NewFromConfig(m.config, func(o *s3.Options) { o.UsePathStyle = true })
+}
+
 func newTortureBuckets(t *testing.T, m *torment) *tortureBuckets {
 	t.Helper()
-	b := &tortureBuckets{m, s3.NewFromConfig(m.config, func(o *s3.Options) { o.UsePathStyle = true })}
+	b := &tortureBuckets{m, newS3(m)}
 	for _, name := range []string{tortureBucket, tortureVersions} {
 		if _, err := b.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -289,4 +290,16 @@ func tortureClients(t *testing.T, m *torment) ([]tortured, *tortureReader) {
 		clients = append(clients, machines)
 	}
 	return clients, &tortureReader{torment: m, s3: objects.s3}
+}
+
+// aim lets a client call another server, which has what it knows.
+func aim(c tortured, m *torment) {
+	switch c := c.(type) {
+	case *tortureObjects:
+		c.torment, c.s3 = m, newS3(m)
+	case *tortureWriter:
+		c.torment, c.journal.s3 = m, newS3(m)
+	case *tortureMachines:
+		c.torment, c.ec2 = m, ec2.NewFromConfig(m.config)
+	}
 }
