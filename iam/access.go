@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -126,6 +127,7 @@ func on[In any](s *Service, resources ...resource) func(context.Context, *In) ([
 			return []awsapi.Access{access}, nil
 		}
 		err := s.view(ctx, func(tx store.Tx, account string) error {
+			access.Resources = nil
 			for _, r := range resources {
 				name := stringMember(v, r.member)
 				if name == "" && r.own {
@@ -166,8 +168,28 @@ func on[In any](s *Service, resources ...resource) func(context.Context, *In) ([
 			}
 			return nil
 		})
-		return []awsapi.Access{access}, err
+		return append([]awsapi.Access{access}, tagOnCreate(access)...), err
 	}
+}
+
+// tagsCreated are the actions that tags of what is to be made need, by the action that makes it.
+// AWS: "Tags for AWS Identity and Access Management resources" in the IAM user guide; CreateRole with tags is denied in the
+// words of iam:TagRole (openshift/installer issue 1073).
+var tagsCreated = map[string]string{
+	"iam:CreateUser": "iam:TagUser", "iam:CreateRole": "iam:TagRole", "iam:CreatePolicy": "iam:TagPolicy", "iam:CreateInstanceProfile": "iam:TagInstanceProfile",
+	"iam:CreateVirtualMFADevice": "iam:TagMFADevice", "iam:CreateOpenIDConnectProvider": "iam:TagOpenIDConnectProvider",
+	"iam:CreateSAMLProvider": "iam:TagSAMLProvider", "iam:UploadServerCertificate": "iam:TagServerCertificate",
+}
+
+// tagOnCreate is what the tags of something that is to be made need besides.
+func tagOnCreate(made awsapi.Access) []awsapi.Access {
+	action := tagsCreated[made.Action]
+	if action == "" || len(made.Conditions["aws:TagKeys"]) == 0 {
+		return nil
+	}
+	conditions := maps.Clone(made.Conditions)
+	delete(conditions, "iam:PermissionsBoundary") // AWS: tagging does not have it
+	return []awsapi.Access{{Action: action, Resources: made.Resources, Conditions: conditions}}
 }
 
 // renamedARN is the ARN that something has after it is renamed or moved.

@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 
 	"miniaws/awsapi"
@@ -238,6 +239,26 @@ func (s *Service) tagsOf(tx store.Tx, account, kind, rest, resourceARN string) (
 		return tagsIn(tx, account, profiles, name)
 	case "policy":
 		p, err := findPolicy(tx, account, resourceARN)
+		if p == nil {
+			return nil, err
+		}
+		return p.Tags, err
+	case "server-certificate":
+		return tagsIn(tx, account, certificates, name)
+	case "mfa":
+		d, err := deviceRows(tx, account).Find(name)
+		if d == nil {
+			return nil, err
+		}
+		return d.Tags, err
+	case "oidc-provider":
+		p, err := oidcRows(tx, account).Find(strings.TrimPrefix(rest, "/"))
+		if p == nil {
+			return nil, err
+		}
+		return p.Tags, err
+	case "saml-provider":
+		p, err := samlRows(tx, account).Find(name)
 		if p == nil {
 			return nil, err
 		}

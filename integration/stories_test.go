@@ -84,6 +84,13 @@ func TestStories(t *testing.T) {
 			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			// The aws CLI keeps the credentials of roles in the home folder: those of an earlier run are another cloud's.
 			env.Setenv("HOME", env.WorkDir)
+			// Modules that stories share.
+			shared, err := filepath.Abs("testdata/python")
+			if err != nil {
+				return err
+			}
+			env.Setenv("PYTHONPATH", shared)
+			env.Setenv("PYTHONDONTWRITEBYTECODE", "1")
 			env.Setenv("MINI_AWS_LISTEN", port)
 			// For what a story starts beside the server.
 			if port, err = freePort(); err != nil {

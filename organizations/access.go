@@ -60,6 +60,10 @@ func on[In any](s *Service, _ *In, members ...string) func(context.Context, *In)
 					given[aws.ToString(t.Key)] = aws.ToString(t.Value)
 				}
 				access = access.WithTags(given)
+				if action != "organizations:TagResource" {
+					tagging, err := s.tagOnCreate(ctx, access)
+					return []awsapi.Access{access, tagging.WithTags(given)}, err
+				}
 			}
 		}
 		if field := v.FieldByName("TagKeys"); field.IsValid() {
@@ -67,4 +71,24 @@ func on[In any](s *Service, _ *In, members ...string) func(context.Context, *In)
 		}
 		return []awsapi.Access{access}, nil
 	}
+}
+
+// tagOnCreate is what the tags of something that is to be made need besides.
+// AWS: "CreateAccount", "CreateOrganizationalUnit", "CreatePolicy" in the API reference: tags take organizations:TagResource.
+func (s *Service) tagOnCreate(ctx context.Context, made awsapi.Access) (awsapi.Access, error) {
+	tagging := awsapi.Access{Action: "organizations:TagResource"}
+	o, err := s.find(ctx)
+	if err != nil || o == nil {
+		return tagging, err
+	}
+	switch made.Action {
+	case "organizations:CreateAccount":
+		tagging.Resources = []string{o.arn("account", "*")}
+	case "organizations:CreateOrganizationalUnit":
+		tagging.Resources = []string{o.arn("ou", "ou-*")}
+	case "organizations:CreatePolicy":
+		tagging.Resources = made.Resources
+		tagging.Conditions = map[string][]string{"organizations:PolicyType": made.Conditions["organizations:PolicyType"]}
+	}
+	return tagging, nil
 }
