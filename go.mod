@@ -3,6 +3,7 @@ module miniaws
 go 1.26.0
 
 require (
+	boot.miniaws v0.0.0
 	github.com/alecthomas/kong v1.17.0
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/aws/aws-sdk-go-v2 v1.47.7
@@ -127,3 +128,5 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 	gotest.tools/v3 v3.5.2 // indirect
 )
+
+replace boot.miniaws => ./boot

@@ -4,13 +4,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
+	"boot.miniaws"
 	"github.com/alecthomas/kong"
 )
 
@@ -29,6 +29,9 @@ type commands struct {
 }
 
 func main() {
+	if boot.IsParent() {
+		os.Exit(supervise())
+	}
 	var cli commands
 	parsed := kong.Parse(&cli,
 		kong.Name("mini-aws"),
@@ -40,11 +43,6 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err := parsed.Run()
-	var said exitStatus
-	if errors.As(err, &said) {
-		stop()
-		os.Exit(int(said))
-	}
 	stop()
 	parsed.FatalIfErrorf(err)
 }

@@ -42,43 +42,34 @@ type serveCommand struct {
 	rootKeyFlags
 }
 
-// Run serves until the context ends. The one line on standard output says that the endpoint answers.
-func (c *serveCommand) Run(ctx context.Context) (err error) {
-	logToStandardError()
-	if err := errors.Join(c.checkTLS(), c.checkListen(), c.checkAccount(), c.checkDomain()); err != nil {
-		return err
-	}
+// Run is never reached: main is the supervisor where the command line begins with serve, and its worker reads the flags.
+func (c *serveCommand) Run() error {
+	return errors.New("serve is the first word of a command line")
+}
+
+// check refuses settings that cannot be.
+func (c *serveCommand) check() error {
+	return errors.Join(c.checkTLS(), c.checkListen(), c.checkAccount(), c.checkDomain())
+}
+
+// take opens the data folder and the listener, which outlive the process that serves.
+func (c *serveCommand) take() (*dataFolder, *net.TCPListener, error) {
 	data, err := dataPath(c.Data)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	folder, err := openDataFolder(data)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, folder.close()) }()
-	if err := folder.checkEphemeral(c.Ephemeral); err != nil {
-		return err
-	}
-	if err := folder.checkAccount(c.AccountID); err != nil {
-		return err
-	}
-	if _, err := c.rootKey(folder.path, makeRootKey); err != nil {
-		return err
+	if err := errors.Join(folder.checkEphemeral(c.Ephemeral), folder.checkAccount(c.AccountID)); err != nil {
+		return nil, nil, err
 	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("the endpoint cannot listen: %w%s", err, listenAdvice(err))
+		return nil, nil, fmt.Errorf("the endpoint cannot listen: %w%s", err, listenAdvice(err))
 	}
-	defer func() { err = errors.Join(err, listener.Close()) }()
-	parent := &supervisor{
-		folder:    folder,
-		listener:  listener.(*net.TCPListener),
-		arguments: append([]string{"worker"}, os.Args[2:]...),
-		keeps:     !c.Ephemeral,
-		ready:     func() { fmt.Printf("mini-aws ready %s://%s\n", c.scheme(), listener.Addr()) },
-	}
-	return parent.run(ctx)
+	return folder, listener.(*net.TCPListener), nil
 }
 
 // logToStandardError sets the process's log up.

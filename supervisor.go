@@ -7,35 +7,43 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
-	"runtime"
+	"os/signal"
 	"syscall"
 	"time"
+
+	"boot.miniaws"
 )
 
 // supervisor is the small parent of the process that serves. It holds what must outlive a worker (the listener, in whose
 // queue clients wait meanwhile, and the data folder's lock) and starts another worker when one dies: a store that meets
 // a full disk or a failed sync ends its process, and the next one finds everything that was acknowledged.
+//
+// It knows no flags. The first worker opens the folder and the listener and hands them over.
 type supervisor struct {
-	folder   *dataFolder
-	listener *net.TCPListener
-	// arguments are those of the worker's command line.
-	arguments []string
+	stops    <-chan os.Signal
+	stopping bool
+	// held are the listener and the lock, once a worker has opened them.
+	held []*os.File
 	// keeps tells that a worker that died has lost nothing, so that another one can take its place.
 	keeps bool
-	// ready is called once, when the first worker serves.
-	ready func()
 }
 
-// The files that a worker inherits, after the three standard ones.
+// The words between supervisor and worker.
 const (
-	workerListener = 3 + iota
-	workerLock
-	// workerAlive is a pipe that ends when the supervisor does.
-	workerAlive
-	// workerReady is a pipe into which the worker writes one byte when it serves.
-	workerReady
+	// toFirst: you are the first.
+	toFirst = 'n'
+	// toNext comes with the listener and the lock: you come after one that died.
+	toNext = 'a'
+	// holdKept comes with the listener and the lock: keep them.
+	holdKept = 'h'
+	// holdEphemeral is the same where a death loses everything.
+	holdEphemeral = 'e'
+	// nowReady: the endpoint answers.
+	nowReady = 'r'
 )
+
+// heldFiles is how many files come with a word about them.
+const heldFiles = 2
 
 const (
 	minRestartPause = 100 * time.Millisecond
@@ -48,140 +56,185 @@ const (
 	stopPatience = 30 * time.Second
 )
 
-// exitStatus is the outcome of a command that has already said why.
-type exitStatus int
+// supervise keeps a worker running until it is told to stop or a worker refuses to serve. It answers the status for the
+// end of this process. It must run on the main thread.
+func supervise() int {
+	logToStandardError()
+	stops := make(chan os.Signal, 1)
+	signal.Notify(stops, os.Interrupt, syscall.SIGTERM)
+	s := &supervisor{stops: stops}
+	status, err := s.run()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mini-aws: error:", err)
+	}
+	return status
+}
 
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
-
-// run keeps a worker running until the context ends.
-func (s *supervisor) run(ctx context.Context) error {
-	// A worker dies with the thread that started it, and this one lives as long as the process.
-	runtime.LockOSThread()
+// run keeps a worker running. It answers this process's exit status, and what to say about it if no worker said it.
+func (s *supervisor) run() (status int, err error) {
 	pause, failedStarts := time.Duration(0), 0
+	start := boot.First
 	for {
 		began := time.Now()
-		served, err := s.runWorker(ctx)
-		var ended *exec.ExitError
-		switch {
-		case err == nil:
-			return nil
-		case !errors.As(err, &ended):
-			return err // it could not even be started
-		case ctx.Err() != nil:
-			return exitStatus(max(1, ended.ExitCode()))
-		case !served && ended.ExitCode() == 1:
-			return exitStatus(1) // refused, and said why
-		case !s.keeps:
-			return fmt.Errorf("the serving process died (%w), and with it all that this ephemeral cloud knew", err)
+		worker, link, err := start()
+		if err != nil {
+			return 1, fmt.Errorf("the serving process cannot be started: %w", err)
+		}
+		start = boot.Start
+		served, ended, err := s.follow(worker, link)
+		if err != nil {
+			return 1, err
+		}
+		switch status := ended.ExitCode(); {
+		case s.stopping && status < 0:
+			return 1, nil // it had to be killed
+		case s.stopping, status == 0:
+			return status, nil
+		case s.held == nil && status > 0, !served && status == 1:
+			return status, nil // refused, and said why
+		case s.held != nil && !s.keeps:
+			return 1, fmt.Errorf("the serving process died (%s), and with it all that this ephemeral cloud knew", ended)
 		}
 		if failedStarts++; served {
 			failedStarts = 0
 		}
 		if failedStarts == maxFailedStarts {
-			return fmt.Errorf("the serving process died %d times before it could serve, last with: %w", failedStarts, err)
+			return 1, fmt.Errorf("the serving process died %d times before it could serve, last with: %s", failedStarts, ended)
 		}
 		if time.Since(began) > longLife {
 			pause = 0
 		}
-		slog.Error("the serving process died; starting another one", "status", err.Error(), "pause", pause)
+		slog.Error("the serving process died; starting another one", "status", ended.String(), "pause", pause)
 		select {
-		case <-ctx.Done():
-			return nil
+		case <-s.stops:
+			return 0, nil
 		case <-time.After(pause):
 		}
 		pause = min(max(2*pause, minRestartPause), maxRestartPause)
 	}
 }
 
-// runWorker starts a worker and waits for its end. It answers whether the worker came to serve.
-func (s *supervisor) runWorker(ctx context.Context) (served bool, err error) {
-	listener, err := s.listener.File()
-	if err != nil {
-		return false, err
+// follow waits for the worker's end. It answers whether the worker came to serve, and how it ended.
+func (s *supervisor) follow(worker *os.Process, link *boot.Link) (served bool, ended *os.ProcessState, err error) {
+	if s.held == nil {
+		err = link.Send(toFirst)
+	} else {
+		err = link.Send(toNext, s.held...)
 	}
-	defer listener.Close()
-	aliveReader, alive, err := os.Pipe()
 	if err != nil {
-		return false, err
+		// It died already, or it never learns what to do; how it ended is told below.
+		_ = worker.Kill()
 	}
-	defer alive.Close()
-	ready, readyWriter, err := os.Pipe()
-	if err != nil {
-		return false, errors.Join(err, aliveReader.Close())
-	}
-	defer ready.Close()
+	heard := make(chan bool, 1)
+	go func() { heard <- s.listen(link) }()
+	waited := make(chan error, 1)
+	go func() {
+		var err error
+		ended, err = worker.Wait()
+		waited <- err
+	}()
+	err = s.awaitEnd(worker, waited)
+	served = <-heard // the link ends with the worker
+	return served, ended, errors.Join(err, link.Close())
+}
 
-	program, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
-	worker := exec.CommandContext(ctx, program, s.arguments...)
-	worker.Stdout, worker.Stderr = os.Stderr, os.Stderr
-	worker.ExtraFiles = []*os.File{listener, s.folder.lock, aliveReader, readyWriter}
-	worker.SysProcAttr = dieWithParent()
-	worker.Cancel = func() error { return worker.Process.Signal(syscall.SIGTERM) }
-	worker.WaitDelay = stopPatience
-	err = worker.Start()
-	// What the worker has is the worker's: pipes end when it does.
-	if err = errors.Join(err, aliveReader.Close(), readyWriter.Close()); err != nil {
-		return false, err
-	}
-	if n, _ := ready.Read(make([]byte, 1)); n == 1 { // else it died before
-		served = true
-		if s.ready != nil {
-			s.ready()
-			s.ready = nil
+// awaitEnd waits for the worker's end and passes the wish to stop on.
+func (s *supervisor) awaitEnd(worker *os.Process, waited <-chan error) error {
+	var patience <-chan time.Time
+	for {
+		select {
+		case err := <-waited:
+			return err
+		case <-s.stops:
+			s.stopping = true
+			// A worker that just ended needs no signal.
+			_ = worker.Signal(syscall.SIGTERM)
+			if patience == nil {
+				patience = time.After(stopPatience)
+			}
+		case <-patience:
+			_ = worker.Kill()
 		}
 	}
-	err = worker.Wait()
-	if errors.Is(err, context.Canceled) {
-		err = nil // asked to stop, and stopped well
+}
+
+// listen hears what the worker says until it ends, and answers whether it came to serve.
+func (s *supervisor) listen(worker *boot.Link) (served bool) {
+	for {
+		word, files, err := worker.Receive()
+		switch {
+		case err != nil:
+			return served
+		case word == nowReady:
+			served = true
+		case (word == holdKept || word == holdEphemeral) && len(files) == heldFiles:
+			s.held, s.keeps = files, word == holdKept
+		}
 	}
-	return served, err
 }
 
 // workerCommand serves, as the child of a serve that waits for its end.
 type workerCommand struct{ serveCommand }
 
-// Run serves on what the supervisor handed over.
-func (c *workerCommand) Run(ctx context.Context) error {
+// Run serves until the context ends. The one line on standard output says that the endpoint answers.
+func (c *workerCommand) Run(ctx context.Context) (err error) {
 	logToStandardError()
-	listenerFile, err := inherited(workerListener, "listener")
+	parent, err := boot.Join()
 	if err != nil {
-		return fmt.Errorf("only serve starts a worker: %w", err)
+		return err
 	}
-	lock, lockErr := inherited(workerLock, "lock")
-	alive, aliveErr := inherited(workerAlive, "alive")
-	ready, readyErr := inherited(workerReady, "ready")
-	if err := errors.Join(lockErr, aliveErr, readyErr); err != nil {
-		return fmt.Errorf("only serve starts a worker: %w", err)
+	word, held, err := parent.Receive()
+	if err != nil || word != toFirst && (word != toNext || len(held) != heldFiles) {
+		return errors.Join(errors.New("only serve starts a worker"), err)
 	}
 	go func() {
-		// Nothing is ever written into it. Where the system ends children with their parent, this is never reached.
-		_, _ = alive.Read(make([]byte, 1))
+		// The parent says nothing more: this is its end. Where the system ends children with their parent, it is never
+		// reached.
+		_, _, _ = parent.Receive()
 		os.Exit(1)
 	}()
-	listener, err := net.FileListener(listenerFile)
+	if err := c.check(); err != nil {
+		return err
+	}
+	folder, listener, err := c.holdings(parent, held)
 	if err != nil {
 		return err
 	}
-	listenerFile.Close()
-	folder, err := c.adoptDataFolder(lock)
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, folder.close()) }()
 	return c.work(ctx, folder, listener, func() {
-		_, _ = ready.Write([]byte{1})
-		ready.Close()
+		if word == toFirst {
+			fmt.Printf("mini-aws ready %s://%s\n", c.scheme(), listener.Addr())
+		}
+		if err := parent.Send(nowReady); err != nil {
+			slog.Warn("the parent cannot be told that the endpoint answers", "error", err)
+		}
 	})
 }
 
-// inherited answers an open file of the supervisor's. What this process starts does not inherit it.
-func inherited(descriptor uintptr, name string) (*os.File, error) {
-	syscall.CloseOnExec(int(descriptor))
-	file := os.NewFile(descriptor, name)
-	if _, err := file.Stat(); err != nil {
-		return nil, err
+// holdings answers the data folder and the listener: those that an earlier worker opened and the parent kept, or new ones,
+// which the parent will keep.
+func (c *workerCommand) holdings(parent *boot.Link, held []*os.File) (*dataFolder, net.Listener, error) {
+	if len(held) == heldFiles {
+		listener, err := net.FileListener(held[0])
+		if err != nil {
+			return nil, nil, err
+		}
+		held[0].Close()
+		folder, err := c.adoptDataFolder(held[1])
+		return folder, listener, err
 	}
-	return file, nil
+	folder, listener, err := c.take()
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := listener.File()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	word := byte(holdKept)
+	if c.Ephemeral {
+		word = holdEphemeral
+	}
+	return folder, listener, parent.Send(word, file, folder.lock)
 }

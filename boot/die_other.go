@@ -1,8 +1,8 @@
 //go:build !linux
 
-package main
+package boot
 
 import "syscall"
 
-// dieWithParent leaves it to the pipe that ends with the parent.
+// dieWithParent leaves it to the link, whose end the worker sees.
 func dieWithParent() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,3 @@
+module boot.miniaws
+
+go 1.26
