@@ -8,12 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"miniaws/backend"
 	"miniaws/backend/durably"
+	"miniaws/backend/lazyregexp"
 )
 
 // dataFolder is the folder that one serving process holds for as long as it lives.
@@ -24,7 +24,7 @@ type dataFolder struct {
 	lock         *os.File
 }
 
-var installationPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+var installationPattern = lazyregexp.New(`^[0-9a-f]{32}$`)
 
 // dataPath answers the folder that the setting names. A setting that is there and empty, as an unset variable leaves it,
 // must not become the current folder.

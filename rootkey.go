@@ -10,10 +10,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"miniaws/backend/durably"
+	"miniaws/backend/lazyregexp"
 	"miniaws/iam"
 )
 
@@ -85,8 +85,8 @@ func (c *envCommand) Run(ctx context.Context) error {
 }
 
 var (
-	regionPattern  = regexp.MustCompile(`^[a-z0-9-]+$`)
-	profilePattern = regexp.MustCompile(`^[\w.@+-]+$`)
+	regionPattern  = lazyregexp.New(`^[a-z0-9-]+$`)
+	profilePattern = lazyregexp.New(`^[\w.@+-]+$`)
 )
 
 func (c *envCommand) print(ctx context.Context) error {
@@ -141,7 +141,7 @@ func (c *envCommand) key(ctx context.Context) (iam.RootKey, error) {
 	return iam.RootKey{AccessKeyID: answer.AccessKeyID, SecretAccessKey: answer.SecretAccessKey}, err
 }
 
-var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+var plainWord = lazyregexp.New(`^[\w@%+=:,./-]+$`)
 
 // quoted is the text as one word of a POSIX shell: what a secret of somebody's own choice holds must not be run by eval.
 func quoted(text string) string {

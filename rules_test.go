@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -218,5 +220,71 @@ func TestNobodyExecsIntoContainers(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// Regular expressions of packages are compiled when they are used: compiled at each start they cost all commands many
+// milliseconds. Those that are not compiled by any test would fail late, so all are compiled here.
+func TestRegularExpressions(t *testing.T) {
+	found := 0
+	for _, s := range readSources(t) {
+		if s.isTest() {
+			continue
+		}
+		for _, declaration := range s.syntax.Decls {
+			variables, ok := declaration.(*ast.GenDecl)
+			if !ok || variables.Tok != token.VAR {
+				continue
+			}
+			ast.Inspect(variables, func(node ast.Node) bool {
+				call, ok := node.(*ast.CallExpr)
+				if !ok || len(call.Args) != 1 {
+					return true
+				}
+				switch name(call.Fun) {
+				case "regexp.MustCompile":
+					t.Errorf("%s: compiles an expression at each start; take lazyregexp.New", s.at(call))
+				case "lazyregexp.New":
+					found++
+					text, err := text(call.Args[0])
+					if err == nil {
+						_, err = regexp.Compile(text)
+					}
+					if err != nil {
+						t.Errorf("%s: %v", s.at(call), err)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d expressions found: the walk is wrong", found)
+	}
+}
+
+// name answers what a call of a package's function names, such as "regexp.MustCompile".
+func name(function ast.Expr) string {
+	selector, ok := function.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	if of, ok := selector.X.(*ast.Ident); ok {
+		return of.Name + "." + selector.Sel.Name
+	}
+	return ""
+}
+
+// text answers the string of a literal or of a sum of them.
+func text(expression ast.Expr) (string, error) {
+	switch e := expression.(type) {
+	case *ast.BasicLit:
+		return strconv.Unquote(e.Value)
+	case *ast.BinaryExpr:
+		left, err := text(e.X)
+		right, errRight := text(e.Y)
+		return left + right, errors.Join(err, errRight)
+	default:
+		return "", errors.New("its text is not a literal")
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"regexp"
 	"sync"
 	"syscall"
 	"time"
 
 	"miniaws/backend"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -120,7 +120,7 @@ func (c *serveCommand) checkTLS() error {
 	return nil
 }
 
-var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
+var domainPattern = lazyregexp.New(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
 
 func (c *serveCommand) checkDomain() error {
 	if domainPattern.MatchString(c.Domain) {
@@ -129,7 +129,7 @@ func (c *serveCommand) checkDomain() error {
 	return fmt.Errorf("--domain %s is not a domain's name, such as mini-aws.internal", c.Domain)
 }
 
-var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+var accountPattern = lazyregexp.New(`^[0-9]{12}$`)
 
 func (c *serveCommand) checkAccount() error {
 	if accountPattern.MatchString(c.AccountID) {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"miniaws/awsapi/meta"
+	_ "miniaws/awsapi/meta/unions" // of all services
 	"miniaws/awsapi/wire"
 )
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -39,8 +40,16 @@ func newLink() (ours, theirs *Link, err error) {
 func (l *Link) Send(word byte, files ...*os.File) error {
 	var descriptors []int
 	for _, file := range files {
-		descriptors = append(descriptors, int(file.Fd()))
+		// Not Fd, which makes the file blocking for everybody who has it: an accept that blocks is never interrupted.
+		connection, err := file.SyscallConn()
+		if err != nil {
+			return err
+		}
+		if err := connection.Control(func(descriptor uintptr) { descriptors = append(descriptors, int(descriptor)) }); err != nil {
+			return err
+		}
 	}
+	defer runtime.KeepAlive(files)
 	var rights []byte
 	if len(descriptors) > 0 {
 		rights = syscall.UnixRights(descriptors...)

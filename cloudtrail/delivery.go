@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -36,7 +36,7 @@ var files = store.NewTable(store.Spec[file]{Service: "cloudtrail", Name: "files"
 // AWS: "CreateTrail": a prefix has up to 200 characters.
 const maxPrefix = 200
 
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var bucketName = lazyregexp.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // folder is where a trail's objects of a kind lie: CloudTrail or CloudTrail-Digest.
 func (t *trail) folder(account, kind string) string {

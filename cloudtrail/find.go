@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strconv"
 	"time"
 
 	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -27,8 +27,8 @@ type Call struct {
 const callPatience = 10 * time.Minute
 
 var (
-	requestPattern   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
-	s3RequestPattern = regexp.MustCompile(`^[0-9A-F]{16}$`)
+	requestPattern   = lazyregexp.New(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	s3RequestPattern = lazyregexp.New(`^[0-9A-F]{16}$`)
 )
 
 // requestTime is when a request came, by its id.

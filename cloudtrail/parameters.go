@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"io"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"miniaws/backend/lazyregexp"
 )
 
 // hidden stands for what an event must not hold.
@@ -18,12 +19,12 @@ const hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 // secretName matches members whose values are secrets, or bytes that belong to the user. An event says only that there
 // was one.
-var secretName = regexp.MustCompile(`(?i)(password|passphrase|secret|token$|tokencode|authenticationcode|private_?key|keymaterial|` +
+var secretName = lazyregexp.New(`(?i)(password|passphrase|secret|token$|tokencode|authenticationcode|private_?key|keymaterial|` +
 	`userdata|plaintext|ciphertext|customerkey$|samlassertion|base32stringseed|qrcode|authorizationcode|credentialsjson|` +
 	`encodedmessage|decodedmessage|securestring|connectionstring|headervalue)`)
 
 // plainName matches members that look like secrets and are none: names, numbers and places of them, and tokens of pages.
-var plainName = regexp.MustCompile(`(?i)(nexttoken|continuationtoken|clienttoken|paginationtoken|requesttoken|idempotencytoken|` +
+var plainName = lazyregexp.New(`(?i)(nexttoken|continuationtoken|clienttoken|paginationtoken|requesttoken|idempotencytoken|` +
 	`secretid$|secretarn|secretname|passwordlastused|passwordlastchanged|passwordpolicy|passwordresetrequired|requirepassword|` +
 	`allowuserstochangepassword|passwordreuse|maxpasswordage|minimumpasswordlength|hardexpiry|expirepasswords|keymd5)`)
 

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	"miniaws/backend/lazyregexp"
 )
 
 // record is an event as CloudTrail writes it.
@@ -136,7 +136,7 @@ func identityOf(p awsapi.Principal) (userIdentity, string) {
 // AWS: "Global service events".
 var global = map[*meta.Service]bool{meta.IAM: true, meta.Organizations: true, meta.Route53: true}
 
-var regionPattern = regexp.MustCompile(`^[a-z]{2}[a-z0-9-]{1,30}$`)
+var regionPattern = lazyregexp.New(`^[a-z]{2}[a-z0-9-]{1,30}$`)
 
 // readOnlyNames begin the names of operations that change nothing.
 var readOnlyNames = []string{"Get", "List", "Describe", "Head", "Lookup", "Search", "Select", "BatchGet", "Simulate", "Validate", "Decode", "Check", "Estimate", "Download", "Query", "Test", "Verify", "Preview"}

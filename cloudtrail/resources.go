@@ -2,12 +2,12 @@ package cloudtrail
 
 import (
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	"miniaws/backend/lazyregexp"
 )
 
 // arnTypes are the types of resources by service and first part of an ARN's resource.
@@ -68,8 +68,8 @@ var idTypes = map[string]string{
 }
 
 var (
-	idPattern  = regexp.MustCompile(`^([a-z]{1,12})-[0-9a-f]{8,17}$`)
-	keyPattern = regexp.MustCompile(`^(AKIA|ASIA)[A-Z2-7]{12,16}$`)
+	idPattern  = lazyregexp.New(`^([a-z]{1,12})-[0-9a-f]{8,17}$`)
+	keyPattern = lazyregexp.New(`^(AKIA|ASIA)[A-Z2-7]{12,16}$`)
 )
 
 const maxResources = 20

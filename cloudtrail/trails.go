@@ -3,7 +3,6 @@ package cloudtrail
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -63,10 +63,10 @@ func (t *trail) arn(account string) string {
 }
 
 var (
-	trailName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{1,126}[a-zA-Z0-9]$`)
-	trailPairs = regexp.MustCompile(`[._-]{2}`)
-	trailIP    = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
-	trailARN   = regexp.MustCompile(`^arn:aws:cloudtrail:([a-z0-9-]+):([0-9]{12}):trail/(.+)$`)
+	trailName  = lazyregexp.New(`^[a-zA-Z0-9][a-zA-Z0-9._-]{1,126}[a-zA-Z0-9]$`)
+	trailPairs = lazyregexp.New(`[._-]{2}`)
+	trailIP    = lazyregexp.New(`^\d+\.\d+\.\d+\.\d+$`)
+	trailARN   = lazyregexp.New(`^arn:aws:cloudtrail:([a-z0-9-]+):([0-9]{12}):trail/(.+)$`)
 )
 
 // checkName refuses names as AWS does.

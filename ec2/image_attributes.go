@@ -2,13 +2,14 @@ package ec2
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/lazyregexp"
 )
 
 // DescribeImageAttribute answers one attribute. Launch permissions are for the owner's eyes.
@@ -66,7 +67,7 @@ func (s *Service) DescribeImageAttribute(ctx context.Context, in *ec2.DescribeIm
 	})
 }
 
-var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+var accountPattern = lazyregexp.New(`^[0-9]{12}$`)
 
 // ModifyImageAttribute changes the description, the launch permissions or whether metadata version 2 is demanded.
 func (s *Service) ModifyImageAttribute(ctx context.Context, in *ec2.ModifyImageAttributeInput) (*ec2.ModifyImageAttributeOutput, error) {

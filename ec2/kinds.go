@@ -2,10 +2,10 @@ package ec2
 
 import (
 	"errors"
-	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -88,7 +88,7 @@ func (k *kind[T]) vpcOf(t tx, id string) string {
 
 func (k *kind[T]) in(t tx) store.Rows[T] { return k.table.In(t, t.scope) }
 
-var idPattern = regexp.MustCompile(`^[0-9a-f]{8}([0-9a-f]{9})?$`)
+var idPattern = lazyregexp.New(`^[0-9a-f]{8}([0-9a-f]{9})?$`)
 
 // wellFormed tells whether the id looks like one of this kind.
 func (k *kind[T]) wellFormed(id string) bool {

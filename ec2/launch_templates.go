@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -64,7 +64,7 @@ var launchTemplates = &kind[launchTemplate]{
 }
 
 // AWS: "CreateLaunchTemplate", LaunchTemplateName: 3 to 128 of these characters.
-var templateName = regexp.MustCompile(`^[a-zA-Z0-9().\-/_]{3,128}$`)
+var templateName = lazyregexp.New(`^[a-zA-Z0-9().\-/_]{3,128}$`)
 
 // CreateLaunchTemplate makes a template with its first version.
 func (s *Service) CreateLaunchTemplate(ctx context.Context, in *ec2.CreateLaunchTemplateInput) (*ec2.CreateLaunchTemplateOutput, error) {

@@ -2,13 +2,14 @@ package ec2
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/lazyregexp"
 )
 
 // securityGroup is a stateful filter of the interfaces that have it.
@@ -115,7 +116,7 @@ func groupNames(egress bool) func(tx, *securityGroup) []string {
 }
 
 // AWS: "CreateSecurityGroup" in the API reference: the characters of names and descriptions, and 255 of them at most.
-var groupText = regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*$`)
+var groupText = lazyregexp.New(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*$`)
 
 const maxGroupText = 255
 

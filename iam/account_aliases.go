@@ -2,17 +2,17 @@ package iam
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
 // AWS: "CreateAccountAlias" in the IAM API reference: 3 to 63 characters, no two hyphens in a row.
-var aliasPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
+var aliasPattern = lazyregexp.New(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 
 // CreateAccountAlias gives the account its name, in place of an earlier one.
 func (s *Service) CreateAccountAlias(ctx context.Context, in *iam.CreateAccountAliasInput) (*iam.CreateAccountAliasOutput, error) {

@@ -5,8 +5,9 @@ import (
 	"crypto/subtle"
 	"encoding/base32"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"miniaws/backend/lazyregexp"
 )
 
 // AWS: "IAM identifiers" in the user guide: what unique ids begin with.
@@ -32,9 +33,9 @@ func randomBase32(n int) string {
 }
 
 var (
-	namePattern = regexp.MustCompile(`^[\w+=,.@-]+$`)
+	namePattern = lazyregexp.New(`^[\w+=,.@-]+$`)
 	// AWS: "path" in the IAM API reference: begins and ends with a slash, printable ASCII.
-	pathPattern = regexp.MustCompile(`^(/|/[!-\x7f]+/)$`)
+	pathPattern = lazyregexp.New(`^(/|/[!-\x7f]+/)$`)
 )
 
 // checkName refuses names with characters that AWS does not take; lengths are the model's.

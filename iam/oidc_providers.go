@@ -3,7 +3,6 @@ package iam
 import (
 	"context"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -40,7 +40,7 @@ const (
 	maxThumbprints   = 5
 )
 
-var thumbprintPattern = regexp.MustCompile(`^[0-9A-Fa-f]{40}$`)
+var thumbprintPattern = lazyregexp.New(`^[0-9A-Fa-f]{40}$`)
 
 func oidcRows(tx store.Tx, account string) store.Rows[oidcProvider] {
 	return oidcTable.In(tx, store.Scope{Account: account})

@@ -5,7 +5,8 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"fmt"
-	"regexp"
+
+	"miniaws/backend/lazyregexp"
 )
 
 // RootKey is the access key of an account's root user.
@@ -17,8 +18,8 @@ type RootKey struct {
 // AWS: "AccessKey" in the IAM API reference: 16 to 128 word characters. Secrets have no documented form; these bounds
 // keep out what cannot be meant.
 var (
-	accessKeyPattern = regexp.MustCompile(`^\w{16,128}$`)
-	secretPattern    = regexp.MustCompile(`^[!-~]{8,256}$`)
+	accessKeyPattern = lazyregexp.New(`^\w{16,128}$`)
+	secretPattern    = lazyregexp.New(`^[!-~]{8,256}$`)
 )
 
 // Check answers what is wrong with a key that somebody chose.

@@ -7,6 +7,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	_ "miniaws/awsapi/meta/unions/iam" // its unions
 	"miniaws/backend/reconcile"
 	"miniaws/backend/seal"
 	"miniaws/backend/store"

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 	"miniaws/iam/policy"
 )
@@ -132,7 +132,7 @@ func errInvalidParameter(message string) error {
 }
 
 // sessionNamePattern is that of role sessions, federated users and source identities.
-var sessionNamePattern = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+var sessionNamePattern = lazyregexp.New(`^[\w+=,.@-]{2,64}$`)
 
 func checkSessionName(member, name string) error {
 	if !sessionNamePattern.MatchString(name) {

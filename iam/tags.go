@@ -1,11 +1,12 @@
 package iam
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"miniaws/backend/lazyregexp"
 )
 
 // tag of a resource. Keys keep their case and are compared without it.
@@ -18,7 +19,7 @@ type tagList []tag
 const maxTags = 50
 
 // AWS: "Rules for tagging" in the IAM user guide.
-var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+var tagPattern = lazyregexp.New(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
 // with answers the list with the given tags added or replaced.
 func (l tagList) with(tags []types.Tag) (tagList, error) {

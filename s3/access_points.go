@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3control/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -118,7 +118,7 @@ func point[In any](action string, name func(*In) (account, name *string)) func(c
 	}
 }
 
-var accessPointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,48}[a-z0-9]$`)
+var accessPointName = lazyregexp.New(`^[a-z0-9][a-z0-9-]{1,48}[a-z0-9]$`)
 
 // CreateAccessPoint makes an access point of a bucket.
 func (c *Control) CreateAccessPoint(ctx context.Context, in *s3control.CreateAccessPointInput) (*s3control.CreateAccessPointOutput, error) {

@@ -12,6 +12,8 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	_ "miniaws/awsapi/meta/unions/s3"        // its unions
+	_ "miniaws/awsapi/meta/unions/s3control" // its unions
 	"miniaws/backend/store"
 )
 

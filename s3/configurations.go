@@ -3,10 +3,10 @@ package s3
 import (
 	"context"
 	"net/http"
-	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -21,7 +21,7 @@ const (
 
 // configurationID is what ids look like.
 // AWS: API reference of InventoryConfiguration and its siblings.
-var configurationID = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
+var configurationID = lazyregexp.New(`^[a-zA-Z0-9_.-]{1,64}$`)
 
 func errNoConfiguration() error {
 	return refusal(http.StatusNotFound, "NoSuchConfiguration", "The specified configuration does not exist.")

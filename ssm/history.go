@@ -2,7 +2,6 @@ package ssm
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -77,7 +77,7 @@ func (s *Service) existing(tx store.Tx, scope store.Scope, name string) (*parame
 }
 
 // labelPattern is what a label is made of. AWS: "Working with parameter labels".
-var labelPattern = regexp.MustCompile(`^[a-zA-Z_.-][a-zA-Z0-9_.-]{0,99}$`)
+var labelPattern = lazyregexp.New(`^[a-zA-Z_.-][a-zA-Z0-9_.-]{0,99}$`)
 
 func validLabel(label string) bool {
 	lower := strings.ToLower(label)

@@ -14,6 +14,7 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -67,7 +68,7 @@ const (
 
 const nameRules = `can't be prefixed with "aws" or "ssm" (case-insensitive). If formed as a path, it can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_`
 
-var namePattern = regexp.MustCompile(`^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
+var namePattern = lazyregexp.New(`^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
 
 // checkName refuses what a parameter of one's own cannot be called.
 // AWS: "PutParameter", Name; "Requirements and constraints for parameter names".

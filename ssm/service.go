@@ -6,6 +6,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	_ "miniaws/awsapi/meta/unions/ssm" // its unions
 	"miniaws/backend/seal"
 	"miniaws/backend/store"
 )

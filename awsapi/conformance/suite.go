@@ -21,6 +21,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	_ "miniaws/awsapi/meta/unions" // of all services
 	"miniaws/awsapi/wire"
 )
 

@@ -44,10 +44,22 @@ func TestOutputIsCurrent(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	for name, b := range map[string]*bytes.Buffer{"services.go": serviceTable(all), "unions.go": unionTable(all)} {
-		if err := goFile(filepath.Join(dir, name), b); err != nil {
+	if err := goFile(filepath.Join(dir, "services.go"), serviceTable(all)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "services.go", filepath.Join(dir, "services.go"))
+	if err := writeAllUnions(dir, all); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "unions/unions.go", filepath.Join(dir, "unions", "unions.go"))
+	for _, g := range all {
+		if len(g.src.unions) == 0 {
+			continue
+		}
+		if err := writeUnions(dir, g); err != nil {
 			t.Fatal(err)
 		}
+		name := filepath.Join("unions", g.entry.module, "unions.go")
 		same(t, name, filepath.Join(dir, name))
 	}
 	golden := filepath.Join(dir, "unmapped.golden")

@@ -52,7 +52,14 @@ func run(dir string, overlay bool, only []string) error {
 	if err := goFile(filepath.Join(dir, "services.go"), serviceTable(all)); err != nil {
 		return err
 	}
-	if err := goFile(filepath.Join(dir, "unions.go"), unionTable(all)); err != nil {
+	for _, g := range all {
+		if len(g.src.unions) > 0 {
+			if err := writeUnions(dir, g); err != nil {
+				return err
+			}
+		}
+	}
+	if err := writeAllUnions(dir, all); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "unmapped.golden"), unmappedList(all), 0o644)

@@ -129,7 +129,7 @@ func serviceTable(all []*generated) *bytes.Buffer {
 		}
 		fmt.Fprintf(b, "\t\tProtocols: []Protocol{%s},\n", strings.Join(e.protocols, ", "))
 		if len(g.src.unions) > 0 {
-			fmt.Fprintf(b, "\t\tunions: %sUnions,\n", e.module)
+			b.WriteString("\t\thasUnions: true,\n")
 		}
 		fmt.Fprintf(b, "\t\twire: &%sWire, rules: &%sRules,\n\t\tOperations: []string{", e.module, e.module)
 		for i, o := range g.service.Ops {
@@ -148,32 +148,38 @@ func serviceTable(all []*generated) *bytes.Buffer {
 	return b
 }
 
-// unionTable writes unions.go: reflection cannot list an interface's implementations.
-func unionTable(all []*generated) *bytes.Buffer {
-	b := bytes.NewBufferString(header)
-	b.WriteString("import (\n\t\"reflect\"\n\n")
+// writeUnions writes a package of the service's unions: reflection cannot list an interface's implementations. It is a
+// package of its own so that only programs that serve the service initialize its types.
+func writeUnions(dir string, g *generated) error {
+	name := g.entry.module
+	b := bytes.NewBufferString(strings.Replace(header, "package meta", "// Package "+name+" makes the unions of "+name+" known to meta.\npackage "+name, 1))
+	fmt.Fprintf(b, "import (\n\t\"reflect\"\n\n\t\"github.com/aws/aws-sdk-go-v2/service/%s/types\"\n\n\t\"miniaws/awsapi/meta\"\n)\n", name)
+	fmt.Fprintf(b, "\nfunc init() { meta.%s.KnowUnions(unions) }\n\nfunc unions() []meta.Union {\n\treturn []meta.Union{\n", g.entry.ident)
+	for _, u := range sortedKeys(g.src.unions) {
+		fmt.Fprintf(b, "\t\t{Type: reflect.TypeFor[types.%s](), Variants: []reflect.Type{\n", u)
+		for _, v := range g.src.unions[u] {
+			fmt.Fprintf(b, "\t\t\treflect.TypeFor[types.%s](),\n", v)
+		}
+		b.WriteString("\t\t}},\n")
+	}
+	b.WriteString("\t}\n}\n")
+	if err := os.MkdirAll(filepath.Join(dir, "unions", name), 0o755); err != nil {
+		return err
+	}
+	return goFile(filepath.Join(dir, "unions", name, "unions.go"), b)
+}
+
+// writeAllUnions writes the package that makes the unions of all services known.
+func writeAllUnions(dir string, all []*generated) error {
+	b := bytes.NewBufferString(strings.Replace(header, "package meta", "// Package unions makes the unions of all services known to meta.\npackage unions", 1))
+	b.WriteString("import (\n")
 	for _, g := range all {
 		if len(g.src.unions) > 0 {
-			fmt.Fprintf(b, "\t%s \"github.com/aws/aws-sdk-go-v2/service/%s/types\"\n", g.entry.module, g.entry.module)
+			fmt.Fprintf(b, "\t_ \"miniaws/awsapi/meta/unions/%s\" // its unions\n", g.entry.module)
 		}
 	}
 	b.WriteString(")\n")
-	for _, g := range all {
-		if len(g.src.unions) == 0 {
-			continue
-		}
-		name := g.entry.module
-		fmt.Fprintf(b, "\nfunc %sUnions() []Union {\n\treturn []Union{\n", name)
-		for _, u := range sortedKeys(g.src.unions) {
-			fmt.Fprintf(b, "\t\t{Type: reflect.TypeFor[%s.%s](), Variants: []reflect.Type{\n", name, u)
-			for _, v := range g.src.unions[u] {
-				fmt.Fprintf(b, "\t\t\treflect.TypeFor[%s.%s](),\n", name, v)
-			}
-			b.WriteString("\t\t}},\n")
-		}
-		b.WriteString("\t}\n}\n")
-	}
-	return b
+	return goFile(filepath.Join(dir, "unions", "unions.go"), b)
 }
 
 // unmappedList is the golden text of all fields without a name.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"miniaws/awsapi/wire"
+	"miniaws/backend/lazyregexp"
 )
 
 // model is the part of botocore's JSON that is read. Botocore is Apache-2.0; only facts are taken.
@@ -226,7 +227,7 @@ func (c *constraints) constraint(ms *modelShape, depth int) *wire.Constraint {
 	return k
 }
 
-var utf16Escape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
+var utf16Escape = lazyregexp.New(`\\u([0-9A-Fa-f]{4})`)
 
 // pattern rewrites Java's dialect to RE2's where that is possible; otherwise there is no pattern. Ranges of
 // UTF-16 surrogates stand for all characters beyond the first plane.

@@ -2,10 +2,10 @@ package main
 
 import (
 	"go/ast"
-	"regexp"
 	"strings"
 
 	"miniaws/awsapi/wire"
+	"miniaws/backend/lazyregexp"
 )
 
 // reading is what a group of generated statements says about one member.
@@ -41,7 +41,7 @@ func (r *reading) target() string {
 }
 
 // documentFunc splits the name of a generated function: de, Op, shape.
-var documentFunc = regexp.MustCompile(`^aws[A-Za-z0-9]+_(de)?serialize(Op)?Document(\w+)$`)
+var documentFunc = lazyregexp.New(`^aws[A-Za-z0-9]+_(de)?serialize(Op)?Document(\w+)$`)
 
 // shapeOf is the key of a document function's shape. Operations' own documents live beside types of the same name.
 func shapeOf(m []string) string { return m[2] + m[3] }

@@ -3,9 +3,10 @@
 // X.rules), embedded as strings and unpacked when the service gets its first request, so that a server that is
 // never asked for EC2 never touches EC2's tables.
 //
-// The blobs, services.go and unions.go are generated: go run ./awsapi/gen. HTTP statuses and codes of errors are in
+// The blobs, services.go and the packages below unions are generated: go run ./awsapi/gen. HTTP statuses and codes of errors are in
 // the blobs too (wire.Error), as far as a model has them; statuses.go and validation.go say what no model says.
 //
-// The package imports the types packages of those services that have unions, because reflection cannot list
-// an interface's implementations. It imports no client.
+// The package imports no types and no client of the SDK: initializing those of all services would cost every start many
+// milliseconds. The unions of a service, which reflection cannot list, are in a package of their own, unions/NAME, which the
+// package that serves it imports.
 package meta

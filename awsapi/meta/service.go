@@ -50,9 +50,10 @@ type Service struct {
 	Protocols      []Protocol
 	Operations     []string // sorted
 
-	unions func() []Union
-	wire   *string
-	rules  *string
+	hasUnions bool
+	unions    func() []Union
+	wire      *string
+	rules     *string
 
 	unpack      sync.Once
 	unpacked    *wire.Service
@@ -97,10 +98,18 @@ func (s *Service) Rules() *wire.Rules {
 	return s.ruled
 }
 
-// Unions lists the service's unions; nil when it has none.
+// KnowUnions is called by the package unions/NAME, before main.
+func (s *Service) KnowUnions(unions func() []Union) { s.unions = unions }
+
+// Unions lists the service's unions; nil when it has none. A service that has some panics where the program does not import
+// the package that knows them.
 func (s *Service) Unions() []Union {
-	if s.unions == nil {
+	switch {
+	case s.unions != nil:
+		return s.unions()
+	case s.hasUnions:
+		panic("meta: " + s.Name + " has unions: the package that serves it must import miniaws/awsapi/meta/unions/" + s.Name)
+	default:
 		return nil
 	}
-	return s.unions()
 }

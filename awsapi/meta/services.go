@@ -129,7 +129,7 @@ var (
 		Name: "acm", SigningName: "acm", EndpointPrefix: "acm", Version: "2015-12-08",
 		Targets:   []string{"CertificateManager"},
 		Protocols: []Protocol{AWSJSON11},
-		unions:    acmUnions,
+		hasUnions: true,
 		wire:      &acmWire, rules: &acmRules,
 		Operations: []string{
 			"AddTagsToCertificate", "CreateAcmeDomainValidation", "CreateAcmeEndpoint", "CreateAcmeExternalAccountBinding",
@@ -240,7 +240,7 @@ var (
 		Namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
 		Targets:   []string{"GraniteServiceVersion20100801"},
 		Protocols: []Protocol{RPCv2CBOR, AWSJSON10, AWSQuery},
-		unions:    cloudwatchUnions,
+		hasUnions: true,
 		wire:      &cloudwatchWire, rules: &cloudwatchRules,
 		Operations: []string{
 			"AssociateDatasetKmsKey", "CreateResourceMetricsConfiguration", "DeleteAlarmMuteRule", "DeleteAlarms",
@@ -263,7 +263,7 @@ var (
 		Name: "cloudwatchlogs", SigningName: "logs", EndpointPrefix: "logs", Version: "2014-03-28",
 		Targets:   []string{"Logs_20140328"},
 		Protocols: []Protocol{AWSJSON11},
-		unions:    cloudwatchlogsUnions,
+		hasUnions: true,
 		wire:      &cloudwatchlogsWire, rules: &cloudwatchlogsRules,
 		Operations: []string{
 			"AssociateKmsKey", "AssociateSourceToS3TableIntegration", "CancelExportTask", "CancelImportTask",
@@ -628,7 +628,7 @@ var (
 		Name: "iam", SigningName: "iam", EndpointPrefix: "iam", Version: "2010-05-08",
 		Namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
 		Protocols: []Protocol{AWSQuery},
-		unions:    iamUnions,
+		hasUnions: true,
 		wire:      &iamWire, rules: &iamRules,
 		Operations: []string{
 			"AcceptDelegationRequest", "AcquireRole", "AddClientIDToOpenIDConnectProvider", "AddRoleToInstanceProfile",
@@ -825,7 +825,7 @@ var (
 		Name: "s3", SigningName: "s3", EndpointPrefix: "s3", Version: "2006-03-01",
 		Namespace: "http://s3.amazonaws.com/doc/2006-03-01/",
 		Protocols: []Protocol{RESTXML},
-		unions:    s3Unions,
+		hasUnions: true,
 		wire:      &s3Wire, rules: &s3Rules,
 		Operations: []string{
 			"AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket",
@@ -862,7 +862,7 @@ var (
 		Name: "s3control", SigningName: "s3", EndpointPrefix: "s3-control", Version: "2018-08-20",
 		Namespace: "http://awss3control.amazonaws.com/doc/2018-08-20/",
 		Protocols: []Protocol{RESTXML},
-		unions:    s3controlUnions,
+		hasUnions: true,
 		wire:      &s3controlWire, rules: &s3controlRules,
 		Operations: []string{
 			"AssociateAccessGrantsIdentityCenter", "CreateAccessGrant", "CreateAccessGrantsInstance", "CreateAccessGrantsLocation",
@@ -944,7 +944,7 @@ var (
 		Name: "ssm", SigningName: "ssm", EndpointPrefix: "ssm", Version: "2014-11-06",
 		Targets:   []string{"AmazonSSM"},
 		Protocols: []Protocol{AWSJSON11},
-		unions:    ssmUnions,
+		hasUnions: true,
 		wire:      &ssmWire, rules: &ssmRules,
 		Operations: []string{
 			"AddTagsToResource", "AssociateOpsItemRelatedItem", "CancelCommand", "CancelMaintenanceWindowExecution",

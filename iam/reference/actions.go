@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"miniaws/backend/lazyregexp"
 )
 
 //go:embed actions.txt
@@ -60,7 +62,7 @@ var actions = sync.OnceValue(func() map[string]Action {
 	return all
 })
 
-var placeholder = regexp.MustCompile(`\\\$\\\{[^}]*\\\}`)
+var placeholder = lazyregexp.New(`\\\$\\\{[^}]*\\\}`)
 
 // Is tells whether an ARN is of the type's form.
 func (r Resource) Is(arn string) bool {

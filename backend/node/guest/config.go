@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"miniaws/backend/lazyregexp"
 )
 
 // ConfigVariable is the environment variable of the container that holds the [Config] as one JSON document. Init takes
@@ -59,10 +60,10 @@ const (
 )
 
 var (
-	instanceIDs = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	hostnames   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
-	userNames   = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
-	variables   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	instanceIDs = lazyregexp.New(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	hostnames   = lazyregexp.New(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+	userNames   = lazyregexp.New(`^[a-z_][a-z0-9_-]{0,31}$`)
+	variables   = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // Variable answers the NAME=value for the container's environment.
