@@ -91,11 +91,13 @@ func (c *call) receive(ctx context.Context) error {
 
 // verifiedBody is the body that the signature, or for anonymous callers its own framing, vouches for.
 func (c *call) verifiedBody() (*sigv4.Body, error) {
-	c.http.Body = &patientBody{ReadCloser: c.http.Body, call: c}
+	// The request keeps its body: net/http must know it again, or it waits for a body that nobody asked the client for.
+	timed := *c.http
+	timed.Body = &patientBody{ReadCloser: c.http.Body, call: c}
 	if c.signature == nil {
-		return sigv4.AnonymousBody(c.http)
+		return sigv4.AnonymousBody(&timed)
 	}
-	return c.signature.Body(c.http)
+	return c.signature.Body(&timed)
 }
 
 // unhoist puts headers back that the SDKs move into the query of a presigned URL.
@@ -123,7 +125,7 @@ func (c *call) unhoist() {
 // AWS: "Error responses": InvalidDigest, BadDigest; the words for checksum headers as S3 sends them.
 func (c *call) checkDocument() error {
 	h := c.http.Header
-	if claimed := h.Get("Content-Md5"); claimed != "" {
+	if claimed := h.Get("Content-Md5"); h["Content-Md5"] != nil {
 		sum, err := base64.StdEncoding.DecodeString(claimed)
 		if err != nil || len(sum) != md5.Size {
 			return &Error{Code: "InvalidDigest", Message: "The Content-MD5 you specified was invalid.", Status: http.StatusBadRequest, Fields: map[string]string{"Content-MD5": shorten(claimed)}}

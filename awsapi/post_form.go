@@ -31,13 +31,13 @@ func badForm(code, message string) error {
 
 // readForm reads the fields before the file; nothing behind it counts.
 func (c *call) readForm() error {
-	c.http.Body = &patientBody{ReadCloser: c.http.Body, call: c}
+	body := &patientBody{ReadCloser: c.http.Body, call: c}
 	_, parameters, err := mime.ParseMediaType(c.http.Header.Get("Content-Type"))
 	if err != nil || parameters["boundary"] == "" {
 		return badForm("MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data.")
 	}
 	c.form = &postForm{fields: sigv4.Form{}}
-	parts := multipart.NewReader(c.http.Body, parameters["boundary"])
+	parts := multipart.NewReader(body, parameters["boundary"])
 	for {
 		part, err := parts.NextRawPart()
 		if errors.Is(err, io.EOF) {
@@ -186,11 +186,9 @@ func (c *call) formReply(reply *Reply) *Reply {
 		redirect = fields["redirect"]
 	}
 	if to, err := url.Parse(redirect); err == nil && redirect != "" && to.Host != "" {
-		query := to.Query()
-		query.Set("bucket", bucket)
-		query.Set("key", key)
-		query.Set("etag", etag)
-		to.RawQuery = query.Encode()
+		// AWS: "POST Object": the three are appended in this order.
+		added := "bucket=" + url.QueryEscape(bucket) + "&key=" + url.QueryEscape(key) + "&etag=" + url.QueryEscape(etag)
+		to.RawQuery = strings.TrimPrefix(to.RawQuery+"&"+added, "&")
 		reply.Header.Set("Location", to.String())
 		reply.Status, reply.Body = http.StatusSeeOther, nil
 		return reply

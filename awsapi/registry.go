@@ -23,6 +23,8 @@ type Operation struct {
 	unsigned bool
 	// checksummed operations insist on a checksum of their document.
 	checksummed bool
+	// status is the one of a success, 0 for the one that the model has.
+	status int
 	// streams tells that the handler reads the body, which was not read before.
 	streams bool
 }
@@ -48,6 +50,9 @@ func Unsigned() OpOption { return func(o *Operation) { o.unsigned = true } }
 //
 // AWS: "Checking object integrity for data uploads in Amazon S3": DeleteObjects and most that put a configuration.
 func Checksummed() OpOption { return func(o *Operation) { o.checksummed = true } }
+
+// Answers gives a success another status than the model has.
+func Answers(status int) OpOption { return func(o *Operation) { o.status = status } }
 
 // Op registers a handler: a function on the SDK's own types. The operation's name is that of the input type without
 // "Input". The access function says what must be allowed. It sees the decoded and not yet validated input, so it takes

@@ -446,6 +446,9 @@ func (c *call) encode(err error) *Reply {
 	if err == nil {
 		var reply *Reply
 		if reply, err = codec.Encode(protocol, c.operation.name, c.request.ID, c.output, nil); err == nil {
+			if c.operation != nil && c.operation.status != 0 {
+				reply.Status = c.operation.status
+			}
 			if c.form != nil {
 				reply = c.formReply(reply)
 			}

@@ -37,7 +37,7 @@ type bucket struct {
 	// PublicAccess is nil when it is not configured.
 	PublicAccess *publicAccess `json:",omitempty"`
 	// ACL is nil for the usual one: the owner has full control.
-	ACL []grant `json:",omitempty"`
+	ACL []grant `json:",omitzero"`
 	// Encryption is nil for the default, SSE-S3.
 	Encryption *encryption `json:",omitempty"`
 	// RequesterPays and Accelerate are kept; nothing is charged and nothing is nearer.
@@ -191,6 +191,10 @@ func (s *Service) CreateBucket(ctx context.Context, in *s3.CreateBucketInput) (*
 			return errBucketAlreadyExists(b.Name)
 		case had.Region != "us-east-1" || r.Region != "us-east-1":
 			return errBucketAlreadyOwnedByYou(b.Name)
+		case had.acls():
+			// AWS: API reference of CreateBucket: made again in us-east-1, the bucket's ACL is reset.
+			had.ACL = b.ACL
+			return rows.Put(had)
 		default:
 			return nil
 		}

@@ -33,7 +33,7 @@ var unsupported = []string{"X-Amz-Checksum-Xxhash64", "X-Amz-Checksum-Xxhash3", 
 func claimOf(r *awsapi.Request, fallback checksum.Algorithm) (claim, error) {
 	c := claim{}
 	header := r.Header
-	if text := header.Get("Content-Md5"); text != "" {
+	if text := header.Get("Content-Md5"); header["Content-Md5"] != nil { // an empty one is wrong too
 		var err error
 		if c.md5, err = base64.StdEncoding.DecodeString(text); err != nil || len(c.md5) != 16 {
 			return c, errInvalidDigest(text)

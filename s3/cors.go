@@ -107,6 +107,9 @@ func (s *Service) CORS(ctx context.Context, name string, r *http.Request) (http.
 	if origin == "" {
 		return nil, nil
 	}
+	if said := r.Header.Get("Access-Control-Request-Method"); said != "" {
+		method = said // browsers do not let scripts say it, so it says what they do
+	}
 	var rules *[]types.CORSRule
 	err := s.db.View(ctx, func(tx store.Tx) error {
 		b, err := findBucket(tx, name)

@@ -100,12 +100,28 @@ func tagged[In any](s *Service, access func(context.Context, *In) ([]awsapi.Acce
 		if err != nil {
 			return nil, err
 		}
-		return wanted, s.existingTags(ctx, wanted, member(in, names.bucket), member(in, names.key), member(in, names.version))
+		name, key, version := member(in, names.bucket), member(in, names.key), member(in, names.version)
+		missing, err := s.existingTags(ctx, wanted, name, key, version)
+		if missing == nil || err != nil || !isRead(ctx) {
+			return wanted, err
+		}
+		// Nothing that is there says who may read what is not: who may list the bucket may know.
+		may, err := s.mayKnow(ctx, name, key)
+		if may && err == nil {
+			err = missing
+		}
+		return wanted, err
 	}
 }
 
-func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name, key, version string) error {
-	return s.db.View(ctx, func(tx store.Tx) error {
+func isRead(ctx context.Context) bool {
+	operation := awsapi.FromContext(ctx).Operation
+	return operation == "GetObject" || operation == "HeadObject"
+}
+
+// existingTags adds the tags of the object, and answers the error that it is missing, which ends nothing yet.
+func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name, key, version string) (missing, err error) {
+	return missing, s.db.View(ctx, func(tx store.Tx) error {
 		b, err := findBucket(tx, name)
 		if err != nil || b == nil {
 			return err
@@ -118,8 +134,11 @@ func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name
 			id = &version
 		}
 		o, _, err := find(tx, b, &key, id)
-		var missing smithy.APIError
-		if errors.As(err, &missing) {
+		var known *awsapi.Error
+		if errors.As(err, &known) {
+			if known.Code == "NoSuchKey" {
+				missing = err
+			}
 			return nil
 		}
 		if err != nil {
@@ -313,7 +332,8 @@ func (s *Service) sourceAccess(ctx context.Context, source copySource, copiesTag
 		return nil, err
 	}
 	version := aws.ToString(source.version)
-	return append(wanted, read...), s.existingTags(ctx, read, source.bucket, source.key, version)
+	_, err = s.existingTags(ctx, read, source.bucket, source.key, version)
+	return append(wanted, read...), err
 }
 
 func (s *Service) attributesAccess(ctx context.Context, in *s3.GetObjectAttributesInput) ([]awsapi.Access, error) {
@@ -331,7 +351,8 @@ func (s *Service) attributesAccess(ctx context.Context, in *s3.GetObjectAttribut
 	if err != nil {
 		return nil, err
 	}
-	return wanted, s.existingTags(ctx, wanted, b.Name, aws.ToString(in.Key), aws.ToString(in.VersionId))
+	_, err = s.existingTags(ctx, wanted, b.Name, aws.ToString(in.Key), aws.ToString(in.VersionId))
+	return wanted, err
 }
 
 func (s *Service) retentionAccess(ctx context.Context, in *s3.PutObjectRetentionInput) ([]awsapi.Access, error) {
@@ -396,21 +417,36 @@ func (s *Service) mayDelete(ctx context.Context, b *bucket, name, key string, ve
 
 // hidden turns the news that an object is not there into AccessDenied for those who may not list the bucket.
 // AWS: API reference of GetObject, "Permissions".
-func (s *Service) hidden(ctx context.Context, name *string, err error) error {
+func (s *Service) hidden(ctx context.Context, name, key *string, err error) error {
 	var missing *awsapi.Error
-	if !errors.As(err, &missing) || missing.Code != "NoSuchKey" || awsapi.FromContext(ctx).Principal.Root {
+	if !errors.As(err, &missing) || missing.Code != "NoSuchKey" {
 		return err
 	}
-	b, broke := s.locate(ctx, aws.ToString(name), "")
-	if broke != nil {
-		return err
-	}
-	may, broke := s.permissions.Allows(ctx, awsapi.Access{Action: "s3:ListBucket", Resources: []string{b.arn()}, Conditions: keysOf(awsapi.FromContext(ctx), b.Account)})
-	if broke != nil {
+	may, broke := s.mayKnow(ctx, aws.ToString(name), aws.ToString(key))
+	switch {
+	case broke != nil:
 		return broke
-	}
-	if !may {
+	case !may:
 		return errAccessDenied()
 	}
 	return err
+}
+
+// mayKnow asks whether the caller may list the key, and so learn that it is not there. The name may be an access point's.
+func (s *Service) mayKnow(ctx context.Context, name, key string) (bool, error) {
+	b, err := s.locate(ctx, name, "")
+	if err != nil {
+		return false, err
+	}
+	r := awsapi.FromContext(ctx)
+	if r.Principal.Root && r.Principal.Account == b.Account && !b.Has[kindPolicy] {
+		return true, nil // nothing could deny it
+	}
+	keys := keysOf(r, b.Account)
+	keys.list(&key, nil, nil)
+	wanted, err := s.through(ctx, name, "", awsapi.Access{Action: "s3:ListBucket", Resources: []string{b.arn()}, Conditions: keys})
+	if err != nil {
+		return false, err
+	}
+	return s.permissions.Allows(ctx, wanted...)
 }

@@ -91,8 +91,20 @@ func (r *reading) part(tx store.Tx, number int32) error {
 	return errInvalidPartNumber(number, r.o.Parts.Count)
 }
 
-// overridden are response headers that a signed request may choose.
+// undeclared refuses headers that only uploads have.
+// AWS: API reference of GetObject, "Encryption": 400 where x-amz-server-side-encryption is sent.
+func undeclared(ctx context.Context) error {
+	if named := awsapi.FromContext(ctx).Header.Get("X-Amz-Server-Side-Encryption"); named != "" {
+		return errInvalidArgument("x-amz-server-side-encryption header is not supported for this operation.", "x-amz-server-side-encryption", named)
+	}
+	return nil
+}
+
+// overridden checks what a request may not say: response headers, unless it is signed, and headers of uploads.
 func overridden(ctx context.Context, in *s3.GetObjectInput) error {
+	if err := undeclared(ctx); err != nil {
+		return err
+	}
 	asked := in.ResponseCacheControl != nil || in.ResponseContentDisposition != nil || in.ResponseContentEncoding != nil ||
 		in.ResponseContentLanguage != nil || in.ResponseContentType != nil || in.ResponseExpires != nil
 	if asked && awsapi.FromContext(ctx).Principal.Anonymous() {
@@ -129,7 +141,7 @@ func (s *Service) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.Get
 		return err
 	})
 	if err != nil {
-		return nil, s.hidden(ctx, in.Bucket, err)
+		return nil, s.hidden(ctx, in.Bucket, in.Key, err)
 	}
 	h := s.head(r)
 	return &s3.GetObjectOutput{
@@ -184,7 +196,7 @@ func (s *Service) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.H
 		return err
 	})
 	if err != nil {
-		return nil, s.hidden(ctx, in.Bucket, err)
+		return nil, s.hidden(ctx, in.Bucket, in.Key, err)
 	}
 	return s.head(r), nil
 }

@@ -91,6 +91,9 @@ func (s *Service) attributesOf(ctx context.Context, b *bucket, w attributeWish) 
 	if owner == "" || !b.acls() || b.Ownership == types.ObjectOwnershipBucketOwnerPreferred && w.acl.canned == "bucket-owner-full-control" {
 		owner = b.Account
 	}
+	if !b.acls() && w.acl.canned != "" && w.acl.canned != "bucket-owner-full-control" {
+		return a, "", errACLNotSupported() // also private, which would change nothing
+	}
 	a.ACL, err = s.aclOf(ctx, w.acl, owner, b.Account, forObject)
 	return a, owner, err
 }

@@ -49,7 +49,7 @@ type Attributes struct {
 	Headers     map[string]string `json:"h,omitempty"` // Cache-Control and such, by canonical name
 	Meta        map[string]string `json:"u,omitempty"` // user metadata, by lower-case name
 	Tags        []tag             `json:"g,omitempty"`
-	ACL         []grant           `json:"a,omitempty"` // nil for the usual one
+	ACL         []grant           `json:"a,omitzero"` // nil for the usual one
 	Class       string            `json:"sc,omitempty"`
 	Sealing     *sealing          `json:"x,omitempty"` // nil for SSE-S3, and for what is plain
 	Retention   *retention        `json:"l,omitempty"`

@@ -22,7 +22,7 @@ func (s *Service) registerSettings(server *awsapi.Server) {
 		awsapi.Op(s.PutPublicAccessBlock, onBucket[s3.PutPublicAccessBlockInput](s, "s3:PutBucketPublicAccessBlock"), awsapi.Unsigned()),
 		awsapi.Op(s.GetPublicAccessBlock, onBucket[s3.GetPublicAccessBlockInput](s, "s3:GetBucketPublicAccessBlock"), awsapi.Unsigned()),
 		awsapi.Op(s.DeletePublicAccessBlock, onBucket[s3.DeletePublicAccessBlockInput](s, "s3:PutBucketPublicAccessBlock"), awsapi.Unsigned()),
-		awsapi.Op(s.PutBucketPolicy, onBucket[s3.PutBucketPolicyInput](s, "s3:PutBucketPolicy"), awsapi.Unsigned()),
+		awsapi.Op(s.PutBucketPolicy, onBucket[s3.PutBucketPolicyInput](s, "s3:PutBucketPolicy"), awsapi.Unsigned(), awsapi.Answers(204)), // AWS: PutBucketPolicy's sample answer
 		awsapi.Op(s.GetBucketPolicy, onBucket[s3.GetBucketPolicyInput](s, "s3:GetBucketPolicy"), awsapi.Unsigned()),
 		awsapi.Op(s.GetBucketPolicyStatus, onBucket[s3.GetBucketPolicyStatusInput](s, "s3:GetBucketPolicyStatus"), awsapi.Unsigned()),
 		awsapi.Op(s.DeleteBucketPolicy, onBucket[s3.DeleteBucketPolicyInput](s, "s3:DeleteBucketPolicy"), awsapi.Unsigned()),

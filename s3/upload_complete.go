@@ -32,9 +32,6 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMu
 		return nil, err
 	}
 	key := customerKey{algorithm: in.SSECustomerAlgorithm, key: in.SSECustomerKey, md5: in.SSECustomerKeyMD5}
-	if _, err := key.customer(); err != nil {
-		return nil, err
-	}
 	wanted := in.MultipartUpload.Parts
 	last := int32(0)
 	for _, p := range wanted {
@@ -69,6 +66,12 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMu
 				}
 				o = again
 				return nil
+			}
+			// AWS: API reference of CompleteMultipartUpload: the key is required where the upload has a checksum algorithm.
+			if key.key != nil || u.Algorithm != "" {
+				if _, err := u.unlock(key); err != nil {
+					return err
+				}
 			}
 			if o, unused, err = s.assemble(tx, u, in); err != nil {
 				return err

@@ -111,6 +111,9 @@ func (s *Signature) setHeaderTime(r *http.Request) error {
 		return nil
 	}
 	t, err := http.ParseTime(stamp)
+	if err != nil { // botocore writes -0000 for GMT
+		t, err = time.Parse(time.RFC1123Z, stamp)
+	}
 	if err != nil {
 		return s.fail(MalformedDate, stamp, "")
 	}

@@ -245,6 +245,7 @@ func (p *PostPolicy) Check(f Form, bucket string) error {
 			value, sent = bucket, true
 		}
 		named[c.field] = true
+		// AWS: also ["starts-with", "$filename", ""] fails where there is no such field.
 		if !sent || !c.holds(value) {
 			return &Error{Kind: PolicyConditionFailed, Carrier: InForm, Detail: c.text}
 		}

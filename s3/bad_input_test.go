@@ -1,0 +1,190 @@
+package s3
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"miniaws/backend/store"
+)
+
+// send sends a request whose length and hash are what the headers claim, whatever its body is.
+func (s *site) send(t testing.TB, method, path, body string, header map[string]string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, "http://localhost"+path, io.NopCloser(strings.NewReader(body)))
+	r.ContentLength = int64(len(body))
+	sum := sha256.Sum256([]byte(body))
+	r.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
+	if strings.HasPrefix(body, "<") { // documents need a checksum
+		sum := md5.Sum([]byte(body))
+		r.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	for name, value := range header {
+		r.Header.Set(name, value)
+	}
+	if length := r.Header.Get("Content-Length"); length != "" {
+		fmt.Sscan(length, &r.ContentLength)
+	} else {
+		r.Header.Set("Content-Length", fmt.Sprint(len(body)))
+	}
+	err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: testKey, SecretAccessKey: testSecret}, r, r.Header.Get("X-Amz-Content-Sha256"),
+		"s3", "us-east-1", time.Now(), func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.server.ServeHTTP(w, r)
+	return w
+}
+
+// nothing checks that the bucket holds nothing and the disk no bytes.
+func (s *site) nothing(t *testing.T) {
+	t.Helper()
+	list, err := s.client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String("bucket")})
+	if err != nil || len(list.Versions)+len(list.DeleteMarkers) != 0 {
+		t.Errorf("the bucket holds %v, %v", list, err)
+	}
+	s.files.List(func(id string, size int64) bool {
+		t.Errorf("%d bytes are left in %s", size, id)
+		return true
+	})
+	err = s.db.View(t.Context(), func(tx store.Tx) error {
+		for p, err := range parts.In(tx, global).Scan(store.Query{}) {
+			t.Errorf("part %v is left, %v", p, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// AWS: "Error responses" of the S3 API reference; "Amazon S3 multipart upload limits"; "Naming Amazon S3 objects".
+func TestBadInput(t *testing.T) {
+	s := newSite(t)
+	made, err := s.client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("bucket"), Key: aws.String("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload := "&uploadId=" + *made.UploadId
+	const bomb = `<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>`
+	deep := strings.Repeat("<a>", 50_000) + strings.Repeat("</a>", 50_000)
+	large := strings.Repeat("x", 100_000) // goes to a file
+	trailer := func(length string) map[string]string {
+		return map[string]string{"X-Amz-Content-Sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Decoded-Content-Length": length, "X-Amz-Trailer": "x-amz-checksum-crc32"}
+	}
+	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(large), large)
+	const zero = "x-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+	for name, c := range map[string]struct {
+		method, path, body string
+		header             map[string]string
+		code               string
+		status             int
+	}{
+		"5 GiB and a byte":           {"PUT", "/bucket/k", "", map[string]string{"Content-Length": "5368709121", "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}, "EntityTooLarge", 400},
+		"5 GiB and a byte as a part": {"PUT", "/bucket/k?partNumber=1" + upload, "", map[string]string{"Content-Length": "5368709121", "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}, "EntityTooLarge", 400},
+		"5 GiB and a byte in chunks": {"PUT", "/bucket/k", chunked + zero, trailer("5368709121"), "EntityTooLarge", 400},
+		"another body":               {"PUT", "/bucket/k", large, map[string]string{"X-Amz-Content-Sha256": strings.Repeat("0", 64)}, "XAmzContentSHA256Mismatch", 400},
+		"hash that is none":          {"PUT", "/bucket/k", large, map[string]string{"X-Amz-Content-Sha256": "sha"}, "InvalidArgument", 400},
+		"MD5 of something else":      {"PUT", "/bucket/k", large, map[string]string{"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}, "BadDigest", 400},
+		"MD5 that is none":           {"PUT", "/bucket/k", large, map[string]string{"Content-MD5": "AAAA"}, "InvalidDigest", 400},
+		"empty MD5":                  {"PUT", "/bucket/k", large, map[string]string{"Content-MD5": ""}, "InvalidDigest", 400},
+		"checksum of something else": {"PUT", "/bucket/k", large, map[string]string{"X-Amz-Checksum-Crc32": "AAAAAA=="}, "BadDigest", 400},
+		"checksum that is none":      {"PUT", "/bucket/k", large, map[string]string{"X-Amz-Checksum-Crc32": "bad"}, "InvalidRequest", 400},
+		"two checksums":              {"PUT", "/bucket/k", large, map[string]string{"X-Amz-Checksum-Crc32": "AAAAAA==", "X-Amz-Checksum-Crc32c": "AAAAAA=="}, "InvalidRequest", 400},
+		"wrong trailer":              {"PUT", "/bucket/k", chunked + zero, trailer("100000"), "BadDigest", 400},
+		"wrong trailer of a part":    {"PUT", "/bucket/k?partNumber=1" + upload, chunked + zero, trailer("100000"), "BadDigest", 400},
+		"trailer that is none":       {"PUT", "/bucket/k", chunked + "x-amz-checksum-crc32:bad\r\n\r\n", trailer("100000"), "InvalidRequest", 400},
+		"no trailer":                 {"PUT", "/bucket/k", chunked + "\r\n", trailer("100000"), "MalformedTrailerError", 400},
+		"another trailer":            {"PUT", "/bucket/k", chunked + "x-amz-checksum-sha1:AAAAAA==\r\n\r\n", trailer("100000"), "MalformedTrailerError", 400},
+		"chunks end early":           {"PUT", "/bucket/k", chunked[:90_000], trailer("100000"), "IncompleteBody", 400},
+		"last chunk missing":         {"PUT", "/bucket/k", strings.TrimSuffix(chunked, "0\r\n"), trailer("100000"), "IncompleteBody", 400},
+		"more than announced":        {"PUT", "/bucket/k", chunked + zero, trailer("99999"), "IncompleteBody", 400},
+		"part 0":                     {"PUT", "/bucket/k?partNumber=0" + upload, large, nil, "InvalidArgument", 400},
+		"part 10001":                 {"PUT", "/bucket/k?partNumber=10001" + upload, large, nil, "InvalidArgument", 400},
+		"part -1":                    {"PUT", "/bucket/k?partNumber=-1" + upload, large, nil, "InvalidArgument", 400},
+		"part x":                     {"PUT", "/bucket/k?partNumber=x" + upload, large, nil, "InvalidArgument", 400},
+		"no such upload":             {"PUT", "/bucket/k?partNumber=1&uploadId=x", large, nil, "NoSuchUpload", 404},
+		"part of another key":        {"PUT", "/bucket/other?partNumber=1" + upload, large, nil, "NoSuchUpload", 404},
+		"no parts":                   {"POST", "/bucket/k?x=1" + upload, "<CompleteMultipartUpload/>", nil, "MalformedXML", 400},
+		"parts that are not there":   {"POST", "/bucket/k?x=1" + upload, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", nil, "InvalidPart", 400},
+		"parts out of order":         {"POST", "/bucket/k?x=1" + upload, "<CompleteMultipartUpload><Part><PartNumber>2</PartNumber><ETag>x</ETag></Part><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", nil, "InvalidPartOrder", 400},
+		"the same part twice":        {"POST", "/bucket/k?x=1" + upload, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", nil, "InvalidPartOrder", 400},
+		"completed part 10001":       {"POST", "/bucket/k?x=1" + upload, "<CompleteMultipartUpload><Part><PartNumber>10001</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", nil, "InvalidArgument", 400},
+		"bomb: parts":                {"POST", "/bucket/k?x=1" + upload, bomb + "<CompleteMultipartUpload><Part><ETag>&c;</ETag></Part></CompleteMultipartUpload>", nil, "MalformedXML", 400},
+		"bomb: tags":                 {"PUT", "/bucket/k?tagging", bomb + "<Tagging><TagSet><Tag><Key>&c;</Key><Value/></Tag></TagSet></Tagging>", nil, "MalformedXML", 400},
+		"bomb: deletions":            {"POST", "/bucket?delete", bomb + "<Delete><Object><Key>&c;</Key></Object></Delete>", nil, "MalformedXML", 400},
+		"bomb: ACL":                  {"PUT", "/bucket?acl", bomb + "<AccessControlPolicy><Owner><ID>&c;</ID></Owner></AccessControlPolicy>", nil, "MalformedXML", 400},
+		"depth: lifecycle":           {"PUT", "/bucket?lifecycle", "<LifecycleConfiguration>" + deep + "</LifecycleConfiguration>", nil, "MalformedXML", 400},
+		"depth: deletions":           {"POST", "/bucket?delete", "<Delete>" + deep + "</Delete>", nil, "MalformedXML", 400},
+		"key of 1,025 bytes":         {"PUT", "/bucket/" + strings.Repeat("k", 1025), large, nil, "KeyTooLongError", 400},
+		"1,025 bytes in UTF-8":       {"PUT", "/bucket/" + strings.Repeat("%E2%82%AC", 341) + "kk", large, nil, "KeyTooLongError", 400},
+		"long key, to read":          {"GET", "/bucket/" + strings.Repeat("k", 1025), "", nil, "KeyTooLongError", 400},
+		"long key, to delete":        {"DELETE", "/bucket/" + strings.Repeat("k", 1025), "", nil, "KeyTooLongError", 400},
+		"long key, of an upload":     {"POST", "/bucket/" + strings.Repeat("k", 1025) + "?uploads", "", nil, "KeyTooLongError", 400},
+		"key that is not UTF-8":      {"PUT", "/bucket/%ff%fe", large, nil, "InvalidURI", 400},
+		"bucket ..":                  {"PUT", "/..", "", nil, "InvalidBucketName", 400},
+		"bucket with a slash":        {"PUT", "/a%2Fb", "", nil, "InvalidBucketName", 400},
+		"bucket with NUL":            {"PUT", "/abc%00", "", nil, "InvalidBucketName", 400},
+		"bucket in capitals":         {"PUT", "/Bucket", "", nil, "InvalidBucketName", 400},
+		"bucket like an address":     {"PUT", "/192.168.0.1", "", nil, "InvalidBucketName", 400},
+		"bucket of two letters":      {"PUT", "/ab", "", nil, "InvalidBucketName", 400},
+		"bucket of 64 letters":       {"PUT", "/" + strings.Repeat("a", 64), "", nil, "InvalidBucketName", 400},
+		"bucket like an alias":       {"PUT", "/abc-s3alias", "", nil, "InvalidBucketName", 400},
+		"SSE on a read":              {"GET", "/bucket/k", "", map[string]string{"X-Amz-Server-Side-Encryption": "AES256"}, "InvalidArgument", 400},
+		"SSE on a read of a head":    {"HEAD", "/bucket/k", "", map[string]string{"X-Amz-Server-Side-Encryption": "AES256"}, "", 400},
+		"ACL where there are none":   {"PUT", "/bucket/k", large, map[string]string{"X-Amz-Acl": "private"}, "AccessControlListNotSupported", 400},
+		"S3 Select":                  {"POST", "/bucket/k?select&select-type=2", "<SelectObjectContentRequest/>", nil, "NotImplemented", 501},
+		"renamed":                    {"PUT", "/bucket/k?renameObject", "", map[string]string{"X-Amz-Rename-Source": "/bucket/x"}, "NotImplemented", 501},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := s.send(t, c.method, c.path, c.body, c.header)
+			if w.Code != c.status || c.code != "" && !strings.Contains(w.Body.String(), "<Code>"+c.code+"</Code>") {
+				t.Errorf("want %d %s, got %d %s", c.status, c.code, w.Code, w.Body)
+			}
+		})
+	}
+	s.nothing(t)
+}
+
+// Parts but the last have 5 MiB.
+func TestSmallParts(t *testing.T) {
+	s := newSite(t)
+	made, err := s.client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("bucket"), Key: aws.String("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []types.CompletedPart
+	for number := range int32(2) {
+		p, err := s.client.UploadPart(t.Context(), &s3.UploadPartInput{
+			Bucket: aws.String("bucket"), Key: aws.String("k"), UploadId: made.UploadId, PartNumber: aws.Int32(number + 1), Body: bytes.NewReader(make([]byte, minPart-1)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, types.CompletedPart{PartNumber: aws.Int32(number + 1), ETag: p.ETag})
+	}
+	_, err = s.client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
+		Bucket: aws.String("bucket"), Key: aws.String("k"), UploadId: made.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: list},
+	})
+	if err == nil || !strings.Contains(err.Error(), "EntityTooSmall") {
+		t.Errorf("got %v", err)
+	}
+	if w := s.call(t, http.MethodHead, "/bucket/k", nil, nil); w.Code != http.StatusNotFound {
+		t.Errorf("the object has status %d", w.Code)
+	}
+}
