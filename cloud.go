@@ -155,6 +155,7 @@ func newCloud(c cloudConfig) *cloud {
 	made.api = awsapi.NewServer(awsapi.Options{
 		Identities: identities,
 		Authorizer: identities,
+		Endpoints:  machines,
 		Region:     c.Region,
 		Domain:     c.Domain,
 		Recorders:  append(slices.Clone(c.Recorders), made.audit, buckets),

@@ -83,8 +83,10 @@ type Request struct {
 	// Region is that of the credential scope, or the server's for unsigned requests.
 	Region    string
 	Principal Principal
-	// SourceIP is the zero Addr where it is not known.
+	// SourceIP is the zero Addr where it is not known. That of a call through an Endpoint is a private one.
 	SourceIP netip.Addr
+	// Endpoint is the VPC endpoint that the call came through; nil for none.
+	Endpoint *Endpoint
 	// Secure tells that the connection is TLS.
 	Secure    bool
 	UserAgent string
@@ -106,6 +108,23 @@ func (r *Request) Trailer() http.Header {
 		return nil
 	}
 	return r.trailer()
+}
+
+// Endpoint is a VPC endpoint through which a call came.
+type Endpoint struct {
+	// Account is that of the VPC.
+	ID, VPC, Account string
+	// Policy is the endpoint's document, which must allow the call.
+	Policy string
+	// Source is the private address that the call came from.
+	Source netip.Addr
+}
+
+// Endpoints knows the ways from VPCs to the API.
+type Endpoints interface {
+	// Through answers the VPC endpoint that the request came through, nil for one that came another way. A *[Denied] tells
+	// that there is no way to the service from where the request came. The request has a service and a region.
+	Through(ctx context.Context, r *Request) (*Endpoint, error)
 }
 
 type requestKey struct{}

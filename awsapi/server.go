@@ -38,6 +38,8 @@ const maxBodies = 128 << 20
 type Options struct {
 	Identities Identities
 	Authorizer Authorizer
+	// Endpoints may be nil: then no call comes from inside a VPC.
+	Endpoints Endpoints
 	// Region is where unsigned requests go.
 	Region string
 	// Domain is the end of the host names that name buckets.
@@ -389,6 +391,9 @@ func (c *call) checkUnknown(unknown []string) error {
 
 // authorize asks whether the caller may do everything that the call needs.
 func (c *call) authorize(ctx context.Context) error {
+	if err := c.findEndpoint(ctx); err != nil {
+		return err
+	}
 	wanted, err := c.operation.access(ctx, c.input)
 	if err != nil {
 		return err
@@ -398,6 +403,21 @@ func (c *call) authorize(ctx context.Context) error {
 	var denied *Denied
 	if errors.As(err, &denied) {
 		return c.denial(denied)
+	}
+	return err
+}
+
+// findEndpoint notes the VPC endpoint that the call came through.
+func (c *call) findEndpoint(ctx context.Context) error {
+	if c.server.options.Endpoints == nil || c.http == nil {
+		return nil
+	}
+	through, err := c.server.options.Endpoints.Through(ctx, c.request)
+	if denied := (*Denied)(nil); errors.As(err, &denied) {
+		return c.denial(denied)
+	}
+	if through != nil {
+		c.request.Endpoint, c.request.SourceIP = through, through.Source
 	}
 	return err
 }

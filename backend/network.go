@@ -97,6 +97,8 @@ type Origin struct {
 	Public netip.Addr
 	// Endpoints are the ids of VPC endpoints through which the interface's subnet reaches the API, sorted.
 	Endpoints []string
+	// Addressed is the interface endpoint whose own address the request was sent to; empty where it was [APIAddress].
+	Addressed string
 }
 
 type originKey struct{}

@@ -40,6 +40,8 @@ type record struct {
 	ManagementEvent    bool             `json:"managementEvent"`
 	RecipientAccountID string           `json:"recipientAccountId"`
 	EventCategory      string           `json:"eventCategory"`
+	VPCEndpointID      string           `json:"vpcEndpointId,omitempty"`
+	VPCEndpointAccount string           `json:"vpcEndpointAccountId,omitempty"`
 	TLSDetails         *tlsDetails      `json:"tlsDetails,omitempty"`
 }
 
@@ -193,6 +195,9 @@ func (s *Service) render(e *event, o *awsapi.Outcome) {
 	}
 	if o.SourceIP.IsValid() {
 		r.SourceIPAddress = o.SourceIP.String()
+	}
+	if through := o.Endpoint; through != nil {
+		r.VPCEndpointID, r.VPCEndpointAccount = through.ID, through.Account
 	}
 	if o.Err != nil {
 		r.ErrorCode, r.ErrorMessage = o.Code, clipped(messageOf(o.Err), 1024)

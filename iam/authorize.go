@@ -141,6 +141,13 @@ func (a *asking) input(wanted *awsapi.Access, resource string) (*policy.Input, *
 	if a.member != nil && !a.serviceLinked() {
 		in.ServiceControl = a.member.serviceControl
 	}
+	if through := a.request.Endpoint; through != nil {
+		document, err := a.service.document(policy.Resource, through.Policy)
+		if err != nil {
+			return nil, nil, err
+		}
+		in.Endpoint = []policy.Policy{{Name: "policy of " + through.ID, Document: document}}
+	}
 	owner, err := a.service.membership(a.ctx, in.ResourceAccount)
 	if err != nil {
 		return nil, nil, err

@@ -107,10 +107,13 @@ func (c *callContext) global(name string) []string {
 	r := c.request
 	switch name {
 	case "sourceip":
-		if r.SourceIP.IsValid() {
+		// AWS: aws:SourceIp is not there for requests through a VPC endpoint.
+		if r.SourceIP.IsValid() && r.Endpoint == nil {
 			return []string{r.SourceIP.String()}
 		}
 		return nil
+	case "sourcevpc", "sourcevpce", "vpcsourceip", "vpceaccount":
+		return ofEndpoint(r.Endpoint, name)
 	case "securetransport":
 		return []string{strconv.FormatBool(r.Secure)}
 	case "currenttime":
@@ -136,6 +139,23 @@ func (c *callContext) global(name string) []string {
 		return orgValue(c.ownerMember, name == "resourceorgid")
 	}
 	return c.ofCaller(name)
+}
+
+// ofEndpoint answers the keys about the VPC endpoint that a call came through.
+// AWS: "AWS global condition context keys", "Properties of the network".
+func ofEndpoint(through *awsapi.Endpoint, name string) []string {
+	if through == nil {
+		return nil
+	}
+	switch name {
+	case "sourcevpc":
+		return []string{through.VPC}
+	case "sourcevpce":
+		return []string{through.ID}
+	case "vpceaccount":
+		return []string{through.Account}
+	}
+	return []string{through.Source.String()}
 }
 
 // region is where the request goes. AWS: aws:RequestedRegion: global services are in us-east-1.

@@ -68,6 +68,16 @@ func TestEngineGroupsAndACLs(t *testing.T) {
 	v.NetworkACLs[1].Egress[0].ToPort = 65535
 	c.apply(v)
 	c.want(o, connectTo("10.0.2.4", 5432), "you are 10.0.1.5")
+
+	t.Log("stop and start keep every rule")
+	_, err := c.engine.Stop(t.Context(), d, 0)
+	must(t, err)
+	c.start(v, db, d)
+	c.serve(d, 5432)
+	c.serve(d, 80)
+	c.want(o, connectTo("10.0.2.4", 5432), "you are 10.0.1.5")
+	c.refused(i, "10.0.2.4", 5432)
+	c.refused(o, "10.0.2.4", 80)
 }
 
 func TestEnginePeering(t *testing.T) {
@@ -100,6 +110,18 @@ func TestEnginePeering(t *testing.T) {
 	second.Peerings, second.RouteTables[0].Routes = nil, nil
 	c.apply(second)
 	c.reachesNot(i, "10.1.1.4")
+
+	t.Log("a route to an interface leads to an instance that routes, once nobody checks its source and destination")
+	must(t, exec.CommandContext(t.Context(), "nsenter", "-t", fmt.Sprint(c.pids[i2]), "-n", "ip", "addr", "add", "192.168.7.1/32", "dev", "lo").Run())
+	first.RouteTables[0].Routes = append(first.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("192.168.0.0/16")}, Target: a2})
+	c.apply(first)
+	c.reachesNot(i, "192.168.7.1")
+	first.ENIs[1].SourceDestCheck = false
+	c.apply(first)
+	c.reaches(i, "192.168.7.1")
+	must(t, exec.CommandContext(t.Context(), "docker", "kill", "mini-aws-"+c.owner[:12]+"-"+i2).Run())
+	t.Log("and is a blackhole when that is gone")
+	c.reachesNot(i, "192.168.7.1")
 }
 
 func TestEngineHostileGuest(t *testing.T) {
@@ -148,11 +170,33 @@ func TestEngineHostileGuest(t *testing.T) {
 	}
 	c.reaches(e, "10.0.1.5")
 	c.reachesNot(e, "10.0.1.6")
+	c.harmlessFloods(e, s, m)
 	if out, err := root("ip link set eth0 down; ip link set eth0 address 0a:00:00:00:00:02; ip link set eth0 up; ip route add default via 10.0.1.1"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	c.reachesNot(e, "10.0.1.5")
 	c.reaches(s, "10.0.1.5")
+}
+
+// harmlessFloods are what root does to its own rules, and to its neighbors' minds: nothing comes of either.
+func (c *cloud) harmlessFloods(evil, victim, mute string) {
+	c.Helper()
+	c.Log("no rule is inside: there is nothing to flush")
+	lie := `python3 -c '
+import socket,struct
+s=socket.socket(socket.AF_PACKET,socket.SOCK_RAW); s.bind(("eth0",0))
+mac=bytes.fromhex(open("/sys/class/net/eth0/address").read().strip().replace(":","")); ip=socket.inet_aton("10.0.1.5")
+for _ in range(20): s.send(b"\xff"*6+mac+struct.pack(">HHHBBH",0x0806,1,0x0800,6,4,2)+mac+ip+b"\xff"*6+ip)'`
+	for _, command := range []string{"iptables -F", "iptables -P FORWARD ACCEPT", "nft flush ruleset || true", "ip rule flush || true", lie} {
+		out, err := exec.CommandContext(c.Context(), "nsenter", "-t", fmt.Sprint(c.pids[evil]), "-n", "sh", "-c", command).CombinedOutput()
+		if err != nil {
+			c.Fatalf("%s: %v: %s", command, err, out)
+		}
+	}
+	must(c, exec.CommandContext(c.Context(), "nsenter", "-t", fmt.Sprint(c.pids[evil]), "-n", "sh", "-c", "ip rule add lookup main; ip rule add lookup default prio 32767").Run())
+	c.reachesNot(evil, "10.0.1.6")
+	c.serve(victim, 80)
+	c.want(evil, connectTo("10.0.1.5", 80), "you are 10.0.1.4")
 }
 
 // awaitOutput is want with patience.

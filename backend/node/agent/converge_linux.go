@@ -168,6 +168,10 @@ func (a *Agent) program(v *vpc) error {
 	place := plan.Place{Subnets: v.Subnets, Attached: map[string]bool{}, Peers: map[string]bool{}}
 	if v.Own.IsValid() {
 		place.Gateway, place.Own = a.options.Gateway, v.Own
+		var err error
+		if place.Host, err = kernel.HostAddresses(); err != nil {
+			return err
+		}
 	}
 	for id := range v.Attachments {
 		place.Attached[id] = true

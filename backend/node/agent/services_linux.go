@@ -180,11 +180,34 @@ func setHops(connection *net.TCPConn, limit int) error {
 	return errors.Join(err, setErr)
 }
 
+// addressed answers the address that a connection was sent to, before the kernel translated it.
+func addressed(connection *net.TCPConn) (netip.Addr, error) {
+	raw, err := connection.SyscallConn()
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	const originalDestination = 80 // SO_ORIGINAL_DST
+	var address netip.Addr
+	var getErr error
+	err = raw.Control(func(fd uintptr) {
+		// The structure of this call has the 16 bytes that a sockaddr_in takes; its address begins at the fifth.
+		found, err := unix.GetsockoptIPv6Mreq(int(fd), unix.IPPROTO_IP, originalDestination)
+		if getErr = err; err == nil {
+			address = netip.AddrFrom4([4]byte(found.Multiaddr[4:8]))
+		}
+	})
+	return address, errors.Join(err, getErr)
+}
+
 // api tunnels a connection to the gateway, if the sender has a way to it.
 func (s *services) api(connection *net.TCPConn, from netip.Addr) {
 	now := s.current()
-	origin, ok := plan.OriginOf(now.wanted, now.place, from)
-	if !ok {
+	target, err := addressed(connection)
+	if err != nil {
+		slog.Warn("where a connection to the API was sent to", "vpc", s.vpc, "error", err)
+	}
+	origin, ok := plan.OriginOf(now.wanted, now.place, from, target)
+	if err != nil || !ok {
 		_ = connection.Close()
 		return
 	}

@@ -245,6 +245,18 @@ func (r *Router) finishUplink(wanted Uplink, inner netlink.Link) error {
 	return r.Run(func() error { return sysctl("net/ipv4/neigh/"+plan.InternetDevice+"/proxy_delay", "0") })
 }
 
+// HostAddresses are the engine host's own IPv4 addresses, without those of its loopback: a router is not reached by it.
+func HostAddresses() ([]netip.Addr, error) {
+	list, err := netlink.AddrList(nil, unix.AF_INET)
+	var all []netip.Addr
+	for _, address := range list {
+		if own, ok := netip.AddrFromSlice(address.IP.To4()); ok && !own.IsLoopback() {
+			all = append(all, own)
+		}
+	}
+	return all, err
+}
+
 // Disconnect takes the link to the public bridge away.
 func (r *Router) Disconnect() error { return r.Detach(plan.InternetDevice) }
 

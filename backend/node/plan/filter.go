@@ -21,11 +21,13 @@ const (
 	mapPublicIn  = "public_in"  // public address -> private one
 	mapPublicOut = "public_out" // and back
 	setPublic    = "has_public" // private addresses that have a public one
+	mapEndpoints = "endpoints"  // private address of an endpoint's interface -> the API's
 	setAPI       = "api_way"    // devices that have a way to the API
 	mapEgress    = "egress"     // device -> its groups' chain
 	mapIngress   = "ingress"
 	mapACLOut    = "acl_out" // subnet's number -> its network ACL's chain
 	mapACLIn     = "acl_in"  // device -> its subnet's network ACL's chain
+	setHost      = "host"    // the engine host's own addresses
 	chainOutOK   = "out_ok"  // what the sender's side allows goes on here
 	chainWorld   = "world"   // from here to the internet
 )
@@ -141,7 +143,11 @@ func (f *filter) devices() {
 			public.Elements = append(public.Elements, Element{Key: []any{pair.Private}})
 		}
 	}
-	for _, set := range []Set{own, routers, subnets, api, in, out, public} {
+	endpoints := Set{Name: mapEndpoints, Key: []string{"ipv4_addr"}, Value: "ipv4_addr"}
+	for _, address := range f.endpointAddresses() {
+		endpoints.Elements = append(endpoints.Elements, Element{Key: []any{address}, Value: backend.APIAddress})
+	}
+	for _, set := range []Set{own, routers, subnets, api, in, out, public, endpoints} {
 		f.set(set)
 	}
 }
@@ -168,6 +174,7 @@ func (f *filter) arrive() {
 func (f *filter) translations() {
 	f.chain(Chain{Name: "arrive_public", Type: "nat", Hook: "prerouting", Priority: "dstnat", Rules: []Rule{
 		{Device{Side: From, Name: InternetDevice}, Translate{Side: To, Map: mapPublicIn}},
+		{Translate{Side: To, Map: mapEndpoints}},
 	}})
 	chain := Chain{Name: "leave_public", Type: "nat", Hook: "postrouting", Priority: "srcnat", Rules: []Rule{
 		{Device{Side: To, Name: InternetDevice, Not: true}, accept},
@@ -359,9 +366,21 @@ func (f *filter) groupRules(rules []backend.WantedSecurityRule, far Side, allowe
 	return all
 }
 
+// linkLocal are the addresses that no router passes on.
+var linkLocal = netip.MustParsePrefix("169.254.0.0/16")
+
 // outOK decides about what the sender's side allows: the way out of the VPC, or the receiver's side.
 func (f *filter) outOK() {
-	world := Chain{Name: chainWorld}
+	host := Set{Name: setHost, Key: []string{"ipv4_addr"}}
+	for _, address := range sortedAddresses(f.place.Host) {
+		host.Elements = append(host.Elements, Element{Key: []any{address}})
+	}
+	f.set(host)
+	// The host's own services, and what is on its links alone, such as the metadata of a cloud that it is a machine of.
+	world := Chain{Name: chainWorld, Rules: []Rule{
+		{AddressIn{Side: To, Set: setHost}, Count{}, drop},
+		{Address{Side: To, Range: linkLocal}, Count{}, drop},
+	}}
 	f.eachWorldStep(func(mark Mark, s step) {
 		rule := append(Rule{mark}, address(To, s.destination)...)
 		switch s.way {

@@ -17,6 +17,8 @@ import (
 type Place struct {
 	// Gateway is the public bridge's own address, Own the VPC's router's on it; zero where there is no public bridge.
 	Gateway, Own netip.Addr
+	// Host are the engine host's own addresses, where no instance may go: AWS's internet does not lead to its machines.
+	Host []netip.Addr
 	// Subnets holds the number of every subnet, from 1: they stay as long as the subnet, see [Number].
 	Subnets map[string]int
 	// Attached are the interfaces whose devices are there.
@@ -199,11 +201,23 @@ func Resolver(wanted backend.WantedVPC) netip.Addr { return wanted.CIDRs[0].Addr
 // router answers the addresses that the VPC's router has itself.
 func (m *model) router() []netip.Addr {
 	all := []netip.Addr{backend.MetadataAddress, backend.ResolverAddress, backend.APIAddress, Resolver(m.WantedVPC)}
+	all = append(all, m.endpointAddresses()...)
 	for _, id := range m.subnetIDs {
 		all = append(all, m.subnets[id].CIDR.Addr().Next())
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
 	return slices.Compact(all)
+}
+
+// endpointAddresses answers the private addresses of interface endpoints, where the router stands for the API.
+func (m *model) endpointAddresses() []netip.Addr {
+	var all []netip.Addr
+	for _, endpoint := range m.Endpoints {
+		for _, id := range endpoint.ENIs {
+			all = append(all, m.enis[id].Addresses...)
+		}
+	}
+	return sortedAddresses(all)
 }
 
 // publicAddresses answers every public address of interfaces and NAT gateways, if there is an internet gateway.

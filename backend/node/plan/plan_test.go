@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -90,7 +91,7 @@ func TestPlan(t *testing.T) {
 		NetworkACLs: []backend.WantedNetworkACL{{ID: "acl-1"}},
 		ENIs:        []backend.WantedENI{{ID: "eni-1", Subnet: "subnet-1", MAC: "0a:00:00:00:00:01", Addresses: []netip.Addr{addr("10.0.0.4")}, SourceDestCheck: true}},
 	}
-	place := Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"),
+	place := Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"), Host: []netip.Addr{addr("198.18.0.1"), addr("192.0.2.9")},
 		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
 		Peers:    map[string]bool{"vpc-0bbb": true}}
 	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated} {
@@ -145,7 +146,7 @@ func TestOrigins(t *testing.T) {
 		"10.0.2.4":   {public: "198.18.8.2", endpoints: 1, ok: true},
 		"10.0.2.250": {},
 	} {
-		origin, ok := OriginOf(wanted, place, addr(source))
+		origin, ok := OriginOf(wanted, place, addr(source), backend.APIAddress)
 		public := ""
 		if origin.Public.IsValid() {
 			public = origin.Public.String()
@@ -153,5 +154,24 @@ func TestOrigins(t *testing.T) {
 		if ok != want.ok || public != want.public || len(origin.Endpoints) != want.endpoints {
 			t.Errorf("%s: %+v, %v", source, origin, ok)
 		}
+	}
+}
+
+func TestAddressedEndpoint(t *testing.T) {
+	wanted := twoTiers()
+	wanted.SecurityGroups = append(wanted.SecurityGroups, backend.WantedSecurityGroup{ID: "sg-endpoint", Ingress: []backend.WantedSecurityRule{
+		{Protocol: backend.ProtocolTCP, FromPort: 443, ToPort: 443, CIDRs: []netip.Prefix{prefix("10.0.2.4/32")}},
+	}})
+	wanted.ENIs = append(wanted.ENIs, backend.WantedENI{ID: "eni-e", Subnet: "subnet-0000000000000prv1", MAC: "0a:00:00:00:00:09", Addresses: []netip.Addr{addr("10.0.2.99")}, Groups: []string{"sg-endpoint"}, SourceDestCheck: true})
+	wanted.Endpoints = []backend.WantedVPCEndpoint{{ID: "vpce-i", ENIs: []string{"eni-e"}}}
+	place := Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted)}
+	for source, want := range map[string]bool{"10.0.2.4": true, "10.0.2.5": false, "10.0.1.4": false} {
+		origin, ok := OriginOf(wanted, place, addr(source), addr("10.0.2.99"))
+		if ok != want || origin.Addressed != "vpce-i" {
+			t.Errorf("%s: %+v, %v", source, origin, ok)
+		}
+	}
+	if all := Of(wanted, place).Router; !slices.Contains(all, addr("10.0.2.99")) {
+		t.Errorf("the router is not where the endpoint is: %v", all)
 	}
 }

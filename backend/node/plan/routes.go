@@ -140,13 +140,22 @@ func (m *model) routes() []Route {
 // mainTable is the kernel's table for what no rule of ours is about.
 const mainTable = 254
 
-// OriginOf answers how the API sees requests from the address, and whether it may be reached from there at all.
-func OriginOf(wanted backend.WantedVPC, place Place, source netip.Addr) (backend.Origin, bool) {
+// OriginOf answers how the API sees requests from the source to the target, the API's own address or an endpoint's, and
+// whether it may be reached from there at all.
+func OriginOf(wanted backend.WantedVPC, place Place, source, target netip.Addr) (backend.Origin, bool) {
 	m := newModel(wanted, place)
 	for _, id := range m.eniIDs {
-		if slices.Contains(m.enis[id].Addresses, source) {
-			return m.origin(id, source)
+		if !slices.Contains(m.enis[id].Addresses, source) {
+			continue
 		}
+		origin, ok := m.origin(id, source)
+		for _, endpoint := range m.Endpoints {
+			if slices.ContainsFunc(endpoint.ENIs, func(eni string) bool { return slices.Contains(m.enis[eni].Addresses, target) }) {
+				origin.Addressed = endpoint.ID
+				ok = slices.Contains(origin.Endpoints, endpoint.ID)
+			}
+		}
+		return origin, ok
 	}
 	return backend.Origin{}, false
 }

@@ -31,6 +31,6 @@ func Sample() Table {
 		DNS:             backend.WantedDNS{Enabled: true},
 		FlowLogs:        []backend.WantedFlowLog{{ID: "fl-1", Resource: "vpc-1", Rejected: true}},
 	}
-	place := Place{Gateway: netip.MustParseAddr("198.18.0.1"), Own: netip.MustParseAddr("198.18.0.17"), Subnets: Number(nil, wanted)}
+	place := Place{Gateway: netip.MustParseAddr("198.18.0.1"), Own: netip.MustParseAddr("198.18.0.17"), Host: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Subnets: Number(nil, wanted)}
 	return Of(wanted, place).Table
 }
