@@ -119,6 +119,7 @@ func newCloud(c cloudConfig) *cloud {
 	machines := ec2.New(ec2.Config{
 		DB: c.DB, Key: c.Key, Network: c.Network, Simulated: simulated, Domain: c.Domain, RoleSession: roleSession(identities),
 		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities), GuestEndpoint: guestEndpoint,
+		CheckPolicy: checkResourcePolicy,
 	})
 
 	identities.KnowHolder(ec2Principal, machines.HoldsRole)

@@ -47,10 +47,10 @@ type Reach interface {
 	// Answer says who answers what instances ask; before it, and without a gateway, they get 503. It takes effect for
 	// requests that begin after it.
 	Answer(answers Answers)
-	// Flows sends the records of the VPCs' flow logs until the context ends, as batches come. One caller at a time.
-	// Records that nobody takes for a while are lost, and counted in the next record's Skipped.
-	// Kinds: KindUnavailable, KindUnsupported.
-	Flows(ctx context.Context, take func([]FlowRecord)) error
+	// Flows takes what the VPCs' flow logs recorded since the last call, in the order of its beginning within a VPC. One
+	// caller at a time. Records that nobody takes are summed up; what is too much is lost, and counted in a record that
+	// has nothing but its VPC, its times and Skipped. Kinds: KindUnavailable.
+	Flows(ctx context.Context) ([]FlowRecord, error)
 }
 
 // VPCNetwork is everything that an engine can do about VPCs.

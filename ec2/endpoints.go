@@ -91,7 +91,7 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpoi
 		e.Type = types.VpcEndpointTypeGateway
 	}
 	if aws.ToString(in.PolicyDocument) != "" {
-		if e.Policy, err = checkPolicy(*in.PolicyDocument); err != nil {
+		if e.Policy, err = s.checkPolicy(*in.PolicyDocument); err != nil {
 			return nil, err
 		}
 	}
@@ -153,9 +153,14 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpoi
 	})
 }
 
-func checkPolicy(document string) (string, error) {
+func (s *Service) checkPolicy(document string) (string, error) {
 	if !json.Valid([]byte(document)) {
-		return "", errInvalidPolicyDocument()
+		return "", errInvalidPolicyDocument("The Policy is not a valid JSON document.")
+	}
+	if s.config.CheckPolicy != nil {
+		if err := s.config.CheckPolicy(document); err != nil {
+			return "", errInvalidPolicyDocument(err.Error())
+		}
 	}
 	return document, nil
 }
@@ -295,7 +300,7 @@ func (s *Service) ModifyVpcEndpoint(ctx context.Context, in *ec2.ModifyVpcEndpoi
 			case aws.ToBool(in.ResetPolicy):
 				e.Policy = openPolicy
 			case in.PolicyDocument != nil:
-				if e.Policy, err = checkPolicy(*in.PolicyDocument); err != nil {
+				if e.Policy, err = s.checkPolicy(*in.PolicyDocument); err != nil {
 					return err
 				}
 			}

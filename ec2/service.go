@@ -31,6 +31,8 @@ type Config struct {
 	FindProfile func(ctx context.Context, account, name string) (Profile, error)
 	// RoleSession begins a session of the role for the instance; nil gives instances none.
 	RoleSession func(ctx context.Context, roleARN string, who RoleHolder) (RoleCredentials, error)
+	// CheckPolicy refuses what is no resource-based policy; nil takes every JSON document.
+	CheckPolicy func(document string) error
 	// GuestEndpoint is the URL of the API from inside an instance; empty for none.
 	GuestEndpoint string
 }

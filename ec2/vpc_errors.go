@@ -177,8 +177,8 @@ func errPermissionNotFound() error {
 	return awsapi.Errorf("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
 }
 
-func errInvalidPolicyDocument() error {
-	return awsapi.Errorf("InvalidPolicyDocument", "The Policy is not a valid JSON document.")
+func errInvalidPolicyDocument(why string) error {
+	return awsapi.Errorf("InvalidPolicyDocument", "%s", why)
 }
 
 func errPrefixListMalformed(id string) error {

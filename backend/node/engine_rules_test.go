@@ -78,6 +78,45 @@ func TestEngineGroupsAndACLs(t *testing.T) {
 	c.want(o, connectTo("10.0.2.4", 5432), "you are 10.0.1.5")
 	c.refused(i, "10.0.2.4", 5432)
 	c.refused(o, "10.0.2.4", 80)
+
+	t.Log("flow logs have the ping that was accepted, and the answer and the connections that a group or an ACL rejected, at both ends")
+	v.FlowLogs = []backend.WantedFlowLog{{ID: "fl-1", Resource: v.ID, Accepted: true, Rejected: true}}
+	c.apply(v)
+	c.reachesNot(o, "10.0.2.4") // AWS's own example: the answer is what the ACL rejects
+	c.refused(o, "10.0.2.4", 80)
+	c.refused(i, "10.0.2.4", 5432)
+	c.want(o, connectTo("10.0.2.4", 5432), "you are 10.0.1.5")
+	type seen struct {
+		eni, from, to     string
+		port, protocol    int
+		accepted, ingress bool
+	}
+	wanted := map[seen]string{
+		{other, "10.0.1.5", "10.0.2.4", 0, 1, true, false}:    "the ping leaves",
+		{db, "10.0.1.5", "10.0.2.4", 0, 1, true, true}:        "the ping arrives",
+		{db, "10.0.2.4", "10.0.1.5", 0, 1, false, false}:      "its answer does not leave",
+		{other, "10.0.1.5", "10.0.2.4", 80, 6, true, false}:   "what the group drops leaves",
+		{db, "10.0.1.5", "10.0.2.4", 80, 6, false, true}:      "and is rejected at the other end",
+		{db, "10.0.1.4", "10.0.2.4", 5432, 6, false, true}:    "what the ACL drops is rejected too",
+		{db, "10.0.1.5", "10.0.2.4", 5432, 6, true, true}:     "what the group allows arrives",
+		{other, "10.0.1.5", "10.0.2.4", 5432, 6, true, false}: "after it left",
+	}
+	for deadline := time.Now().Add(15 * time.Second); len(wanted) > 0; time.Sleep(100 * time.Millisecond) {
+		records, err := c.network.Flows(t.Context())
+		must(t, err)
+		for _, r := range records {
+			if r.VPC != v.ID || r.Packets == 0 || r.Bytes == 0 || r.End.Before(r.Start) || r.Subnet == "" {
+				t.Errorf("%+v", r)
+			}
+			if answer := r.Source == addr("10.0.2.4"); r.Protocol == 1 && (r.Packets != 1 || r.Bytes != 84 || r.Accepted == answer) {
+				t.Errorf("one ping and the answer that was dropped: %+v", r)
+			}
+			delete(wanted, seen{r.ENI, r.Source.String(), r.Destination.String(), int(r.DestPort), r.Protocol, r.Accepted, r.Ingress})
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not recorded: %v", wanted)
+		}
+	}
 }
 
 func TestEnginePeering(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -199,37 +198,10 @@ func (n *Network) become(ctx context.Context, path string) (net.Conn, error) {
 	return upgraded, nil
 }
 
-// Flows reads the agent's records until the context ends.
-func (n *Network) Flows(ctx context.Context, take func([]backend.FlowRecord)) error {
-	if err := n.ready(ctx); err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/flows", nil)
-	if err != nil {
-		return err
-	}
-	answer, err := n.client.Do(request)
-	if err != nil {
-		return &backend.Error{Kind: backend.KindUnavailable, Op: "flows", Object: "node", Err: err}
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		var failure protocol.Failure
-		if err := json.NewDecoder(answer.Body).Decode(&failure); err != nil {
-			return &backend.Error{Kind: backend.KindUnavailable, Op: "flows", Object: "node", Err: fmt.Errorf("%s: %w", answer.Status, err)}
-		}
-		return failure.Err()
-	}
-	for decoder := json.NewDecoder(answer.Body); ; {
-		var batch []backend.FlowRecord
-		if err := decoder.Decode(&batch); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return &backend.Error{Kind: backend.KindUnavailable, Op: "flows", Object: "node", Err: err}
-		}
-		take(batch)
-	}
+// Flows asks the agent for what was recorded.
+func (n *Network) Flows(ctx context.Context) (records []backend.FlowRecord, err error) {
+	err = n.call(ctx, http.MethodGet, "/flows", nil, &records)
+	return records, err
 }
 
 // Close lets go of the agent, which goes on.

@@ -128,10 +128,8 @@ func (n *Network) DialVPC(_ context.Context, vpc, _ string, _ netip.AddrPort) (n
 // Answer does nothing: nobody asks.
 func (n *Network) Answer(backend.Answers) {}
 
-// Flows is KindUnsupported: no packet flows.
-func (n *Network) Flows(context.Context, func([]backend.FlowRecord)) error {
-	return &backend.Error{Kind: backend.KindUnsupported, Op: "flows", Object: "sim", Err: fmt.Errorf("the network is simulated: no packet flows in it")}
-}
+// Flows answers nothing: no packet flows.
+func (n *Network) Flows(context.Context) ([]backend.FlowRecord, error) { return nil, nil }
 
 // Close does nothing.
 func (n *Network) Close() error { return nil }

@@ -61,6 +61,7 @@ type vpc struct {
 	Applied     time.Time             `json:"applied"`
 	router      *kernel.Router
 	services    *services
+	flows       *flows
 	problems    []string
 	place       plan.Place
 }
@@ -219,6 +220,9 @@ func (a *Agent) removeVPC(id string) error {
 	}
 	if v.services != nil {
 		v.services.close()
+	}
+	if v.flows != nil {
+		v.flows.close()
 	}
 	var err error
 	if v.router != nil {

@@ -32,6 +32,7 @@ func (a *Agent) converge(v *vpc) error {
 	note(a.mendDevices(v))
 	note(a.program(v))
 	note(a.serve(v))
+	note(a.record(v))
 	return errors.Join(errs...)
 }
 

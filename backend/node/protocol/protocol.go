@@ -6,7 +6,7 @@
 //	DELETE /vpcs/VPC
 //	PUT    /enis                    backend.Attachment -> backend.ObservedENI
 //	DELETE /vpcs/VPC/enis/ENI
-//	GET    /flows                   lines of []backend.FlowRecord, as they come
+//	GET    /flows                   []backend.FlowRecord since the last time
 //	GET    /version                 Version
 //	POST   /upgrade?digest=SHA256   a new binary; the agent ends and its supervisor starts that
 //	POST   /dial?vpc=&network=&address=   becomes the connection
