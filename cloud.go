@@ -45,6 +45,8 @@ type cloudConfig struct {
 	AtRest string
 	// TrailEvery and DigestEvery are the times between two log files and two digests of a trail; 0 is AWS's.
 	TrailEvery, DigestEvery time.Duration
+	// FlowLogsEvery is the time between two deliveries of a VPC flow log; 0 is the flow log's own interval.
+	FlowLogsEvery time.Duration
 	// Recorders are told of every call, before the audit is.
 	Recorders []awsapi.Recorder
 	// S3EventsWebhook gets what S3 sends to EventBridge; ClassicBuckets makes buckets as AWS did before April 2023.
@@ -111,31 +113,31 @@ func newCloud(c cloudConfig) *cloud {
 
 	parameters := ssm.New(ssm.Config{DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters})
 
-	_, engineSimulated := c.Engine.(*sim.Engine)
-	guestEndpoint := ""
-	if !simulated { // the API's address in a VPC is the node agent's
-		guestEndpoint = "http://api." + c.Domain
-	}
-	machines := ec2.New(ec2.Config{
-		DB: c.DB, Key: c.Key, Network: c.Network, Simulated: simulated, Domain: c.Domain, RoleSession: roleSession(identities),
-		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities), GuestEndpoint: guestEndpoint,
-		CheckPolicy: checkResourcePolicy,
-	})
-
-	identities.KnowHolder(ec2Principal, machines.HoldsRole)
-
 	blobs := newBlobs(c)
 	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
 
 	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities}, CheckPolicy: checkGuardrail})
 	identities.KnowOrganizations(&guardrails{organizations: orgs})
 
+	made := &cloud{loop: reconcile.New(c.DB, reconcile.Options{}), identities: identities}
+
+	_, engineSimulated := c.Engine.(*sim.Engine)
+	guestEndpoint := ""
+	if !simulated { // the API's address in a VPC is the node agent's
+		guestEndpoint = "http://api." + c.Domain
+	}
+	made.machines = ec2.New(ec2.Config{
+		DB: c.DB, Key: c.Key, Network: c.Network, Simulated: simulated, Domain: c.Domain, RoleSession: roleSession(identities),
+		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities), GuestEndpoint: guestEndpoint,
+		CheckPolicy: checkResourcePolicy, FlowLogBuckets: flowLogBuckets{made}, FlowLogsEvery: c.FlowLogsEvery, Now: c.Now,
+	})
+	identities.KnowHolder(ec2Principal, made.machines.HoldsRole)
+
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.
-	for name, source := range map[string]any{"organizations": orgs, "s3": buckets, "ssm": parameters, "ec2": machines} {
+	for name, source := range map[string]any{"organizations": orgs, "s3": buckets, "ssm": parameters, "ec2": made.machines} {
 		identities.KnowResources(name, source)
 	}
 
-	made := &cloud{loop: reconcile.New(c.DB, reconcile.Options{}), identities: identities, machines: machines}
 	made.audit = cloudtrail.New(cloudtrail.Config{
 		DB: c.DB, Key: c.Key, Region: c.Region, Buckets: trailBuckets{made}, DeliverEvery: c.TrailEvery, DigestEvery: c.DigestEvery, Now: c.Now,
 	})
@@ -149,14 +151,14 @@ func newCloud(c cloudConfig) *cloud {
 		buckets,
 		buckets.Control(),
 		parameters,
-		machines,
+		made.machines,
 	}
 
 	made.services = services
 	made.api = awsapi.NewServer(awsapi.Options{
 		Identities: identities,
 		Authorizer: identities,
-		Endpoints:  machines,
+		Endpoints:  made.machines,
 		Region:     c.Region,
 		Domain:     c.Domain,
 		Recorders:  append(slices.Clone(c.Recorders), made.audit, buckets),

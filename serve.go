@@ -33,6 +33,8 @@ type serveCommand struct {
 	TrailEvery  time.Duration `name:"trail-every" default:"5m" help:"Time between two log files of a CloudTrail trail."`
 	DigestEvery time.Duration `name:"digest-every" default:"1h" help:"Time between two digests of a CloudTrail trail."`
 
+	FlowLogsEvery time.Duration `name:"flow-logs-every" help:"Time between two deliveries of a VPC flow log; 0 is what each flow log says."`
+
 	AccountID string `name:"account-id" default:"000000000000" help:"Account number of this installation: twelve digits."`
 	Region    string `default:"us-east-1" help:"Region of requests that name none."`
 	Domain    string `default:"mini-aws.internal" help:"Domain of the names that resources get."`

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"miniaws/awsapi"
 	"miniaws/cloudtrail"
@@ -20,6 +21,7 @@ func (t trailBuckets) PutLog(ctx context.Context, log cloudtrail.Log) error {
 	in := &s3.PutObjectInput{
 		Bucket: aws.String(log.Bucket), Key: aws.String(log.Key), Body: bytes.NewReader(log.Body), ContentLength: aws.Int64(int64(len(log.Body))),
 		Metadata: log.Metadata,
+		ACL:      types.ObjectCannedACLBucketOwnerFullControl, // what AWS's policy of such a bucket asks for
 	}
 	if log.ContentType != "" {
 		in.ContentType = aws.String(log.ContentType)

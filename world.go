@@ -66,7 +66,7 @@ func (w *worker) openWorld(ctx context.Context) (err error) {
 	made.cloud = newCloud(cloudConfig{
 		DB: made.db, Key: key, Engine: w.engine, Network: made.network, Installation: w.folder.installation, Data: data,
 		Account: w.command.AccountID, Region: w.command.Region, Domain: w.command.Domain, AtRest: w.command.AtRest,
-		TrailEvery: w.command.TrailEvery, DigestEvery: w.command.DigestEvery,
+		TrailEvery: w.command.TrailEvery, DigestEvery: w.command.DigestEvery, FlowLogsEvery: w.command.FlowLogsEvery,
 		Root: w.root, Recorders: []awsapi.Recorder{w.metrics},
 		S3EventsWebhook: w.command.S3EventsWebhook, ClassicBuckets: w.command.S3ClassicBuckets,
 	})
@@ -103,7 +103,8 @@ func (w *worker) closeWorld() error {
 func (w *world) close() error {
 	w.stop()
 	w.looping.Wait()
-	err := w.cloud.audit.Flush(context.Background())
+	err := w.cloud.machines.FlushFlowLogs(context.Background())
+	err = errors.Join(err, w.cloud.audit.Flush(context.Background()))
 	err = errors.Join(err, w.network.Close(), w.db.Close())
 	if w.bytes != "" {
 		err = errors.Join(err, os.RemoveAll(w.bytes))

@@ -47,7 +47,13 @@ type flowRecordKey struct {
 const maxWindowRecords = 100_000
 
 // flowLogPause is the time between two looks at what was recorded.
-const flowLogPause = 5 * time.Second
+func (s *Service) flowLogPause() time.Duration {
+	const pause = 5 * time.Second
+	if s.config.FlowLogsEvery > 0 {
+		return min(pause, s.config.FlowLogsEvery)
+	}
+	return pause
+}
 
 // add sums a record up with those of the same flow.
 func (w *flowWindow) add(r *backend.FlowRecord) {
@@ -264,7 +270,11 @@ func flowLines(t tx, f *flowLog, window *flowWindow, now time.Time) (lines []*fl
 		if n, err := subnets.find(t, e.Subnet); err != nil {
 			return nil, err
 		} else if n != nil {
-			line.zoneID = zoneID(t.scope.Region, n.Zone)
+			z, err := findZone(t.scope.Region, n.Zone)
+			if err != nil {
+				return nil, err
+			}
+			line.zoneID = z.id
 		}
 		place[e.ID] = line
 	}

@@ -232,7 +232,9 @@ func insertFlowLog(t tx, f *flowLog) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(same, func(o *flowLog) bool { return o.Destination == f.Destination && o.Traffic == f.Traffic && o.Format == f.Format }) {
+	if slices.ContainsFunc(same, func(o *flowLog) bool {
+		return o.Destination == f.Destination && o.Traffic == f.Traffic && o.Format == f.Format
+	}) {
 		return errFlowLogAlreadyExists()
 	}
 	f.ID, f.Created = t.NewID("fl-"), t.Now().UTC().Truncate(time.Millisecond)

@@ -107,6 +107,18 @@ func (k *kind[T]) get(t tx, id string) (*T, error) {
 	return rec, err
 }
 
+// read is get for those who do not change the record, or anything in it: it is shared.
+func (k *kind[T]) read(t tx, id string) (*T, error) {
+	if k.malformed != nil && !k.wellFormed(id) {
+		return nil, k.malformed(id)
+	}
+	rec, err := k.in(t).GetShared(id)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalidKey) {
+		return nil, k.notFound(id)
+	}
+	return rec, err
+}
+
 // find answers nil for absence.
 func (k *kind[T]) find(t tx, id string) (*T, error) {
 	if id == "" {

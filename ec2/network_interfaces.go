@@ -299,6 +299,9 @@ func removeInterface(t tx, e *networkInterface) error {
 			return err
 		}
 	}
+	if err := removeFlowLogsOf(t, e.ID); err != nil {
+		return err
+	}
 	if err := interfaces.delete(t, e.ID); err != nil {
 		return err
 	}

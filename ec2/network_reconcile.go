@@ -18,6 +18,7 @@ type Network interface {
 	ApplyVPC(ctx context.Context, wanted backend.WantedVPC) (backend.ObservedVPC, error)
 	RemoveVPC(ctx context.Context, id string) error
 	ListVPCs(ctx context.Context) ([]backend.ObservedVPC, error)
+	Flows(ctx context.Context) ([]backend.FlowRecord, error)
 	AttachENI(ctx context.Context, attachment backend.Attachment) (backend.ObservedENI, error)
 	DetachENI(ctx context.Context, vpc, eni string) error
 }
@@ -48,6 +49,7 @@ func (s *Service) reconcileVPC(loop *reconcile.Loop) {
 	loop.Handle(settleKind, s.settle)
 	loop.Handle(goneKind, s.forget)
 	loop.Sweep("ec2.networks", time.Minute, s.sweepNetworks)
+	loop.Sweep("ec2.flow-logs", s.flowLogPause(), s.collectFlows)
 }
 
 func scopeOfItem(item reconcile.Item) store.Scope {

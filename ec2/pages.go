@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"encoding/base64"
+	"iter"
 	"slices"
 	"strings"
 
@@ -108,7 +109,19 @@ func describe[T, A any](ctx context.Context, s *Service, k *kind[T], q query, to
 	return list, next, err
 }
 
-// list answers the records that a query selects, in the order of their ids, and the token of the next page.
+// shared collects records that are only read.
+func shared[T any](records iter.Seq2[*T, error]) (list []*T, err error) {
+	for rec, err := range records {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, rec)
+	}
+	return list, nil
+}
+
+// list answers the records that a query selects, in the order of their ids, and the token of the next page. They are
+// shared with other readers: nobody may change them, or anything in them.
 func (k *kind[T]) list(t tx, q query) ([]*T, *string, error) {
 	match, err := k.filters.compile(k.base, q.filters)
 	if err != nil {
@@ -128,7 +141,7 @@ func (k *kind[T]) candidates(t tx, q query) ([]*T, error) {
 	switch index, keys := k.narrowest(q.filters); {
 	case len(q.ids) > 0:
 		for _, id := range q.ids {
-			rec, err := k.get(t, id)
+			rec, err := k.read(t, id)
 			if err != nil {
 				return nil, err
 			}
@@ -136,15 +149,14 @@ func (k *kind[T]) candidates(t tx, q query) ([]*T, error) {
 		}
 	case index != "":
 		for _, key := range keys {
-			list, err := k.by(t, index, key...)
+			list, err := shared(k.in(t).Index(index).Shared(store.Query{Parts: key}))
 			if err != nil {
 				return nil, err
 			}
 			found = append(found, list...)
 		}
 	default:
-		list, _, err := k.in(t).List(store.Query{})
-		return list, err
+		return shared(k.in(t).Shared(store.Query{}))
 	}
 	slices.SortFunc(found, func(a, b *T) int { return strings.Compare(k.base(a).ID, k.base(b).ID) })
 	return slices.CompactFunc(found, func(a, b *T) bool { return k.base(a).ID == k.base(b).ID }), nil

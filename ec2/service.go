@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"miniaws/awsapi"
 	"miniaws/backend/reconcile"
@@ -31,6 +32,12 @@ type Config struct {
 	FindProfile func(ctx context.Context, account, name string) (Profile, error)
 	// RoleSession begins a session of the role for the instance; nil gives instances none.
 	RoleSession func(ctx context.Context, roleARN string, who RoleHolder) (RoleCredentials, error)
+	// FlowLogBuckets writes what flow logs deliver; nil delivers nothing. FlowLogsEvery is the time between two deliveries;
+	// 0 is each flow log's own interval.
+	FlowLogBuckets FlowLogBuckets
+	FlowLogsEvery  time.Duration
+	// Now is the clock of deliveries; nil is time.Now.
+	Now func() time.Time
 	// CheckPolicy refuses what is no resource-based policy; nil takes every JSON document.
 	CheckPolicy func(document string) error
 	// GuestEndpoint is the URL of the API from inside an instance; empty for none.
@@ -41,6 +48,7 @@ type Config struct {
 type Service struct {
 	config Config
 	kinds  []taggable
+	flows  flowWindows
 	engine engineState
 	// tokens seals those of the metadata service, secrets what is at rest.
 	tokens, secrets *seal.Sealer
@@ -95,6 +103,16 @@ func (s *Service) tx(ctx context.Context, t store.Tx, scope store.Scope) tx {
 // ForgetAccount removes what an account has outside of its own part of the tree, before that part goes.
 func (s *Service) ForgetAccount(ctx context.Context, account string) error {
 	return s.config.DB.Update(ctx, func(t store.Tx) error {
+		for row, err := range knownFlowLogs.In(t, store.Scope{}).Scan(store.Query{}) {
+			if err != nil {
+				return err
+			}
+			if row.Account == account {
+				if err := knownFlowLogs.In(t, store.Scope{}).Delete(row.ID); err != nil {
+					return err
+				}
+			}
+		}
 		rows := publicAddresses.In(t, store.Scope{})
 		for row, err := range rows.Scan(store.Query{}) {
 			if err != nil {

@@ -328,6 +328,9 @@ func (s *Service) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput) (
 		if err := leaveACL(t, id); err != nil {
 			return err
 		}
+		if err := removeFlowLogsOf(t, id); err != nil {
+			return err
+		}
 		if err := subnets.delete(t, id); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -96,6 +97,15 @@ func errEgressOnlyGatewayNotFound(id string) error {
 
 func errFlowLogNotFound(id string) error {
 	return awsapi.Errorf("InvalidFlowLogId.NotFound", "The flow log ID '%s' does not exist", id)
+}
+
+// AWS: DescribeFlowLogs and DeleteFlowLogs word it differently.
+func errFlowLogsNotFound(ids []string) error {
+	return awsapi.Errorf("InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [TotalCount: %d] %s", len(ids), strings.Join(ids, " "))
+}
+
+func errFlowLogAlreadyExists() error {
+	return awsapi.Errorf("FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination.")
 }
 
 func errGatewayNotFound(id string) error {

@@ -19,6 +19,7 @@ func (s *Service) registerVPC(server *awsapi.Server) {
 	s.registerFilters(server)
 	s.registerInterfaces(server)
 	s.registerConnections(server)
+	s.registerFlowLogs(server)
 }
 
 func (s *Service) registerAccount(server *awsapi.Server) {
@@ -185,11 +186,19 @@ func (s *Service) registerConnections(server *awsapi.Server) {
 	)
 }
 
+func (s *Service) registerFlowLogs(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateFlowLogs, makes(s, "CreateFlowLogs", types.ResourceTypeVpcFlowLog, func(in *ec2.CreateFlowLogsInput) []string { return in.ResourceIds })),
+		awsapi.Op(s.DescribeFlowLogs, awsapi.Action[ec2.DescribeFlowLogsInput]("ec2:DescribeFlowLogs")),
+		awsapi.Op(s.DeleteFlowLogs, on(s, "DeleteFlowLogs", func(in *ec2.DeleteFlowLogsInput) []string { return in.FlowLogIds })),
+	)
+}
+
 func vpcTables() []store.Schema {
 	return []store.Schema{
 		networks, knownNetworks, clientTokens, privateAddresses, publicAddresses, vpcs.table, subnets.table, dhcpOptionSets.table, routeTables.table,
 		internetGateways.table, egressOnlyGateways.table, natGateways.table, elasticIPs.table, securityGroups.table, networkACLs.table, interfaces.table,
-		prefixLists.table, peerings.table, endpoints.table, flowLogs.table,
+		prefixLists.table, peerings.table, endpoints.table, flowLogs.table, knownFlowLogs,
 	}
 }
 

@@ -415,6 +415,15 @@ func (s *Service) DeleteVpc(ctx context.Context, in *ec2.DeleteVpcInput) (*ec2.D
 		if err := deleteAll(t, securityGroups, id); err != nil {
 			return err
 		}
+		logs, err := flowLogs.by(t, "vpc", id)
+		if err != nil {
+			return err
+		}
+		for _, f := range logs {
+			if err := removeFlowLog(t, f.ID); err != nil {
+				return err
+			}
+		}
 		if err := vpcs.delete(t, id); err != nil {
 			return err
 		}

@@ -174,10 +174,13 @@ func (c conditions) write(w attributeWish, e encryptionWish) {
 	}
 }
 
-// writeActions are what an upload needs beside s3:PutObject.
-func (w attributeWish) writeActions() []string {
+// writeActions are what an upload needs. A service that delivers logs gives the bucket's owner everything, for which AWS's
+// own policies of such buckets need nothing more.
+// AWS: "Amazon S3 bucket permissions for flow logs", "Amazon S3 bucket policy for CloudTrail".
+func (w attributeWish) writeActions(ctx context.Context) []string {
 	actions := []string{"s3:PutObject"}
-	if w.acl.canned != "" && w.acl.canned != "private" || w.acl.headers() {
+	delivers := w.acl.canned == "bucket-owner-full-control" && awsapi.FromContext(ctx).Principal.Type == awsapi.ServicePrincipal
+	if (w.acl.canned != "" && w.acl.canned != "private" && !delivers) || w.acl.headers() {
 		actions = append(actions, "s3:PutObjectAcl")
 	}
 	if aws.ToString(w.tagging) != "" {
@@ -237,7 +240,7 @@ func (s *Service) onWrite(ctx context.Context, name, key, expectedOwner *string,
 	}
 	keys := keysOf(awsapi.FromContext(ctx), b.Account)
 	keys.write(w, e)
-	wanted, err := s.accesses(ctx, b, aws.ToString(name), aws.ToString(key), w.writeActions(), keys)
+	wanted, err := s.accesses(ctx, b, aws.ToString(name), aws.ToString(key), w.writeActions(ctx), keys)
 	return keys, wanted, err
 }
 

@@ -242,16 +242,19 @@ type badgerSnapshot struct {
 	tx       *badger.Txn
 }
 
-func (s *badgerSnapshot) get(k Key) ([]byte, bool, error) {
+func (s *badgerSnapshot) get(k Key, known func(Key, uint64) bool) ([]byte, uint64, bool, error) {
 	item, err := s.tx.Get([]byte(k))
 	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil, false, nil
+		return nil, 0, false, nil
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, 0, false, err
+	}
+	if known != nil && known(k, item.Version()) {
+		return nil, item.Version(), true, nil
 	}
 	v, err := item.ValueCopy(nil)
-	return v, err == nil, err
+	return v, item.Version(), err == nil, err
 }
 
 func (s *badgerSnapshot) scan(r Range, yield func(Row) bool) error {
@@ -262,11 +265,11 @@ func (s *badgerSnapshot) scan(r Range, yield func(Row) bool) error {
 	defer it.Close()
 	for it.Seek([]byte(r.Start)); it.Valid(); it.Next() {
 		item := it.Item()
-		row := Row{Key: Key(item.Key())}
+		row := Row{Key: Key(item.Key()), Version: item.Version()}
 		if row.Key >= r.End {
 			return nil
 		}
-		if !r.KeysOnly {
+		if !r.KeysOnly && (r.Known == nil || !r.Known(row.Key, row.Version)) {
 			var err error
 			if row.Value, err = item.ValueCopy(nil); err != nil {
 				return err

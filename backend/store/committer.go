@@ -91,6 +91,7 @@ type engine struct {
 	applies  chan appliedGroup
 	loops    sync.WaitGroup
 	losers   chan struct{} // held by one transaction that lost often
+	decoded  decoded
 
 	mu       sync.Mutex
 	closed   bool
@@ -164,7 +165,7 @@ func (e *engine) begin(ctx context.Context, writable bool) *transaction {
 	snap, revision := (*e.index.Load()).snapshot()
 	return &transaction{
 		ctx: ctx, snap: snap, revision: revision, writable: writable,
-		now: e.options.Clock().UTC(), random: e.random, deadline: time.Now().Add(MaxDuration),
+		now: e.options.Clock().UTC(), random: e.random, decoded: &e.decoded, deadline: time.Now().Add(MaxDuration),
 	}
 }
 

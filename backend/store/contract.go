@@ -66,12 +66,17 @@ type Tx interface {
 type Range struct {
 	Start, End Key
 	KeysOnly   bool // Row.Value stays nil
+	// Known, if there is one, is asked of each row of the snapshot: the value of one for which it answers true stays nil.
+	Known func(key Key, version uint64) bool
 }
 
 // Row is owned by whoever receives it.
 type Row struct {
 	Key   Key
 	Value []byte
+	// Version is the revision that wrote the row; 0 for the transaction's own writes. Key and version name the value for
+	// good.
+	Version uint64
 }
 
 // Commit is one transaction of the change feed.

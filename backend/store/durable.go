@@ -174,7 +174,7 @@ func (d *durable) open(ctx context.Context) error {
 func (d *durable) openEmergency() (index, error) {
 	m := newMemoryIndex()
 	if d.dumped > 0 {
-		_, err := readDump(d.path("checkpoint"), d.dumped, func(row Row) error { m.tree.Set(row.Key, row.Value); return nil })
+		_, err := readDump(d.path("checkpoint"), d.dumped, func(row Row) error { m.tree.Set(row.Key, memoryRow{row.Value, d.dumped}); return nil })
 		if err != nil {
 			return nil, err
 		}

@@ -29,13 +29,19 @@ func (m *memory) Close() error {
 // memoryIndex is an ordered tree whose copies share what did not change.
 type memoryIndex struct {
 	mu       sync.Mutex
-	tree     *btree.Map[Key, []byte] // only the applier changes it
-	shown    *btree.Map[Key, []byte] // a copy that nobody changes
+	tree     *btree.Map[Key, memoryRow] // only the applier changes it
+	shown    *btree.Map[Key, memoryRow] // a copy that nobody changes
 	revision uint64
 }
 
+// memoryRow is a value with the revision that wrote it.
+type memoryRow struct {
+	value   []byte
+	version uint64
+}
+
 func newMemoryIndex() *memoryIndex {
-	m := &memoryIndex{tree: &btree.Map[Key, []byte]{}}
+	m := &memoryIndex{tree: &btree.Map[Key, memoryRow]{}}
 	m.show(0)
 	return m
 }
@@ -54,7 +60,7 @@ func (m *memoryIndex) apply(g group) error {
 			if w.deleted {
 				m.tree.Delete(w.key)
 			} else {
-				m.tree.Set(w.key, w.value)
+				m.tree.Set(w.key, memoryRow{w.value, g.last()})
 			}
 		}
 	}
@@ -74,21 +80,24 @@ func (m *memoryIndex) rows() int64 {
 	return int64(m.shown.Len())
 }
 
-type memorySnapshot struct{ tree *btree.Map[Key, []byte] }
+type memorySnapshot struct{ tree *btree.Map[Key, memoryRow] }
 
-func (s memorySnapshot) get(k Key) ([]byte, bool, error) {
-	v, ok := s.tree.Get(k)
-	return slices.Clone(v), ok, nil
+func (s memorySnapshot) get(k Key, known func(Key, uint64) bool) ([]byte, uint64, bool, error) {
+	row, ok := s.tree.Get(k)
+	if ok && known != nil && known(k, row.version) {
+		return nil, row.version, true, nil
+	}
+	return slices.Clone(row.value), row.version, ok, nil
 }
 
 func (s memorySnapshot) scan(r Range, yield func(Row) bool) error {
-	s.tree.Ascend(r.Start, func(k Key, v []byte) bool {
+	s.tree.Ascend(r.Start, func(k Key, v memoryRow) bool {
 		if k >= r.End {
 			return false
 		}
-		row := Row{Key: k}
-		if !r.KeysOnly {
-			row.Value = slices.Clone(v)
+		row := Row{Key: k, Version: v.version}
+		if !r.KeysOnly && (r.Known == nil || !r.Known(k, v.version)) {
+			row.Value = slices.Clone(v.value)
 		}
 		return yield(row)
 	})

@@ -15,7 +15,8 @@ import (
 
 // snapshot is an index at one revision.
 type snapshot interface {
-	get(k Key) (value []byte, found bool, err error)
+	// get answers the value and the revision that wrote it; the value is nil where known answers true.
+	get(k Key, known func(Key, uint64) bool) (value []byte, version uint64, found bool, err error)
 
 	// scan calls yield in key order until it answers false. The value is the caller's.
 	scan(r Range, yield func(Row) bool) error
@@ -52,6 +53,7 @@ type transaction struct {
 	writable bool
 	now      time.Time
 	random   io.Reader
+	decoded  *decoded
 	deadline time.Time
 	over     bool
 
@@ -90,29 +92,37 @@ func (t *transaction) NewID(prefix string) string {
 }
 
 func (t *transaction) Get(key Key) ([]byte, error) {
+	value, _, err := t.getVersioned(key, nil)
+	return value, err
+}
+
+func (t *transaction) decodedRecords() *decoded { return t.decoded }
+
+// getVersioned is Get that answers the revision too, 0 for an own write. The value of a row that is known stays nil.
+func (t *transaction) getVersioned(key Key, known func(Key, uint64) bool) ([]byte, uint64, error) {
 	if err := t.check(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if err := checkKey(key); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if w, ok := t.writes[key]; ok {
 		if w.deleted {
-			return nil, ErrNotFound
+			return nil, 0, ErrNotFound
 		}
-		return slices.Clone(w.value), nil
+		return slices.Clone(w.value), 0, nil
 	}
 	if t.writable {
 		t.reads.points = append(t.reads.points, keyHash(key))
 	}
-	v, found, err := t.snap.get(key)
+	v, version, found, err := t.snap.get(key, known)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if !found {
-		return nil, ErrNotFound
+		return nil, 0, ErrNotFound
 	}
-	return v, nil
+	return v, version, nil
 }
 
 func (t *transaction) Scan(r Range) iter.Seq2[Row, error] {
