@@ -139,7 +139,7 @@ func TestFlowLogDelivery(t *testing.T) {
 	collect(0)
 	loud.records = []backend.FlowRecord{say(true, 2), say(false, 1)}
 	collect(time.Minute)
-	if _, lines := buckets.last(t); len(buckets.objects) != 1 || len(lines) != 2 || lines[1] != "2 REJECT ingress 5 use1-az1 "+*subnet.SubnetId+" -" {
+	if _, lines := buckets.last(t); len(buckets.objects) != 1 || len(lines) != 2 || lines[1] != "2 REJECT ingress 5 "+*subnet.AvailabilityZoneId+" "+*subnet.SubnetId+" -" {
 		t.Errorf("%d objects, %q", len(buckets.objects), lines)
 	}
 

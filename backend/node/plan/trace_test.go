@@ -1,0 +1,98 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"miniaws/backend"
+)
+
+// story is a trace as one line: the ways, and what blocks.
+func story(t Trace) string {
+	var words []string
+	for _, h := range t.Forward {
+		words = append(words, h.ID)
+	}
+	words = append(words, "|")
+	for _, h := range t.Return {
+		words = append(words, h.ID)
+	}
+	for _, b := range t.Blocks {
+		text := fmt.Sprintf("!%s@%s", b.Code, b.ID)
+		if b.Returning {
+			text += "<"
+		}
+		words = append(words, text)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestTrace(t *testing.T) {
+	const web, db = "eni-0000000000000000a", "eni-0000000000000000b" // public subnet with sg-web; private one with sg-db and sg-web
+	vpc := twoTiers()
+	other := backend.WantedVPC{
+		ID: "vpc-0bbb", CIDRs: []netip.Prefix{prefix("10.9.0.0/16")},
+		Subnets:        []backend.WantedSubnet{{ID: "subnet-far", CIDR: prefix("10.9.0.0/24"), RouteTable: "rtb-far", NetworkACL: "acl-far"}},
+		RouteTables:    []backend.WantedRouteTable{{ID: "rtb-far"}},
+		NetworkACLs:    []backend.WantedNetworkACL{{ID: "acl-far", Ingress: []backend.WantedACLEntry{{Number: 100, Allow: true, Protocol: -1, CIDR: prefix("0.0.0.0/0")}}, Egress: []backend.WantedACLEntry{{Number: 100, Allow: true, Protocol: -1, CIDR: prefix("0.0.0.0/0")}}}},
+		SecurityGroups: []backend.WantedSecurityGroup{{ID: "sg-far", Ingress: []backend.WantedSecurityRule{{Protocol: 6, FromPort: 80, ToPort: 80, CIDRs: everywhere}}, Egress: []backend.WantedSecurityRule{{Protocol: -1, CIDRs: everywhere}}}},
+		ENIs:           []backend.WantedENI{{ID: "eni-far", Subnet: "subnet-far", MAC: "0a:00:00:00:00:0f", Addresses: []netip.Addr{addr("10.9.0.4")}, Groups: []string{"sg-far"}, SourceDestCheck: true}},
+		Peerings:       []backend.WantedPeering{{ID: "pcx-0123456789abcdef0", VPC: vpc.ID}},
+	}
+	away := map[string]bool{}
+	ask := func(q Question) string {
+		q.Protocol = backend.ProtocolTCP
+		return story(NewWorld([]backend.WantedVPC{vpc, other}, func(eni string) bool { return !away[eni] }).Answer(q))
+	}
+	for _, c := range []struct {
+		name string
+		q    Question
+		want string
+	}{
+		{"between subnets: group, ACLs, and the answer's way", Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 80},
+			web + " sg-web acl-open rtb-pub acl-tight sg-web " + db + " | " + db + " acl-tight rtb-prv acl-open " + web},
+		{"a port that no group lets in", Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 81},
+			web + " sg-web acl-open rtb-pub acl-tight " + db + " | " + db + " acl-tight rtb-prv acl-open " + web + " !ENI_SG_RULES_MISMATCH@" + db},
+		{"an ACL and the groups", Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 22},
+			web + " sg-web acl-open rtb-pub " + db + " | " + db + " acl-tight rtb-prv acl-open " + web + " !SUBNET_ACL_RESTRICTION@acl-tight !ENI_SG_RULES_MISMATCH@" + db},
+		{"an answer to a port below those that the ACL lets out", Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 80, SourcePort: 1000},
+			web + " sg-web acl-open rtb-pub acl-tight sg-web " + db + " | " + db + " rtb-prv acl-open " + web + " !SUBNET_ACL_RESTRICTION@acl-tight<"},
+		{"any port: one that is open", Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, ToENI: db},
+			web + " sg-web acl-open rtb-pub acl-tight sg-web " + db + " | " + db + " acl-tight rtb-prv acl-open " + web},
+		{"from the internet to a public address", Question{FromVPC: vpc.ID, ToVPC: vpc.ID, ToENI: web, DestPort: 80},
+			"igw-1 acl-open sg-web " + web + " | " + web + " acl-open rtb-pub igw-1"},
+		{"from the internet to an interface without one", Question{FromVPC: vpc.ID, ToVPC: vpc.ID, ToENI: db, DestPort: 80},
+			"igw-1 acl-tight sg-web " + db + " | !IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS@igw-1"},
+		{"to the internet by a NAT gateway", Question{FromVPC: vpc.ID, FromENI: db, ToVPC: vpc.ID, DestPort: 8080},
+			db + " sg-web acl-tight rtb-prv nat-1 igw-1 | igw-1 acl-tight " + db},
+		{"peering without a route back", Question{FromVPC: vpc.ID, FromENI: web, ToVPC: other.ID, ToENI: "eni-far", DestPort: 80},
+			web + " sg-web acl-open rtb-pub pcx-0123456789abcdef0 acl-far sg-far eni-far | eni-far acl-far !NO_ROUTE_TO_DESTINATION@rtb-far<"},
+		{"a blackhole", Question{FromVPC: vpc.ID, FromENI: db, ToVPC: other.ID, ToENI: "eni-far", Destination: addr("10.8.0.4"), DestPort: 8080},
+			db + " sg-web acl-tight | !BAD_STATE_ROUTE@rtb-prv"},
+	} {
+		if got := strings.TrimSpace(ask(c.q)); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+	other.RouteTables[0].Routes = []backend.WantedRoute{{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "pcx-0123456789abcdef0"}}
+	peered := Question{FromVPC: vpc.ID, FromENI: web, ToVPC: other.ID, ToENI: "eni-far", DestPort: 80}
+	if got := ask(peered); strings.Contains(got, "!") {
+		t.Errorf("with both routes: %s", got)
+	}
+	away["eni-far"] = true
+	if got := ask(peered); !strings.Contains(got, "!UNASSOCIATED_COMPONENT@eni-far") {
+		t.Errorf("not attached: %s", got)
+	}
+	vpc.ENIs[0].Public = nil
+	if got := ask(Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, DestPort: 443}); !strings.Contains(got, "!IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS@igw-1") {
+		t.Errorf("without a public address: %s", got)
+	}
+	vpc.SecurityGroups = slices.Clone(vpc.SecurityGroups)
+	vpc.SecurityGroups[0].Egress = nil
+	if got := ask(Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 80}); !strings.Contains(got, "!ENI_SG_RULES_MISMATCH@"+web) {
+		t.Errorf("without egress: %s", got)
+	}
+}
