@@ -121,6 +121,7 @@ func TestStories(t *testing.T) {
 			"get":         get,
 			"signed":      signed,
 			"credentials": credentials,
+			"chapter":     chapter,
 		},
 	})
 }
