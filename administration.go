@@ -40,6 +40,7 @@ func newAdministration(w *worker) *administration {
 		"POST /_mini/reset":        a.reset,
 		"POST /_mini/accounts":     a.createAccount,
 		"GET /_mini/accounts/{id}": a.account,
+		"POST /_mini/revoke":       a.revoke,
 		"GET /_mini/explain/{id}":  a.explain,
 		"GET /_mini/look":          a.look,
 	} {

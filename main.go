@@ -21,6 +21,7 @@ type commands struct {
 	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
 	Look    lookCommand    `cmd:"" help:"Print what a resource really is, now."`
 	Explain explainCommand `cmd:"" help:"Print why a recorded call was allowed or denied."`
+	Revoke  revokeCommand  `cmd:"" help:"End all sessions of a role, a user or a root user that began until now."`
 	Destroy destroyCommand `cmd:"" help:"Remove everything of an installation, from the engine and from the disk."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Worker  workerCommand  `cmd:"" hidden:"" help:"Be the process that serves, below serve."`

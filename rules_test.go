@@ -135,7 +135,7 @@ func TestEveryPackageHasItsComment(t *testing.T) {
 }
 
 // testCloud is the whole composition, as serve makes it, over a store and an engine that keep nothing.
-func testCloud(t *testing.T) *cloud {
+func testCloud(t testing.TB) *cloud {
 	t.Helper()
 	db := store.OpenMemory(store.Options{})
 	t.Cleanup(func() {

@@ -27,6 +27,8 @@ type Account struct {
 	// TokensEverywhere is the preference of SetSecurityTokenServicePreferences: tokens of the global endpoint are good in
 	// all regions. It changes nothing here but the account's summary.
 	TokensEverywhere bool `json:",omitempty"`
+	// Revoked ends the root user's sessions that began before it.
+	Revoked time.Time `json:",omitzero"`
 }
 
 // accountTable is global.

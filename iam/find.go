@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"miniaws/awsapi"
@@ -156,7 +157,7 @@ func (s *Service) findSession(tx store.Tx, c credential) (*knownCredential, erro
 		if err != nil {
 			return nil, err
 		}
-		if r == nil {
+		if r == nil || opened.Begun.Before(r.Revoked) {
 			return nil, awsapi.ErrInvalidToken
 		}
 		found.owner = awsapi.Principal{
@@ -165,13 +166,20 @@ func (s *Service) findSession(tx store.Tx, c credential) (*knownCredential, erro
 			RoleARN: roles.arn(account, r), RoleID: r.ID,
 		}
 	case opened.Owner == "":
+		a, err := s.account(tx, account)
+		if errors.Is(err, ErrNoAccount) || err == nil && opened.Begun.Before(a.Revoked) {
+			return nil, awsapi.ErrInvalidToken
+		}
+		if err != nil {
+			return nil, err
+		}
 		found.owner = rootPrincipal(account, c.key)
 	default:
 		u, err := s.userRows(tx, account).Index("id").Find(opened.Owner)
 		if err != nil {
 			return nil, err
 		}
-		if u == nil {
+		if u == nil || opened.Begun.Before(u.Revoked) {
 			return nil, awsapi.ErrInvalidToken
 		}
 		found.owner = userPrincipal(account, c.key, u)

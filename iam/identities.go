@@ -27,6 +27,8 @@ type identity struct {
 	Attached []string `json:",omitempty"`
 	// Inline are documents by the policies' names.
 	Inline map[string]document `json:",omitempty"`
+	// Revoked ends the sessions of a role, or of a user, that began before it.
+	Revoked time.Time `json:",omitzero"`
 }
 
 func (i *identity) rowID() store.ID { return store.ID{folded(i.Name)} }

@@ -24,6 +24,8 @@ type session struct {
 	Owner string `json:",omitempty"`
 	// Key is the long-lived key with which a user made the session: it ends with the key.
 	Key string `json:",omitempty"`
+	// Begun is Issued, which is in whole seconds, as exactly as the clock knows it: a revocation ends what began before.
+	Begun time.Time
 	awsapi.Session
 }
 
@@ -79,6 +81,7 @@ func (s *Service) openSession(accessKeyID, token string) (*session, error) {
 
 // lasting sets when a session begins and ends.
 func (made *session) lasting(now time.Time, seconds int32) {
-	made.Issued = now.UTC().Truncate(time.Second)
+	made.Begun = now.UTC()
+	made.Issued = made.Begun.Truncate(time.Second)
 	made.Expires = made.Issued.Add(time.Duration(seconds) * time.Second)
 }

@@ -3,9 +3,12 @@ package iam
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"miniaws/awsapi"
 	"miniaws/backend/seal"
@@ -83,6 +86,63 @@ func TestSessionsEnd(t *testing.T) {
 	put(t, s, made.ID, roles, &again)
 	if _, err := find(*c.AccessKeyId, *c.SessionToken); !errors.Is(err, awsapi.ErrInvalidToken) {
 		t.Errorf("the role was made again: %v", err)
+	}
+}
+
+// TestRevokedSessions: what began before the revocation has ended, of that principal alone; what begins after is good.
+func TestRevokedSessions(t *testing.T) {
+	s, clock := cloud(t)
+	const account = "000000000000"
+	put(t, s, account, roles, &role{identity: identity{Name: "work", Path: "/team/", ID: "AROAWORK"}, MaxSession: 3600})
+	put(t, s, account, users, &user{identity: identity{Name: "alice", Path: "/", ID: "AIDAALICE"}})
+	kinds := map[string]session{
+		"role":      {Type: awsapi.AssumedRole, Account: account, Owner: "AROAWORK", Session: awsapi.Session{Name: "me"}},
+		"user":      {Type: awsapi.User, Account: account, Owner: "AIDAALICE"},
+		"federated": {Type: awsapi.FederatedUser, Account: account, Owner: "AIDAALICE", Session: awsapi.Session{Name: "guest"}},
+		"root":      {Type: awsapi.RootUser, Account: account},
+	}
+	begin := func() map[string]*types.Credentials {
+		all := map[string]*types.Credentials{}
+		for name, begun := range kinds {
+			begun.lasting(*clock, 900)
+			c, err := s.sealSession(begun)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[name] = c
+		}
+		return all
+	}
+	check := func(when string, all map[string]*types.Credentials, good ...string) {
+		t.Helper()
+		for name, c := range all {
+			_, _, err := s.Find(t.Context(), *c.AccessKeyId, *c.SessionToken)
+			if want := slices.Contains(good, name); want && err != nil || !want && !errors.Is(err, awsapi.ErrInvalidToken) {
+				t.Errorf("%s: %s: %v", when, name, err)
+			}
+		}
+	}
+	all := begin()
+	check("begun", all, "role", "user", "federated", "root")
+	for _, step := range []struct {
+		arn  string
+		good []string
+	}{
+		{"arn:aws:iam::" + account + ":role/team/work", []string{"user", "federated", "root"}},
+		{"arn:aws:iam::" + account + ":user/alice", []string{"root"}},
+		{"arn:aws:iam::" + account + ":root", nil},
+	} {
+		*clock = clock.Add(time.Millisecond) // within the second in which they began
+		if _, err := s.RevokeSessions(t.Context(), step.arn); err != nil {
+			t.Fatal(err)
+		}
+		check("revoked "+step.arn, all, step.good...)
+	}
+	check("begun again", begin(), "role", "user", "federated", "root")
+	for _, wrong := range []string{"", "work", "arn:aws:iam::" + account + ":role/work", "arn:aws:iam::" + account + ":group/g", "arn:aws:iam::999999999999:root", "arn:aws:s3:::b"} {
+		if _, err := s.RevokeSessions(t.Context(), wrong); !errors.Is(err, ErrNoSessions) {
+			t.Errorf("%q: %v", wrong, err)
+		}
 	}
 }
 
