@@ -57,7 +57,8 @@ gen: ## Make the wire metadata anew from the pinned SDK modules (and botocore's 
 
 .PHONY: bench
 bench: ## Run the benchmarks.
-	$(GO) test -run '^$$' -bench . -benchmem ./awsapi ./awsapi/sigv4 ./backend/store
+	$(GO) test -run '^$$' -bench . -benchmem ./awsapi ./awsapi/sigv4 ./backend/store ./iam ./iam/policy .
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./cloudtrail
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./integration
 
 .PHONY: torture

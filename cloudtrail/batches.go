@@ -26,9 +26,9 @@ type batch struct {
 }
 
 const (
-	// maxBatch bounds the events of a batch before they are packed, so that reading one is quick. A packed batch that
-	// would be larger than a value of the store may be is split.
-	maxBatch = 96 << 10
+	// maxBatch bounds the events of a batch before they are packed, so that reading one is quick: a page may need one
+	// event of each of 50 batches. A packed batch that would be larger than a value of the store may be is split.
+	maxBatch = 32 << 10
 	// maxPacked is what a value of the store holds, as base64 within JSON and with the attributes beside it.
 	maxPacked = 36 << 10
 	// maxSpan bounds the time between the first and the last event of a batch.

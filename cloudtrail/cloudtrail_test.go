@@ -294,40 +294,6 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// BenchmarkLookup looks up a rare and a common attribute among many events.
-func BenchmarkLookup(b *testing.B) {
-	s, clock := newService(b, nil)
-	const count = 200_000
-	var list []*event
-	for i := range count {
-		clock.step(10 * time.Millisecond)
-		o := outcomeOf("CreateUser", fmt.Sprintf("user-%d", i%1000))
-		e := s.newEvent(o, false)
-		e.Time = clock.read()
-		s.render(e, o)
-		if list = append(list, e); len(list) == 500 {
-			if _, err := s.write(b.Context(), list); err != nil {
-				b.Fatal(err)
-			}
-			list = list[:0]
-		}
-	}
-	ask := asker(s)
-	for name, attribute := range map[string]types.LookupAttribute{
-		"common": {AttributeKey: "EventName", AttributeValue: aws.String("CreateUser")},
-		"rare":   {AttributeKey: "Username", AttributeValue: aws.String("user-7")},
-		"none":   {AttributeKey: "Username", AttributeValue: aws.String("nobody")},
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if _, err := ask(b.Context(), &cloudtrail.LookupEventsInput{LookupAttributes: []types.LookupAttribute{attribute}}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // BenchmarkRecord is what the audit adds to a read.
 func BenchmarkRecord(b *testing.B) {
 	s, _ := newService(b, nil)
