@@ -38,7 +38,13 @@ func (r *request) toAPI(id string) types.CreateAccountStatus {
 
 // CreateAccount makes a real account, at once, with a role that the management account may assume.
 func (s *Service) CreateAccount(ctx context.Context, in *organizations.CreateAccountInput) (*organizations.CreateAccountOutput, error) {
-	if err := s.look(ctx, func(store.Tx, *organization) error { return nil }); err != nil {
+	err := s.look(ctx, func(_ store.Tx, o *organization) error {
+		if o.count(types.TargetTypeAccount) >= maxAccounts {
+			return errConstraint("You have exceeded the allowed number of AWS accounts.")
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	tags, err := tagsOf(in.Tags)

@@ -8,5 +8,6 @@
 // management account. Served are service control and resource control policies; other types are refused. Invitations
 // (handshakes), delegated administrators and billing are not there.
 //
-// Tables: organizations (the tree of each, one record), policies (the documents).
+// Tables: organizations (the settings of each), nodes, policy-infos, requests (the tree: see records.go), policies (the
+// documents).
 package organizations

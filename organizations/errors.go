@@ -100,6 +100,11 @@ func errTypeAlreadyEnabled() error {
 	return awsapi.Errorf("PolicyTypeAlreadyEnabledException", "The specified policy type is already enabled.")
 }
 
+// errTypeNotAvailable: only organizations with all features have policies.
+func errTypeNotAvailable() error {
+	return awsapi.Errorf("PolicyTypeNotAvailableForOrganizationException", "You can't use the specified policy type with the feature set currently enabled for this organization.")
+}
+
 func errTypeNotEnabled() error {
 	return awsapi.Errorf("PolicyTypeNotEnabledException", "This operation can be performed only for enabled policy types.")
 }

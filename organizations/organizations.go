@@ -18,17 +18,20 @@ import (
 	"miniaws/backend/store"
 )
 
-// organization is one record: the whole tree, without the documents.
+// organization is the whole tree, without the documents of its policies. Nodes, Policies and Requests are rows of their own:
+// see records.go.
 type organization struct {
 	ID, Management string
 	Features       types.OrganizationFeatureSet
 	Root           string
 	Enabled        []types.PolicyType `json:",omitempty"`
 	// Nodes are the root, the units and the accounts by their ids.
-	Nodes    map[string]*node
-	Policies map[string]*policyInfo
-	Requests map[string]*request  `json:",omitempty"`
-	Services map[string]time.Time `json:",omitempty"`
+	Nodes    map[string]*node       `json:",omitempty"`
+	Policies map[string]*policyInfo `json:",omitempty"`
+	Requests map[string]*request    `json:",omitempty"`
+	Services map[string]time.Time   `json:",omitempty"`
+
+	stored stored
 }
 
 // node is the root, a unit or an account.
@@ -56,6 +59,7 @@ var organizationTable = store.NewTable(store.Spec[organization]{
 	Service: "organizations",
 	Name:    "organizations",
 	ID:      func(o *organization) store.ID { return store.ID{o.ID} },
+	// Rows of today have no nodes in them; this finds those of before.
 	Indexes: []store.Index[organization]{{Name: "account", Unique: true, Values: func(o *organization) []store.ID {
 		var ids []store.ID
 		for id, n := range o.Nodes {
@@ -75,10 +79,6 @@ var policyTable = store.NewTable(store.Spec[policyText]{
 	Name:    "policies",
 	ID:      func(p *policyText) store.ID { return store.ID{p.Organization, p.ID} },
 })
-
-func organizationOf(tx store.Tx, account string) (*organization, error) {
-	return organizationTable.In(tx, store.Scope{}).Index("account").Find(account)
-}
 
 // find answers the caller's organization, or nil.
 func (s *Service) find(ctx context.Context) (o *organization, err error) {
@@ -110,7 +110,7 @@ func (s *Service) alter(ctx context.Context, fn func(tx store.Tx, o *organizatio
 		if err := fn(tx, o); err != nil {
 			return err
 		}
-		if err := organizationTable.In(tx, store.Scope{}).Put(o); err != nil {
+		if err := o.save(tx); err != nil {
 			return err
 		}
 		return putStamp(tx)
@@ -170,9 +170,6 @@ func (s *Service) CreateOrganization(ctx context.Context, in *organizations.Crea
 	if o.Features == "" {
 		o.Features = types.OrganizationFeatureSetAll
 	}
-	if o.Features != types.OrganizationFeatureSetAll {
-		return nil, awsapi.NotImplemented(awsapi.FromContext(ctx).Service, "CreateOrganization with consolidated billing only")
-	}
 	o.Nodes = map[string]*node{
 		o.Root:  {Name: "Root", Kind: types.TargetTypeRoot},
 		account: {Parent: o.Root, Name: name, Email: email, Kind: types.TargetTypeAccount, Joined: now(ctx), Method: types.AccountJoinedMethodInvited},
@@ -181,7 +178,7 @@ func (s *Service) CreateOrganization(ctx context.Context, in *organizations.Crea
 		if old, err := organizationOf(tx, account); err != nil || old != nil {
 			return errors.Join(err, alreadyIn(old))
 		}
-		if err := organizationTable.In(tx, store.Scope{}).Insert(o); err != nil {
+		if err := o.save(tx); err != nil {
 			return err
 		}
 		return putStamp(tx)
@@ -237,7 +234,7 @@ func (s *Service) DeleteOrganization(ctx context.Context, _ *organizations.Delet
 				return err
 			}
 		}
-		if err := organizationTable.In(tx, store.Scope{}).Delete(o.ID); err != nil {
+		if err := o.remove(tx); err != nil {
 			return err
 		}
 		return putStamp(tx)

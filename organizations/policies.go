@@ -50,7 +50,18 @@ const (
 	maxServiceControl  = 10240
 	maxResourceControl = 5120
 	maxAttached        = 5
+	maxPolicies        = 1000 // of one type
 )
+
+// policiesOf counts the policies of a type that are not AWS's.
+func (o *organization) policiesOf(kind types.PolicyType) (count int) {
+	for _, p := range o.Policies {
+		if p.Type == kind {
+			count++
+		}
+	}
+	return count
+}
 
 // defaults are what is attached to a new node.
 func (o *organization) defaults() []string {
@@ -121,6 +132,8 @@ func (s *Service) EnablePolicyType(ctx context.Context, in *organizations.Enable
 		switch {
 		case aws.ToString(in.RootId) != o.Root:
 			return errRootNotFound()
+		case o.Features != types.OrganizationFeatureSetAll:
+			return errTypeNotAvailable()
 		case contains(o.Enabled, in.PolicyType):
 			return errTypeAlreadyEnabled()
 		}
@@ -173,8 +186,14 @@ func (s *Service) CreatePolicy(ctx context.Context, in *organizations.CreatePoli
 	}
 	text := aws.ToString(in.Content)
 	return out, s.alter(ctx, func(tx store.Tx, o *organization) error {
+		if o.Features != types.OrganizationFeatureSetAll {
+			return errTypeNotAvailable()
+		}
 		if err := s.check(in.Type, text); err != nil {
 			return err
+		}
+		if o.policiesOf(in.Type) >= maxPolicies {
+			return errConstraint("You have exceeded the maximum number of policies of this type.")
 		}
 		if o.policyNameTaken(in.Type, aws.ToString(in.Name), "") {
 			return errDuplicatePolicy()

@@ -42,7 +42,9 @@ type Service struct {
 func New(c Config) *Service { return &Service{config: c} }
 
 // Tables are the tables of this package, for [store.Migrate].
-func Tables() []store.Schema { return []store.Schema{organizationTable, policyTable} }
+func Tables() []store.Schema {
+	return []store.Schema{organizationTable, policyTable, nodeTable, infoTable, requestTable}
+}
 
 // Register adds the operations.
 func (s *Service) Register(server *awsapi.Server) {

@@ -13,8 +13,22 @@ import (
 	"miniaws/backend/store"
 )
 
-// AWS: "Quotas for AWS Organizations": levels of units below the root.
-const maxDepth = 5
+// AWS: "Quotas for AWS Organizations": levels of units below the root, units, and accounts (10, or what AWS agrees to).
+const (
+	maxDepth    = 5
+	maxUnits    = 2000
+	maxAccounts = 1000
+)
+
+// count is how many nodes of a kind there are.
+func (o *organization) count(kind types.TargetType) (count int) {
+	for _, n := range o.Nodes {
+		if n.Kind == kind {
+			count++
+		}
+	}
+	return count
+}
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
@@ -91,6 +105,9 @@ func (s *Service) CreateOrganizationalUnit(ctx context.Context, in *organization
 		}
 		if len(o.way(*in.ParentId)) > maxDepth {
 			return errConstraint("You have exceeded the maximum depth of nested OUs.")
+		}
+		if o.count(types.TargetTypeOrganizationalUnit) >= maxUnits {
+			return errConstraint("You have exceeded the allowed number of OUs.")
 		}
 		if o.nameTaken(*in.ParentId, aws.ToString(in.Name), "") {
 			return errDuplicateUnit()
