@@ -51,12 +51,20 @@ func (a *administration) look(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	written, err := positions(r.Context(), now.db, records)
+	if err != nil {
+		return nil, err
+	}
 	var facts []backend.Fact
 	for _, record := range records {
 		if strings.HasPrefix(record.Place, "/0/_/_/reconcile/") {
 			continue // said below
 		}
-		facts = append(facts, backend.Fact{Name: "record", Value: record.Place + "\n" + indented(record.JSON)})
+		value := record.Place + "\n" + indented(record.JSON)
+		if at, ok := written[record.Place]; ok {
+			value += "\n" + at
+		}
+		facts = append(facts, backend.Fact{Name: "record", Value: value})
 	}
 	for _, s := range now.cloud.services {
 		if l, ok := s.(looker); ok {
@@ -83,6 +91,27 @@ func (a *administration) look(r *http.Request) (any, error) {
 		facts = append(facts, backend.Fact{Name: "to do", Value: text})
 	}
 	return facts, nil
+}
+
+// positions tells of records where in the log their last write is.
+func positions(ctx context.Context, db store.DB, records []store.Record) (map[string]string, error) {
+	places := make([]string, 0, len(records))
+	for _, record := range records {
+		places = append(places, record.Place)
+	}
+	revisions, from, err := store.Written(ctx, db, places)
+	if err != nil {
+		return nil, err
+	}
+	at := map[string]string{}
+	for _, place := range places {
+		if revision, ok := revisions[place]; ok {
+			at[place] = fmt.Sprintf("written in revision %d of the log", revision)
+		} else {
+			at[place] = fmt.Sprintf("written before revision %d: it is in the checkpoint, and its place in the log is used again", from)
+		}
+	}
+	return at, nil
 }
 
 // indented is JSON as people read it.
@@ -150,6 +179,13 @@ func containerFacts(ctx context.Context, engine backend.Engine, id string) []bac
 	}
 	if stats, err := engine.Stats(ctx, id); err == nil {
 		facts = append(facts, backend.Fact{Name: "use", Value: fmt.Sprintf("%.1f MiB of memory, %s of CPU", float64(stats.MemoryBytes)/(1<<20), stats.CPU.Round(time.Millisecond))})
+	}
+	if looker, ok := engine.(backend.Looker); ok {
+		made, err := looker.Look(ctx, id)
+		if err != nil {
+			made = []backend.Fact{{Name: "container", Value: err.Error()}}
+		}
+		facts = append(facts, made...)
 	}
 	var log bytes.Buffer
 	if err := engine.Logs(ctx, id, &log, logTail); err == nil && log.Len() > 0 {

@@ -127,6 +127,12 @@ type Inventory interface {
 	RemoveEverything(ctx context.Context, removed func(Object)) error
 }
 
+// Looker is an engine of which somebody can be shown what a container is made of.
+type Looker interface {
+	// Look answers it for the container with the id. Kinds: KindNotFound, KindUnavailable.
+	Look(ctx context.Context, id string) ([]Fact, error)
+}
+
 // Engine is one place where things run.
 type Engine interface {
 	Compute

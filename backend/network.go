@@ -53,6 +53,13 @@ type Reach interface {
 	Flows(ctx context.Context) ([]FlowRecord, error)
 }
 
+// NetworkLooker is a network of which somebody can be shown what it really is.
+type NetworkLooker interface {
+	// LookVPC answers what the kernel holds at this moment for the VPC, or for the thing in it that has the id: devices,
+	// routes, chains with what they counted. Kinds: KindNotFound (no such VPC is there), KindUnavailable.
+	LookVPC(ctx context.Context, vpc, id string) ([]Fact, error)
+}
+
 // VPCNetwork is everything that an engine can do about VPCs.
 type VPCNetwork interface {
 	VPCs

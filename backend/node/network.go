@@ -41,7 +41,10 @@ type Network struct {
 	attached map[string]backend.Attachment
 }
 
-var _ backend.VPCNetwork = (*Network)(nil)
+var (
+	_ backend.VPCNetwork    = (*Network)(nil)
+	_ backend.NetworkLooker = (*Network)(nil)
+)
 
 // patience is how long a call waits for an agent that does not answer: one that is being replaced is back in less.
 const patience = 10 * time.Second
@@ -147,6 +150,12 @@ func (n *Network) RemoveVPC(ctx context.Context, id string) error {
 func (n *Network) ListVPCs(ctx context.Context) (all []backend.ObservedVPC, err error) {
 	err = n.call(ctx, http.MethodGet, "/vpcs", nil, &all)
 	return all, err
+}
+
+// LookVPC asks the agent what the kernel holds.
+func (n *Network) LookVPC(ctx context.Context, vpc, id string) (facts []backend.Fact, err error) {
+	err = n.call(ctx, http.MethodGet, "/vpcs/"+url.PathEscape(vpc)+"/look?id="+url.QueryEscape(id), nil, &facts)
+	return facts, err
 }
 
 // AttachENI tells the agent to wire the interface.

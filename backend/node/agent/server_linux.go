@@ -99,6 +99,7 @@ func (a *Agent) routes() http.Handler {
 		}
 		answer(w, nil)
 	})
+	mux.HandleFunc("GET /vpcs/{vpc}/look", a.look)
 	mux.HandleFunc("GET /flows", a.sendFlows)
 	mux.HandleFunc("POST /dial", a.dial)
 	mux.HandleFunc("POST /back", a.back.accept)

@@ -4,6 +4,7 @@
 //	GET    /vpcs                    []backend.ObservedVPC
 //	PUT    /vpcs/VPC                backend.WantedVPC -> backend.ObservedVPC
 //	DELETE /vpcs/VPC
+//	GET    /vpcs/VPC/look?id=ID     []backend.Fact, what the kernel holds for the VPC or for one thing in it
 //	PUT    /enis                    backend.Attachment -> backend.ObservedENI
 //	DELETE /vpcs/VPC/enis/ENI
 //	GET    /flows                   []backend.FlowRecord since the last time
