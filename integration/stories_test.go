@@ -40,8 +40,10 @@ func TestMain(m *testing.M) {
 	}
 	folder, err := os.MkdirTemp("", "mini-aws-integration-*")
 	if err == nil {
-		binary = filepath.Join(folder, "mini-aws")
-		err = build(binary)
+		if binary = os.Getenv("MINI_AWS_TEST_BINARY"); binary == "" { // else one that was built before
+			binary = filepath.Join(folder, "mini-aws")
+			err = build(binary)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the binary under test:", err)
