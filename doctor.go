@@ -188,9 +188,10 @@ func (c *doctorCommand) checkRecords(ctx context.Context) finding {
 	rebuilt := db.Stats().Rebuilt
 	compared, err := store.Compare(ctx, db)
 	var problems []string
+	orphans := 0
 	if err == nil {
 		blobs := newBlobs(cloudConfig{DB: db, Data: path})
-		err = s3.Check(ctx, db, blobs, func(problem string) { problems = append(problems, problem) })
+		orphans, err = s3.Check(ctx, db, blobs, func(problem string) { problems = append(problems, problem) })
 	}
 	if err := errors.Join(err, db.Close()); err != nil {
 		return failed("", "%v", err)
@@ -200,6 +201,9 @@ func (c *doctorCommand) checkRecords(ctx context.Context) finding {
 	}
 	if len(problems) > 0 {
 		return failed("restore a copy of the folder; bytes that are missing cannot be made again", "records and bytes of objects do not fit:\n  %s", strings.Join(problems[:min(len(problems), 20)], "\n  "))
+	}
+	if orphans > 0 {
+		return warning("the next start removes them", "%d rows, all as the log has them; %d files belong to uploads that never ended", compared.Rows, orphans)
 	}
 	if rebuilt != "" {
 		return passed("%d rows, all as the log has them; the index was just made again: %s", compared.Rows, rebuilt)

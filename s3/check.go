@@ -9,10 +9,11 @@ import (
 )
 
 // Check walks the records of objects, versions and parts, and says what does not fit together: bytes that are missing,
-// references that nobody counts, parts that are not all there, buckets that are gone. It is for a store that nobody writes to.
-func Check(ctx context.Context, db store.DB, blobs *blob.Store, report func(problem string)) error {
+// references that nobody counts, parts that are not all there, buckets that are gone. It answers how many files belong to
+// nothing, which the next start removes. It is for a store that nobody writes to.
+func Check(ctx context.Context, db store.DB, blobs *blob.Store, report func(problem string)) (orphans int, err error) {
 	references := map[string]int64{}
-	err := db.View(ctx, func(tx store.Tx) error {
+	err = db.View(ctx, func(tx store.Tx) error {
 		known := map[string]bool{}
 		for b, err := range buckets.In(tx, global).Scan(store.Query{}) {
 			if err != nil {
@@ -76,7 +77,7 @@ func Check(ctx context.Context, db store.DB, blobs *blob.Store, report func(prob
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return blobs.Check(ctx, references, report)
 }

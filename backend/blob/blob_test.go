@@ -108,7 +108,7 @@ func TestRoundTrip(t *testing.T) {
 				}
 			}
 		}
-		if err := s.Check(t.Context(), nil, func(p string) { t.Error(p) }); err != nil {
+		if orphans, err := s.Check(t.Context(), nil, func(p string) { t.Error(p) }); err != nil || orphans != 0 {
 			t.Error(err)
 		}
 	})

@@ -84,15 +84,16 @@ func (s *Store) Verify(tx store.Tx, ref Ref) error {
 	return err
 }
 
-// Check walks rows and files, and says what does not fit together: files that are missing or of a wrong length, files that
-// nothing refers to, and rows that are not as often referred to as they say. References are counted by the caller; nil
-// leaves that out. It is for a store that nobody writes to.
-func (s *Store) Check(ctx context.Context, references map[string]int64, report func(problem string)) error {
+// Check walks rows and files, and says what does not fit together: files that are missing or of a wrong length, and rows
+// that are not as often referred to as they say. It answers how many files nothing refers to: those are no problem, the
+// next start removes them. References are counted by the caller; nil leaves that out. It is for a store that nobody
+// writes to.
+func (s *Store) Check(ctx context.Context, references map[string]int64, report func(problem string)) (orphans int, err error) {
 	sizes := map[string]int64{}
 	if err := s.files.List(func(id string, size int64) bool { sizes[id] = size; return true }); err != nil {
-		return err
+		return 0, err
 	}
-	err := s.db.View(ctx, func(tx store.Tx) error {
+	err = s.db.View(ctx, func(tx store.Tx) error {
 		for row, err := range filesTable.In(tx, global).Scan(store.Query{}) {
 			if err != nil {
 				return err
@@ -121,8 +122,5 @@ func (s *Store) Check(ctx context.Context, references map[string]int64, report f
 		}
 		return nil
 	})
-	for id := range sizes {
-		report(fmt.Sprintf("the file of blob %s belongs to nothing; the next start removes it", id))
-	}
-	return err
+	return len(sizes), err
 }
