@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,7 +115,11 @@ func (c *call) unhoist() {
 		case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders", "x-amz-signature", "x-amz-security-token", "x-amz-content-sha256":
 			continue
 		}
-		if key := http.CanonicalHeaderKey(name); c.http.Header[key] == nil {
+		key := http.CanonicalHeaderKey(name)
+		if key == "X-Amz-Sdk-Checksum-Algorithm" || slices.ContainsFunc(checksum.All, func(a checksum.Algorithm) bool { return a.Header() == key }) {
+			continue // not in the query: the JavaScript SDK signs that of no bytes into its URLs, and S3 takes other ones
+		}
+		if c.http.Header[key] == nil {
 			c.http.Header[key] = values
 		}
 	}

@@ -106,6 +106,10 @@ func TestStories(t *testing.T) {
 			env.Setenv("MINI_AWS_ENGINE", "sim")
 			env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
 			env.Setenv(terraformPlugins, os.Getenv(terraformPlugins))
+			if strings.Contains(filepath.Base(env.WorkDir), "javascript") {
+				modules, _ := javascriptSDK() // without it the story skips
+				env.Setenv("NODE_PATH", modules)
+			}
 			env.Setenv("SECRET_WITH_SHELL_CHARACTERS", "a'b$c;>pwned;`id`\"{a,b}")
 			return nil
 		},
@@ -146,6 +150,8 @@ func hasClient(name string) (bool, error) {
 	var err error
 	if name == "terraform" && os.Getenv(terraformPlugins) == "" {
 		err = errors.New(terraformPlugins + " is not set: the folder that holds registry.terraform.io")
+	} else if name == "javascript" {
+		_, err = javascriptSDK()
 	} else if name == "boto3" {
 		err = exec.CommandContext(context.Background(), "python3", "-c", "import boto3").Run()
 	} else {

@@ -35,7 +35,8 @@ func sourceOf(text *string) (source copySource, err error) {
 	if versioned {
 		source.version = &query
 	}
-	if path, err = url.PathUnescape(path); err != nil {
+	// AWS: a + is a space, as in a query; SDKs and Terraform send one, and who means a plus must write %2B.
+	if path, err = url.QueryUnescape(path); err != nil {
 		return source, errInvalidArgument("Invalid copy source encoding.", "x-amz-copy-source", aws.ToString(text))
 	}
 	var ok bool
