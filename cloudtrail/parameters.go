@@ -36,7 +36,7 @@ func parametersOf(v any) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	w := &parameterWriter{}
-	w.value(reflect.ValueOf(v), "", 0)
+	w.value(reflect.ValueOf(v), false, 0)
 	switch {
 	case len(w.b) > maxParameters:
 		return omitted
@@ -76,8 +76,8 @@ func isSecret(name string) bool {
 	return secret
 }
 
-// value writes one value; name is the member that holds it.
-func (w *parameterWriter) value(v reflect.Value, name string, depth int) {
+// value writes one value; secret tells that the member that holds it is one.
+func (w *parameterWriter) value(v reflect.Value, secret bool, depth int) {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
 			w.b = append(w.b, "null"...)
@@ -89,7 +89,7 @@ func (w *parameterWriter) value(v reflect.Value, name string, depth int) {
 	case depth > maxParameterDepth || len(w.b) > 2*maxParameters:
 		w.b = append(w.b, "null"...)
 		return
-	case isSecret(name) && v.Kind() != reflect.Struct && v.Kind() != reflect.Bool:
+	case secret && v.Kind() != reflect.Struct && v.Kind() != reflect.Bool:
 		w.text(hidden)
 		return
 	}
@@ -110,7 +110,7 @@ func (w *parameterWriter) value(v reflect.Value, name string, depth int) {
 			if i > 0 {
 				w.b = append(w.b, ',')
 			}
-			w.value(v.Index(i), name, depth+1)
+			w.value(v.Index(i), secret, depth+1)
 		}
 		w.b = append(w.b, ']')
 	case reflect.Map:
@@ -121,7 +121,7 @@ func (w *parameterWriter) value(v reflect.Value, name string, depth int) {
 			}
 			w.text(key.String())
 			w.b = append(w.b, ':')
-			w.value(v.MapIndex(key), key.String(), depth+1)
+			w.value(v.MapIndex(key), isSecret(key.String()), depth+1)
 		}
 		w.b = append(w.b, '}')
 	case reflect.String:
@@ -151,29 +151,58 @@ func sortedKeys(v reflect.Value) []reflect.Value {
 	return keys
 }
 
+// member is what is known of a field of a structure.
+type member struct {
+	index int
+	// label is the member's name in JSON, with its colon.
+	label string
+	// secret tells that its value is never shown; always that it is hidden whatever its kind is.
+	secret, always bool
+}
+
+// members has the members of each type that was seen: []member by reflect.Type.
+var members sync.Map
+
+func membersOf(t reflect.Type) []member {
+	if known, ok := members.Load(t); ok {
+		return known.([]member)
+	}
+	// AWS: "PutParameter" of Systems Manager: no event holds a parameter's value.
+	secretValue := strings.HasPrefix(t.Name(), "PutParameter") || t.Name() == "Parameter"
+	var all []member
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if !field.IsExported() || field.Name == "ResultMetadata" {
+			continue
+		}
+		all = append(all, member{
+			index: i, label: strconv.Quote(lowerCamel(field.Name)) + ":",
+			secret: isSecret(field.Name), always: secretValue && field.Name == "Value",
+		})
+	}
+	members.Store(t, all)
+	return all
+}
+
 // structure writes the members that are there.
 func (w *parameterWriter) structure(v reflect.Value, depth int) {
-	// AWS: "PutParameter" of Systems Manager: no event holds a parameter's value.
-	secretValue := strings.HasPrefix(v.Type().Name(), "PutParameter") || v.Type().Name() == "Parameter"
 	w.b = append(w.b, '{')
 	first := true
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
-		member := v.Field(i)
-		if !field.IsExported() || field.Name == "ResultMetadata" || absent(member) {
+	for _, m := range membersOf(v.Type()) {
+		field := v.Field(m.index)
+		if absent(field) {
 			continue
 		}
 		if !first {
 			w.b = append(w.b, ',')
 		}
 		first = false
-		w.text(lowerCamel(field.Name))
-		w.b = append(w.b, ':')
-		if secretValue && field.Name == "Value" {
+		w.b = append(w.b, m.label...)
+		if m.always {
 			w.text(hidden)
 			continue
 		}
-		w.value(member, field.Name, depth+1)
+		w.value(field, m.secret, depth+1)
 	}
 	w.b = append(w.b, '}')
 }
@@ -207,6 +236,10 @@ func lowerCamel(name string) string {
 }
 
 func (w *parameterWriter) text(s string) {
+	if isPlain(s) {
+		w.b = append(append(append(w.b, '"'), s...), '"')
+		return
+	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
@@ -215,4 +248,14 @@ func (w *parameterWriter) text(s string) {
 		b = []byte(`""`) // not with valid text
 	}
 	w.b = append(w.b, b...)
+}
+
+// isPlain tells that JSON holds the text as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
