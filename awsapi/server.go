@@ -218,6 +218,9 @@ func (c *call) takeRoom(ctx context.Context, limit int64) error {
 	if c.http.ContentLength >= 0 && c.http.Header.Get("Content-Encoding") == "" {
 		c.room = min(limit, c.http.ContentLength)
 	}
+	if c.server.bodies.TryAcquire(c.room) {
+		return nil
+	}
 	patience, cancel := context.WithTimeout(ctx, c.server.options.BodyPatience)
 	defer cancel()
 	if err := c.server.bodies.Acquire(patience, c.room); err != nil {
