@@ -21,6 +21,7 @@ func (w *worker) endpoint() http.Handler {
 	open.HandleFunc("GET /_mini/instance-identity.pem", w.identityCertificate)
 	signed := newAdministration(w)
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		w.idler.requests.Add(1)
 		if !strings.HasPrefix(r.URL.Path, "/_mini/") {
 			w.world.Load().cloud.front.ServeHTTP(out, r)
 			return

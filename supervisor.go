@@ -62,6 +62,7 @@ func supervise() int {
 	logToStandardError()
 	stops := make(chan os.Signal, 1)
 	signal.Notify(stops, os.Interrupt, syscall.SIGTERM)
+	time.AfterFunc(idlePause, restParent)
 	s := &supervisor{stops: stops}
 	status, err := s.run()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"miniaws/awsapi/sigv4"
@@ -29,6 +30,7 @@ type worker struct {
 	// keys are those that verified requests to the administration.
 	keys    sigv4.KeyCache
 	metrics *metrics
+	idler   idler
 	// stopping is closed when the server is to end.
 	stopping chan struct{}
 	worlds
@@ -72,6 +74,11 @@ func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener ne
 		}
 	}()
 	ready()
+	resting, stopResting := context.WithCancel(ctx)
+	var rest sync.WaitGroup
+	rest.Go(func() { w.idler.run(resting, func() store.DB { return w.world.Load().db }) })
+	defer rest.Wait()
+	defer stopResting()
 
 	select {
 	case err = <-served:
