@@ -246,6 +246,8 @@ func (e *explained) refusal() error {
 		if d.CrossAccount || r.Principal.Anonymous() {
 			message = "Access Denied"
 		}
+	case "iam":
+		message = d.MessageAbout(shownResource(r.Operation, e.in.Action, e.in.Resource, r.Principal.Account))
 	case "ec2":
 		message = "You are not authorized to perform this operation. " + message
 		// AWS: operations that only read have no encoded part.

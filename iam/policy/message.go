@@ -5,6 +5,18 @@ import "strings"
 // Message is AWS's text of a denial; empty for what is allowed.
 // AWS: "Troubleshoot access denied error messages" in the IAM user guide.
 func (d *Decision) Message() string {
+	resource := d.resource
+	switch {
+	case resource == "*":
+		resource = ""
+	case resource != "" && strings.HasPrefix(d.action, "s3:"): // AWS: S3's own page of 403 errors has the resource in quotes
+		resource = `"` + resource + `"`
+	}
+	return d.MessageAbout(resource)
+}
+
+// MessageAbout is Message with the resource as its service names it; empty for none.
+func (d *Decision) MessageAbout(resource string) string {
 	if d.Allowed {
 		return ""
 	}
@@ -16,13 +28,9 @@ func (d *Decision) Message() string {
 	out.WriteString(d.principal)
 	out.WriteString(" is not authorized to perform: ")
 	out.WriteString(d.action)
-	if d.resource != "*" && d.resource != "" {
+	if resource != "" {
 		out.WriteString(" on resource: ")
-		if strings.HasPrefix(d.action, "s3:") { // AWS: S3's own page of 403 errors has the resource in quotes
-			out.WriteString(`"` + d.resource + `"`)
-		} else {
-			out.WriteString(d.resource)
-		}
+		out.WriteString(resource)
 	}
 	out.WriteByte(' ')
 	out.WriteString(d.Reason())

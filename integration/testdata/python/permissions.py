@@ -59,6 +59,26 @@ class User(Someone):
 CODES = {"s3": "AccessDenied", "s3control": "AccessDenied", "iam": "AccessDenied", "sts": "AccessDenied", "ec2": "UnauthorizedOperation"}
 
 
+LISTED = {"iam:ListUsers": "user/", "iam:ListRoles": "role/", "iam:ListGroups": "group/", "iam:ListInstanceProfiles": "instance-profile/"}
+
+
+def shown(who, operation, action, resource):
+    """How IAM names a resource in a denial: what is there by its name, what is to be made by its ARN."""
+    if action in LISTED:
+        return f"arn:aws:iam::{who.arn.split(':')[4]}:{LISTED[action]}"
+    if resource is None:
+        return "*"
+    kind, _, name = resource.split(":", 5)[5].partition("/")
+    name = name.split("/")[-1]
+    if action == "iam:PassRole":
+        return resource
+    if kind == "policy":
+        return f"policy {name if operation == 'CreatePolicy' else resource}"
+    if operation in ("CreateUser", "CreateRole", "CreateGroup", "CreateInstanceProfile"):
+        return resource
+    return {"user": f"user {name}", "role": f"role {name}", "group": f"group {name}", "instance-profile": f"instance profile {name}"}.get(kind, resource)
+
+
 def denied(who, action, resource, call, because=None, **parameters):
     """The call is denied, in AWS's words from the first to the last: who may not do what, on what, and why."""
     try:
@@ -69,6 +89,8 @@ def denied(who, action, resource, call, because=None, **parameters):
         want = CODES.get(service, "AccessDeniedException")
         assert error["Code"] == want, (want, error)
         text = f"User: {who.arn} is not authorized to perform: {action}"
+        if service == "iam":
+            resource = shown(who, e.operation_name, action, resource)
         if resource:
             text += f' on resource: "{resource}"' if action.startswith("s3:") else f" on resource: {resource}"
         text += " " + (because or f"because {NO_IDENTITY} allows the {action} action")
