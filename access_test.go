@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"miniaws/awsapi"
 	"miniaws/iam/reference"
@@ -139,6 +141,50 @@ func TestEveryOperationDeclaresRealActions(t *testing.T) {
 	}
 	for operation := range rest {
 		t.Errorf("%s is not there to ask for nothing", operation)
+	}
+}
+
+// TestWhoHasNoPolicyMayDoNothing: of all operations, a user without policies may call those that take no permission, and the
+// same operations are allowed to the account's root user.
+func TestWhoHasNoPolicyMayDoNothing(t *testing.T) {
+	made := testCloud(t)
+	createExamples(t, made)
+	invoke[awsiam.CreateUserOutput](t, made, &awsiam.CreateUserInput{UserName: aws.String("nobody")})
+	key := invoke[awsiam.CreateAccessKeyOutput](t, made, &awsiam.CreateAccessKeyInput{UserName: aws.String("nobody")}).AccessKey
+	_, nobody, err := made.identities.Find(t.Context(), *key.AccessKeyId, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := awsapi.Principal{Type: awsapi.RootUser, Account: benchAccount, Root: true, ARN: "arn:aws:iam::" + benchAccount + ":root", ID: benchAccount}
+	denials := 0
+	for _, service := range made.api.Coverage() {
+		for _, name := range service.Implemented {
+			operation := service.Service + ":" + name
+			if asksNothing[operation] != "" || operation == "sts:AssumeRole" { // which nobody may without a trust policy
+				continue
+			}
+			for _, who := range []awsapi.Principal{nobody, root} {
+				r := &awsapi.Request{Time: time.Now(), Service: awsapi.ServiceNamed(service.Service), Operation: name, Region: "us-east-1", Header: http.Header{}, Principal: who}
+				ctx := t.Context()
+				wanted, err := made.api.Declared(ctx, r, func(in any) { fillExample(reflect.ValueOf(in).Elem()) })
+				if err != nil {
+					t.Fatal(operation, err)
+				}
+				err = made.identities.Authorize(ctx, r, wanted)
+				var denied *awsapi.Denied
+				switch {
+				case who.Root && err != nil:
+					t.Errorf("%s: the root user: %v", operation, err)
+				case !who.Root && !errors.As(err, &denied):
+					t.Errorf("%s: a user without policies: %v", operation, err)
+				case !who.Root:
+					denials++
+				}
+			}
+		}
+	}
+	if denials < 300 {
+		t.Errorf("only %d operations were denied", denials)
 	}
 }
 
