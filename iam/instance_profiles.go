@@ -143,7 +143,7 @@ func profilesToAPI(tx store.Tx, account string, list []*instanceProfile) ([]type
 
 // AddRoleToInstanceProfile gives a profile its one role.
 func (s *Service) AddRoleToInstanceProfile(ctx context.Context, in *iam.AddRoleToInstanceProfileInput) (*iam.AddRoleToInstanceProfileOutput, error) {
-	return &iam.AddRoleToInstanceProfileOutput{}, s.alterProfile(ctx, in.InstanceProfileName, func(tx store.Tx, account string, p *instanceProfile) error {
+	return &iam.AddRoleToInstanceProfileOutput{}, namedProfiles.alter(ctx, s, in.InstanceProfileName, func(tx store.Tx, account string, p *instanceProfile) error {
 		r, err := roles.get(tx, account, aws.ToString(in.RoleName))
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (s *Service) AddRoleToInstanceProfile(ctx context.Context, in *iam.AddRoleT
 
 // RemoveRoleFromInstanceProfile takes the role out of a profile.
 func (s *Service) RemoveRoleFromInstanceProfile(ctx context.Context, in *iam.RemoveRoleFromInstanceProfileInput) (*iam.RemoveRoleFromInstanceProfileOutput, error) {
-	return &iam.RemoveRoleFromInstanceProfileOutput{}, s.alterProfile(ctx, in.InstanceProfileName, func(tx store.Tx, account string, p *instanceProfile) error {
+	return &iam.RemoveRoleFromInstanceProfileOutput{}, namedProfiles.alter(ctx, s, in.InstanceProfileName, func(tx store.Tx, account string, p *instanceProfile) error {
 		r, err := roles.get(tx, account, aws.ToString(in.RoleName))
 		if err != nil {
 			return err
@@ -188,48 +188,20 @@ func (s *Service) DeleteInstanceProfile(ctx context.Context, in *iam.DeleteInsta
 	})
 }
 
-func (s *Service) alterProfile(ctx context.Context, name *string, fn func(store.Tx, string, *instanceProfile) error) error {
-	return s.update(ctx, func(tx store.Tx, account string) error {
-		p, err := getProfile(tx, account, aws.ToString(name))
-		if err != nil {
-			return err
-		}
-		if err := fn(tx, account, p); err != nil {
-			return err
-		}
-		return profileTable.In(tx, store.Scope{Account: account}).Put(p)
-	})
-}
-
 // TagInstanceProfile adds or replaces tags.
 func (s *Service) TagInstanceProfile(ctx context.Context, in *iam.TagInstanceProfileInput) (*iam.TagInstanceProfileOutput, error) {
-	return &iam.TagInstanceProfileOutput{}, s.alterProfile(ctx, in.InstanceProfileName, func(_ store.Tx, _ string, p *instanceProfile) (err error) {
-		p.Tags, err = p.Tags.with(in.Tags)
-		return err
-	})
+	return &iam.TagInstanceProfileOutput{}, namedProfiles.tag(ctx, s, in.InstanceProfileName, in.Tags)
 }
 
 // UntagInstanceProfile removes tags; absent ones are no error.
 func (s *Service) UntagInstanceProfile(ctx context.Context, in *iam.UntagInstanceProfileInput) (*iam.UntagInstanceProfileOutput, error) {
-	return &iam.UntagInstanceProfileOutput{}, s.alterProfile(ctx, in.InstanceProfileName, func(_ store.Tx, _ string, p *instanceProfile) error {
-		p.Tags = p.Tags.without(in.TagKeys)
-		return nil
-	})
+	return &iam.UntagInstanceProfileOutput{}, namedProfiles.untag(ctx, s, in.InstanceProfileName, in.TagKeys)
 }
 
 // ListInstanceProfileTags answers a profile's tags.
 func (s *Service) ListInstanceProfileTags(ctx context.Context, in *iam.ListInstanceProfileTagsInput) (*iam.ListInstanceProfileTagsOutput, error) {
-	out := &iam.ListInstanceProfileTagsOutput{}
-	err := s.view(ctx, func(tx store.Tx, account string) error {
-		profile, err := getProfile(tx, account, aws.ToString(in.InstanceProfileName))
-		if err != nil {
-			return err
-		}
-		p, err := pageOfTags(profile.Tags, in.Marker, in.MaxItems)
-		out.Tags, out.IsTruncated, out.Marker = p.list, p.truncated(), p.marker
-		return err
-	})
-	return out, err
+	p, err := namedProfiles.listTags(ctx, s, in.InstanceProfileName, in.Marker, in.MaxItems)
+	return &iam.ListInstanceProfileTagsOutput{Tags: p.list, IsTruncated: p.truncated(), Marker: p.marker}, err
 }
 
 // Profile is what a service that starts machines needs to know of an instance profile.

@@ -395,46 +395,18 @@ func (s *Service) ListVirtualMFADevices(ctx context.Context, in *iam.ListVirtual
 	return out, err
 }
 
-func (s *Service) alterDevice(ctx context.Context, serial *string, fn func(*mfaDevice) error) error {
-	return s.update(ctx, func(tx store.Tx, account string) error {
-		d, err := getDevice(tx, account, aws.ToString(serial))
-		if err != nil {
-			return err
-		}
-		if err := fn(d); err != nil {
-			return err
-		}
-		return deviceRows(tx, account).Put(d)
-	})
-}
-
 // TagMFADevice adds or replaces tags.
 func (s *Service) TagMFADevice(ctx context.Context, in *iam.TagMFADeviceInput) (*iam.TagMFADeviceOutput, error) {
-	return &iam.TagMFADeviceOutput{}, s.alterDevice(ctx, in.SerialNumber, func(d *mfaDevice) (err error) {
-		d.Tags, err = d.Tags.with(in.Tags)
-		return err
-	})
+	return &iam.TagMFADeviceOutput{}, namedDevices.tag(ctx, s, in.SerialNumber, in.Tags)
 }
 
 // UntagMFADevice removes tags; absent ones are no error.
 func (s *Service) UntagMFADevice(ctx context.Context, in *iam.UntagMFADeviceInput) (*iam.UntagMFADeviceOutput, error) {
-	return &iam.UntagMFADeviceOutput{}, s.alterDevice(ctx, in.SerialNumber, func(d *mfaDevice) error {
-		d.Tags = d.Tags.without(in.TagKeys)
-		return nil
-	})
+	return &iam.UntagMFADeviceOutput{}, namedDevices.untag(ctx, s, in.SerialNumber, in.TagKeys)
 }
 
 // ListMFADeviceTags answers a device's tags.
 func (s *Service) ListMFADeviceTags(ctx context.Context, in *iam.ListMFADeviceTagsInput) (*iam.ListMFADeviceTagsOutput, error) {
-	out := &iam.ListMFADeviceTagsOutput{}
-	err := s.view(ctx, func(tx store.Tx, account string) error {
-		d, err := getDevice(tx, account, aws.ToString(in.SerialNumber))
-		if err != nil {
-			return err
-		}
-		p, err := pageOfTags(d.Tags, in.Marker, in.MaxItems)
-		out.Tags, out.IsTruncated, out.Marker = p.list, p.truncated(), p.marker
-		return err
-	})
-	return out, err
+	p, err := namedDevices.listTags(ctx, s, in.SerialNumber, in.Marker, in.MaxItems)
+	return &iam.ListMFADeviceTagsOutput{Tags: p.list, IsTruncated: p.truncated(), Marker: p.marker}, err
 }

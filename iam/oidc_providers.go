@@ -147,22 +147,9 @@ func (s *Service) ListOpenIDConnectProviders(ctx context.Context, _ *iam.ListOpe
 	return out, err
 }
 
-func (s *Service) alterOIDC(ctx context.Context, providerARN *string, fn func(*oidcProvider) error) error {
-	return s.update(ctx, func(tx store.Tx, account string) error {
-		p, err := getOIDC(tx, account, aws.ToString(providerARN))
-		if err != nil {
-			return err
-		}
-		if err := fn(p); err != nil {
-			return err
-		}
-		return oidcRows(tx, account).Put(p)
-	})
-}
-
 // AddClientIDToOpenIDConnectProvider takes tokens for one more client; one that is there already stays.
 func (s *Service) AddClientIDToOpenIDConnectProvider(ctx context.Context, in *iam.AddClientIDToOpenIDConnectProviderInput) (*iam.AddClientIDToOpenIDConnectProviderOutput, error) {
-	return &iam.AddClientIDToOpenIDConnectProviderOutput{}, s.alterOIDC(ctx, in.OpenIDConnectProviderArn, func(p *oidcProvider) error {
+	return &iam.AddClientIDToOpenIDConnectProviderOutput{}, namedOIDC.alter(ctx, s, in.OpenIDConnectProviderArn, func(_ store.Tx, _ string, p *oidcProvider) error {
 		if slices.Contains(p.Clients, aws.ToString(in.ClientID)) {
 			return nil
 		}
@@ -176,7 +163,7 @@ func (s *Service) AddClientIDToOpenIDConnectProvider(ctx context.Context, in *ia
 
 // RemoveClientIDFromOpenIDConnectProvider takes a client away; an absent one is no error.
 func (s *Service) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, in *iam.RemoveClientIDFromOpenIDConnectProviderInput) (*iam.RemoveClientIDFromOpenIDConnectProviderOutput, error) {
-	return &iam.RemoveClientIDFromOpenIDConnectProviderOutput{}, s.alterOIDC(ctx, in.OpenIDConnectProviderArn, func(p *oidcProvider) error {
+	return &iam.RemoveClientIDFromOpenIDConnectProviderOutput{}, namedOIDC.alter(ctx, s, in.OpenIDConnectProviderArn, func(_ store.Tx, _ string, p *oidcProvider) error {
 		p.Clients = slices.DeleteFunc(p.Clients, func(id string) bool { return id == aws.ToString(in.ClientID) })
 		return nil
 	})
@@ -184,7 +171,7 @@ func (s *Service) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, i
 
 // UpdateOpenIDConnectProviderThumbprint replaces all thumbprints.
 func (s *Service) UpdateOpenIDConnectProviderThumbprint(ctx context.Context, in *iam.UpdateOpenIDConnectProviderThumbprintInput) (*iam.UpdateOpenIDConnectProviderThumbprintOutput, error) {
-	return &iam.UpdateOpenIDConnectProviderThumbprintOutput{}, s.alterOIDC(ctx, in.OpenIDConnectProviderArn, func(p *oidcProvider) (err error) {
+	return &iam.UpdateOpenIDConnectProviderThumbprintOutput{}, namedOIDC.alter(ctx, s, in.OpenIDConnectProviderArn, func(_ store.Tx, _ string, p *oidcProvider) (err error) {
 		p.Thumbprints, err = checkThumbprints(in.ThumbprintList)
 		return err
 	})
@@ -206,31 +193,16 @@ func (s *Service) DeleteOpenIDConnectProvider(ctx context.Context, in *iam.Delet
 
 // TagOpenIDConnectProvider adds or replaces tags.
 func (s *Service) TagOpenIDConnectProvider(ctx context.Context, in *iam.TagOpenIDConnectProviderInput) (*iam.TagOpenIDConnectProviderOutput, error) {
-	return &iam.TagOpenIDConnectProviderOutput{}, s.alterOIDC(ctx, in.OpenIDConnectProviderArn, func(p *oidcProvider) (err error) {
-		p.Tags, err = p.Tags.with(in.Tags)
-		return err
-	})
+	return &iam.TagOpenIDConnectProviderOutput{}, namedOIDC.tag(ctx, s, in.OpenIDConnectProviderArn, in.Tags)
 }
 
 // UntagOpenIDConnectProvider removes tags; absent ones are no error.
 func (s *Service) UntagOpenIDConnectProvider(ctx context.Context, in *iam.UntagOpenIDConnectProviderInput) (*iam.UntagOpenIDConnectProviderOutput, error) {
-	return &iam.UntagOpenIDConnectProviderOutput{}, s.alterOIDC(ctx, in.OpenIDConnectProviderArn, func(p *oidcProvider) error {
-		p.Tags = p.Tags.without(in.TagKeys)
-		return nil
-	})
+	return &iam.UntagOpenIDConnectProviderOutput{}, namedOIDC.untag(ctx, s, in.OpenIDConnectProviderArn, in.TagKeys)
 }
 
 // ListOpenIDConnectProviderTags answers a provider's tags.
 func (s *Service) ListOpenIDConnectProviderTags(ctx context.Context, in *iam.ListOpenIDConnectProviderTagsInput) (*iam.ListOpenIDConnectProviderTagsOutput, error) {
-	out := &iam.ListOpenIDConnectProviderTagsOutput{}
-	err := s.view(ctx, func(tx store.Tx, account string) error {
-		provider, err := getOIDC(tx, account, aws.ToString(in.OpenIDConnectProviderArn))
-		if err != nil {
-			return err
-		}
-		p, err := pageOfTags(provider.Tags, in.Marker, in.MaxItems)
-		out.Tags, out.IsTruncated, out.Marker = p.list, p.truncated(), p.marker
-		return err
-	})
-	return out, err
+	p, err := namedOIDC.listTags(ctx, s, in.OpenIDConnectProviderArn, in.Marker, in.MaxItems)
+	return &iam.ListOpenIDConnectProviderTagsOutput{Tags: p.list, IsTruncated: p.truncated(), Marker: p.marker}, err
 }

@@ -196,25 +196,12 @@ func (s *Service) ListSAMLProviders(ctx context.Context, _ *iam.ListSAMLProvider
 	return out, err
 }
 
-func (s *Service) alterSAML(ctx context.Context, providerARN *string, fn func(tx store.Tx, p *samlProvider) error) error {
-	return s.update(ctx, func(tx store.Tx, account string) error {
-		p, err := getSAML(tx, account, aws.ToString(providerARN))
-		if err != nil {
-			return err
-		}
-		if err := fn(tx, p); err != nil {
-			return err
-		}
-		return samlRows(tx, account).Put(p)
-	})
-}
-
 // UpdateSAMLProvider replaces the metadata.
 func (s *Service) UpdateSAMLProvider(ctx context.Context, in *iam.UpdateSAMLProviderInput) (*iam.UpdateSAMLProviderOutput, error) {
 	if err := encryption(ctx, in.AddPrivateKey != nil || in.RemovePrivateKey != nil || in.AssertionEncryptionMode != ""); err != nil {
 		return nil, err
 	}
-	return &iam.UpdateSAMLProviderOutput{SAMLProviderArn: in.SAMLProviderArn}, s.alterSAML(ctx, in.SAMLProviderArn, func(tx store.Tx, p *samlProvider) error {
+	return &iam.UpdateSAMLProviderOutput{SAMLProviderArn: in.SAMLProviderArn}, namedSAML.alter(ctx, s, in.SAMLProviderArn, func(tx store.Tx, _ string, p *samlProvider) error {
 		if in.SAMLMetadataDocument == nil {
 			return nil
 		}
@@ -235,31 +222,16 @@ func (s *Service) DeleteSAMLProvider(ctx context.Context, in *iam.DeleteSAMLProv
 
 // TagSAMLProvider adds or replaces tags.
 func (s *Service) TagSAMLProvider(ctx context.Context, in *iam.TagSAMLProviderInput) (*iam.TagSAMLProviderOutput, error) {
-	return &iam.TagSAMLProviderOutput{}, s.alterSAML(ctx, in.SAMLProviderArn, func(_ store.Tx, p *samlProvider) (err error) {
-		p.Tags, err = p.Tags.with(in.Tags)
-		return err
-	})
+	return &iam.TagSAMLProviderOutput{}, namedSAML.tag(ctx, s, in.SAMLProviderArn, in.Tags)
 }
 
 // UntagSAMLProvider removes tags; absent ones are no error.
 func (s *Service) UntagSAMLProvider(ctx context.Context, in *iam.UntagSAMLProviderInput) (*iam.UntagSAMLProviderOutput, error) {
-	return &iam.UntagSAMLProviderOutput{}, s.alterSAML(ctx, in.SAMLProviderArn, func(_ store.Tx, p *samlProvider) error {
-		p.Tags = p.Tags.without(in.TagKeys)
-		return nil
-	})
+	return &iam.UntagSAMLProviderOutput{}, namedSAML.untag(ctx, s, in.SAMLProviderArn, in.TagKeys)
 }
 
 // ListSAMLProviderTags answers a provider's tags.
 func (s *Service) ListSAMLProviderTags(ctx context.Context, in *iam.ListSAMLProviderTagsInput) (*iam.ListSAMLProviderTagsOutput, error) {
-	out := &iam.ListSAMLProviderTagsOutput{}
-	err := s.view(ctx, func(tx store.Tx, account string) error {
-		provider, err := getSAML(tx, account, aws.ToString(in.SAMLProviderArn))
-		if err != nil {
-			return err
-		}
-		p, err := pageOfTags(provider.Tags, in.Marker, in.MaxItems)
-		out.Tags, out.IsTruncated, out.Marker = p.list, p.truncated(), p.marker
-		return err
-	})
-	return out, err
+	p, err := namedSAML.listTags(ctx, s, in.SAMLProviderArn, in.Marker, in.MaxItems)
+	return &iam.ListSAMLProviderTagsOutput{Tags: p.list, IsTruncated: p.truncated(), Marker: p.marker}, err
 }

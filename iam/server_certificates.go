@@ -39,10 +39,10 @@ func certificateRows(tx store.Tx, account string) store.Rows[serverCertificate] 
 	return certificateTable.In(tx, store.Scope{Account: account})
 }
 
-func getCertificate(tx store.Tx, account string, name *string) (*serverCertificate, error) {
-	c, err := certificateRows(tx, account).Find(folded(aws.ToString(name)))
+func getCertificate(tx store.Tx, account, name string) (*serverCertificate, error) {
+	c, err := certificateRows(tx, account).Find(folded(name))
 	if err == nil && c == nil {
-		err = errNotFound("Server Certificate", aws.ToString(name))
+		err = errNotFound("Server Certificate", name)
 	}
 	return c, err
 }
@@ -94,7 +94,7 @@ func (s *Service) UploadServerCertificate(ctx context.Context, in *iam.UploadSer
 func (s *Service) GetServerCertificate(ctx context.Context, in *iam.GetServerCertificateInput) (*iam.GetServerCertificateOutput, error) {
 	out := &iam.GetServerCertificateOutput{}
 	return out, s.view(ctx, func(tx store.Tx, account string) error {
-		c, err := getCertificate(tx, account, in.ServerCertificateName)
+		c, err := getCertificate(tx, account, aws.ToString(in.ServerCertificateName))
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func (s *Service) ListServerCertificates(ctx context.Context, in *iam.ListServer
 
 // UpdateServerCertificate changes name or path.
 func (s *Service) UpdateServerCertificate(ctx context.Context, in *iam.UpdateServerCertificateInput) (*iam.UpdateServerCertificateOutput, error) {
-	return &iam.UpdateServerCertificateOutput{}, s.alterCertificate(ctx, in.ServerCertificateName, func(tx store.Tx, account string, c *serverCertificate) (err error) {
+	return &iam.UpdateServerCertificateOutput{}, namedCertificates.alter(ctx, s, in.ServerCertificateName, func(tx store.Tx, account string, c *serverCertificate) (err error) {
 		rows := certificateRows(tx, account)
 		if in.NewPath != nil {
 			if c.Path, err = pathOr(in.NewPath); err != nil {
@@ -152,7 +152,7 @@ func (s *Service) UpdateServerCertificate(ctx context.Context, in *iam.UpdateSer
 // DeleteServerCertificate removes a certificate.
 func (s *Service) DeleteServerCertificate(ctx context.Context, in *iam.DeleteServerCertificateInput) (*iam.DeleteServerCertificateOutput, error) {
 	return &iam.DeleteServerCertificateOutput{}, s.update(ctx, func(tx store.Tx, account string) error {
-		c, err := getCertificate(tx, account, in.ServerCertificateName)
+		c, err := getCertificate(tx, account, aws.ToString(in.ServerCertificateName))
 		if err != nil {
 			return err
 		}
@@ -160,47 +160,20 @@ func (s *Service) DeleteServerCertificate(ctx context.Context, in *iam.DeleteSer
 	})
 }
 
-func (s *Service) alterCertificate(ctx context.Context, name *string, fn func(store.Tx, string, *serverCertificate) error) error {
-	return s.update(ctx, func(tx store.Tx, account string) error {
-		c, err := getCertificate(tx, account, name)
-		if err != nil {
-			return err
-		}
-		if err := fn(tx, account, c); err != nil {
-			return err
-		}
-		return certificateRows(tx, account).Put(c)
-	})
-}
-
 // TagServerCertificate adds or replaces tags.
 func (s *Service) TagServerCertificate(ctx context.Context, in *iam.TagServerCertificateInput) (*iam.TagServerCertificateOutput, error) {
-	return &iam.TagServerCertificateOutput{}, s.alterCertificate(ctx, in.ServerCertificateName, func(_ store.Tx, _ string, c *serverCertificate) (err error) {
-		c.Tags, err = c.Tags.with(in.Tags)
-		return err
-	})
+	return &iam.TagServerCertificateOutput{}, namedCertificates.tag(ctx, s, in.ServerCertificateName, in.Tags)
 }
 
 // UntagServerCertificate removes tags; absent ones are no error.
 func (s *Service) UntagServerCertificate(ctx context.Context, in *iam.UntagServerCertificateInput) (*iam.UntagServerCertificateOutput, error) {
-	return &iam.UntagServerCertificateOutput{}, s.alterCertificate(ctx, in.ServerCertificateName, func(_ store.Tx, _ string, c *serverCertificate) error {
-		c.Tags = c.Tags.without(in.TagKeys)
-		return nil
-	})
+	return &iam.UntagServerCertificateOutput{}, namedCertificates.untag(ctx, s, in.ServerCertificateName, in.TagKeys)
 }
 
 // ListServerCertificateTags answers a certificate's tags.
 func (s *Service) ListServerCertificateTags(ctx context.Context, in *iam.ListServerCertificateTagsInput) (*iam.ListServerCertificateTagsOutput, error) {
-	out := &iam.ListServerCertificateTagsOutput{}
-	return out, s.view(ctx, func(tx store.Tx, account string) error {
-		c, err := getCertificate(tx, account, in.ServerCertificateName)
-		if err != nil {
-			return err
-		}
-		p, err := pageOfTags(c.Tags, in.Marker, in.MaxItems)
-		out.Tags, out.IsTruncated, out.Marker = p.list, p.truncated(), p.marker
-		return err
-	})
+	p, err := namedCertificates.listTags(ctx, s, in.ServerCertificateName, in.Marker, in.MaxItems)
+	return &iam.ListServerCertificateTagsOutput{Tags: p.list, IsTruncated: p.truncated(), Marker: p.marker}, err
 }
 
 // KeyPair is a certificate as a load balancer serves it, all in PEM.

@@ -120,21 +120,8 @@ func (s *Service) ListServiceSpecificCredentials(ctx context.Context, in *iam.Li
 	})
 }
 
-func (s *Service) alterSpecific(ctx context.Context, userName, id *string, fn func(tx store.Tx, account, name string, c *specificCredential) error) error {
-	return s.update(ctx, func(tx store.Tx, account string) error {
-		owner, name, err := keyOwner(ctx, tx, account, userName)
-		if err != nil {
-			return err
-		}
-		c, err := specificRows(tx, account).Find(owner, aws.ToString(id))
-		if err != nil {
-			return err
-		}
-		if c == nil {
-			return errNoSuchEntity("No such credential %s exists", aws.ToString(id))
-		}
-		return fn(tx, account, name, c)
-	})
+func errNoCredential(id string) error {
+	return errNoSuchEntity("No such credential %s exists", id)
 }
 
 // ResetServiceSpecificCredential makes a new password.
@@ -142,25 +129,25 @@ func (s *Service) ResetServiceSpecificCredential(ctx context.Context, in *iam.Re
 	out := &iam.ResetServiceSpecificCredentialOutput{}
 	password := newSecret()
 	hash := hashPassword(password)
-	return out, s.alterSpecific(ctx, in.UserName, in.ServiceSpecificCredentialId, func(tx store.Tx, account, name string, c *specificCredential) error {
+	return out, alterOwned(ctx, s, specificTable, in.UserName, in.ServiceSpecificCredentialId, errNoCredential, func(rows store.Rows[specificCredential], name string, c *specificCredential) error {
 		c.Password = hash
 		out.ServiceSpecificCredential = c.toAPI(name, password)
-		return specificRows(tx, account).Put(c)
+		return rows.Put(c)
 	})
 }
 
 // UpdateServiceSpecificCredential makes a credential active or inactive.
 func (s *Service) UpdateServiceSpecificCredential(ctx context.Context, in *iam.UpdateServiceSpecificCredentialInput) (*iam.UpdateServiceSpecificCredentialOutput, error) {
-	return &iam.UpdateServiceSpecificCredentialOutput{}, s.alterSpecific(ctx, in.UserName, in.ServiceSpecificCredentialId, func(tx store.Tx, account, _ string, c *specificCredential) error {
+	return &iam.UpdateServiceSpecificCredentialOutput{}, alterOwned(ctx, s, specificTable, in.UserName, in.ServiceSpecificCredentialId, errNoCredential, func(rows store.Rows[specificCredential], _ string, c *specificCredential) error {
 		c.Inactive = in.Status != types.StatusTypeActive
-		return specificRows(tx, account).Put(c)
+		return rows.Put(c)
 	})
 }
 
 // DeleteServiceSpecificCredential removes a credential.
 func (s *Service) DeleteServiceSpecificCredential(ctx context.Context, in *iam.DeleteServiceSpecificCredentialInput) (*iam.DeleteServiceSpecificCredentialOutput, error) {
-	return &iam.DeleteServiceSpecificCredentialOutput{}, s.alterSpecific(ctx, in.UserName, in.ServiceSpecificCredentialId, func(tx store.Tx, account, _ string, c *specificCredential) error {
-		return specificRows(tx, account).Delete(c.User, c.ID)
+	return &iam.DeleteServiceSpecificCredentialOutput{}, alterOwned(ctx, s, specificTable, in.UserName, in.ServiceSpecificCredentialId, errNoCredential, func(rows store.Rows[specificCredential], _ string, c *specificCredential) error {
+		return rows.Delete(c.User, c.ID)
 	})
 }
 

@@ -109,26 +109,13 @@ func (s *Service) ListSigningCertificates(ctx context.Context, in *iam.ListSigni
 	})
 }
 
-func (s *Service) alterSigning(ctx context.Context, userName, id *string, fn func(rows store.Rows[signingCertificate], c *signingCertificate) error) error {
-	return s.update(ctx, func(tx store.Tx, account string) error {
-		owner, _, err := keyOwner(ctx, tx, account, userName)
-		if err != nil {
-			return err
-		}
-		c, err := signingRows(tx, account).Find(owner, aws.ToString(id))
-		if err != nil {
-			return err
-		}
-		if c == nil {
-			return errNoSuchEntity("The Certificate with id %s cannot be found.", aws.ToString(id))
-		}
-		return fn(signingRows(tx, account), c)
-	})
+func errNoCertificate(id string) error {
+	return errNoSuchEntity("The Certificate with id %s cannot be found.", id)
 }
 
 // UpdateSigningCertificate makes a certificate active or inactive.
 func (s *Service) UpdateSigningCertificate(ctx context.Context, in *iam.UpdateSigningCertificateInput) (*iam.UpdateSigningCertificateOutput, error) {
-	return &iam.UpdateSigningCertificateOutput{}, s.alterSigning(ctx, in.UserName, in.CertificateId, func(rows store.Rows[signingCertificate], c *signingCertificate) error {
+	return &iam.UpdateSigningCertificateOutput{}, alterOwned(ctx, s, signingTable, in.UserName, in.CertificateId, errNoCertificate, func(rows store.Rows[signingCertificate], _ string, c *signingCertificate) error {
 		c.Inactive = in.Status != types.StatusTypeActive
 		return rows.Put(c)
 	})
@@ -136,7 +123,7 @@ func (s *Service) UpdateSigningCertificate(ctx context.Context, in *iam.UpdateSi
 
 // DeleteSigningCertificate removes a certificate.
 func (s *Service) DeleteSigningCertificate(ctx context.Context, in *iam.DeleteSigningCertificateInput) (*iam.DeleteSigningCertificateOutput, error) {
-	return &iam.DeleteSigningCertificateOutput{}, s.alterSigning(ctx, in.UserName, in.CertificateId, func(rows store.Rows[signingCertificate], c *signingCertificate) error {
+	return &iam.DeleteSigningCertificateOutput{}, alterOwned(ctx, s, signingTable, in.UserName, in.CertificateId, errNoCertificate, func(rows store.Rows[signingCertificate], _ string, c *signingCertificate) error {
 		return rows.Delete(c.User, c.ID)
 	})
 }
