@@ -48,6 +48,7 @@ func (s *Service) reconcileVPC(loop *reconcile.Loop) {
 	loop.Handle(networkKind, s.reconcileNetwork)
 	loop.Handle(settleKind, s.settle)
 	loop.Handle(goneKind, s.forget)
+	loop.Handle(insightsKind, s.analyze)
 	loop.Sweep("ec2.networks", time.Minute, s.sweepNetworks)
 	loop.Sweep("ec2.flow-logs", s.flowLogPause(), s.collectFlows)
 }

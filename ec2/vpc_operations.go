@@ -20,6 +20,7 @@ func (s *Service) registerVPC(server *awsapi.Server) {
 	s.registerInterfaces(server)
 	s.registerConnections(server)
 	s.registerFlowLogs(server)
+	s.registerInsights(server)
 }
 
 func (s *Service) registerAccount(server *awsapi.Server) {
@@ -198,13 +199,13 @@ func vpcTables() []store.Schema {
 	return []store.Schema{
 		networks, knownNetworks, clientTokens, privateAddresses, publicAddresses, vpcs.table, subnets.table, dhcpOptionSets.table, routeTables.table,
 		internetGateways.table, egressOnlyGateways.table, natGateways.table, elasticIPs.table, securityGroups.table, networkACLs.table, interfaces.table,
-		prefixLists.table, peerings.table, endpoints.table, flowLogs.table, knownFlowLogs,
+		prefixLists.table, peerings.table, endpoints.table, flowLogs.table, knownFlowLogs, insightsPaths.table, insightsAnalyses.table,
 	}
 }
 
 func vpcKinds() []taggable {
 	return []taggable{
 		vpcs, subnets, dhcpOptionSets, routeTables, internetGateways, egressOnlyGateways, natGateways, elasticIPs, securityGroups, securityGroupRules,
-		networkACLs, interfaces, prefixLists, peerings, endpoints, flowLogs,
+		networkACLs, interfaces, prefixLists, peerings, endpoints, flowLogs, insightsPaths, insightsAnalyses,
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"miniaws/backend"
+	"miniaws/backend/node/plan"
 )
 
 func TestEngineGroupsAndACLs(t *testing.T) {
@@ -30,9 +31,14 @@ func TestEngineGroupsAndACLs(t *testing.T) {
 	c.serve(d, 80)
 
 	t.Log("a group is let in by its members alone, on its port alone")
+	connects := func(from, eni string, port int, want bool) {
+		t.Helper()
+		c.connects(v, from, eni, v, db, "10.0.2.4", port, want)
+	}
 	c.want(i, connectTo("10.0.2.4", 5432), "you are 10.0.1.4")
-	c.refused(i, "10.0.2.4", 80)
-	c.refused(o, "10.0.2.4", 5432)
+	connects(i, web, 5432, true)
+	connects(i, web, 80, false)
+	connects(o, other, 5432, false)
 	c.reachesNot(i, "10.0.2.4")
 
 	t.Log("ICMP by type; members join and leave; egress")
@@ -44,8 +50,8 @@ func TestEngineGroupsAndACLs(t *testing.T) {
 	v.SecurityGroups[1].Egress = nil
 	v.ENIs[1].Groups = []string{"sg-open"}
 	c.apply(v)
-	c.refused(i, "10.0.2.4", 5432)
-	c.refused(o, "10.0.2.4", 5432)
+	connects(i, web, 5432, false)
+	connects(o, other, 5432, false)
 	v.SecurityGroups[1].Egress = everything
 
 	t.Log("a network ACL denies what a group allows, and is stateless")
@@ -60,14 +66,14 @@ func TestEngineGroupsAndACLs(t *testing.T) {
 	v.Subnets[1].NetworkACL = "acl-db"
 	v.ENIs[1].Groups = []string{"sg-web"}
 	c.apply(v)
-	c.refused(i, "10.0.2.4", 5432)
-	c.want(o, connectTo("10.0.2.4", 5432), "you are 10.0.1.5")
+	connects(i, web, 5432, false)
+	connects(o, other, 5432, true)
 	v.NetworkACLs[1].Egress = []backend.WantedACLEntry{{Number: 100, Allow: true, Protocol: 6, FromPort: 1, ToPort: 1023, CIDR: anywhere[0]}}
 	c.apply(v)
-	c.refused(o, "10.0.2.4", 5432)
+	connects(o, other, 5432, false)
 	v.NetworkACLs[1].Egress[0].ToPort = 65535
 	c.apply(v)
-	c.want(o, connectTo("10.0.2.4", 5432), "you are 10.0.1.5")
+	connects(o, other, 5432, true)
 
 	t.Log("stop and start keep every rule")
 	_, err := c.engine.Stop(t.Context(), d, 0)
@@ -144,8 +150,16 @@ func TestEnginePeering(t *testing.T) {
 	c.reaches(i, "10.1.1.4")
 	c.serve(j, 80)
 	c.want(i, connectTo("10.1.1.4", 80), "you are 10.0.1.4")
+	c.connects(first, i, a, second, b, "10.1.1.4", 80, true)
 	t.Log("a group of the other side lets in its members alone")
 	c.reachesNot(i2, "10.1.1.4")
+	c.connects(first, i2, a2, second, b, "10.1.1.4", 80, false)
+	route := second.RouteTables[0].Routes
+	second.RouteTables[0].Routes = route[:1]
+	c.apply(second)
+	c.connects(first, i, a, second, b, "10.1.1.4", 80, false)
+	second.RouteTables[0].Routes = route
+	c.apply(second)
 	second.Peerings, second.RouteTables[0].Routes = nil, nil
 	c.apply(second)
 	c.reachesNot(i, "10.1.1.4")
@@ -236,6 +250,23 @@ for _ in range(20): s.send(b"\xff"*6+mac+struct.pack(">HHHBBH",0x0806,1,0x0800,6
 	c.reachesNot(evil, "10.0.1.6")
 	c.serve(victim, 80)
 	c.want(evil, connectTo("10.0.1.5", 80), "you are 10.0.1.4")
+}
+
+// connects checks that a TCP connection is made or not, as the one value says who makes kernel rules of it and who explains
+// them: what packets do and what the explanation says are the same.
+func (c *cloud) connects(fromVPC *backend.WantedVPC, from, fromENI string, toVPC *backend.WantedVPC, toENI, address string, port int, want bool) {
+	c.Helper()
+	var all []backend.WantedVPC
+	for _, v := range c.vpcs {
+		all = append(all, *v)
+	}
+	trace := plan.NewWorld(all, func(string) bool { return true }).Answer(plan.Question{
+		FromVPC: fromVPC.ID, FromENI: fromENI, ToVPC: toVPC.ID, ToENI: toENI, Protocol: backend.ProtocolTCP, Destination: addr(address), DestPort: port,
+	})
+	out, err := c.in(from, connectTo(address, port))
+	if (err == nil) != want || trace.Reaches() != want {
+		c.Errorf("%s to %s:%d: packets %v (%s), explained %v (%+v), want %v", from, address, port, err == nil, out, trace.Reaches(), trace.Blocks, want)
+	}
 }
 
 // awaitOutput is want with patience.

@@ -1,0 +1,342 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend"
+	"miniaws/backend/node/plan"
+	"miniaws/backend/reconcile"
+	"miniaws/backend/store"
+)
+
+// insightsAnalysis is an answer of the Reachability Analyzer, as things were when it was made.
+//
+//	running ──▶ succeeded, failed
+type insightsAnalysis struct {
+	resource
+	Path    string
+	Started time.Time
+	Status  types.AnalysisStatus
+	Message string `json:",omitempty"`
+	Found   bool   `json:",omitempty"`
+	// Forward, Return and Explanations are as AWS shows them.
+	Forward      []types.PathComponent `json:",omitempty"`
+	Return       []types.PathComponent `json:",omitempty"`
+	Explanations []types.Explanation   `json:",omitempty"`
+}
+
+func insightsAnalysisBase(a *insightsAnalysis) *resource { return &a.resource }
+
+var insightsAnalyses = &kind[insightsAnalysis]{
+	prefix: "nia-", typ: types.ResourceTypeNetworkInsightsAnalysis, base: insightsAnalysisBase, notFound: errInsightsAnalysisNotFound,
+	table: tableOf("network-insights-analyses", insightsAnalysisBase, map[string]func(*insightsAnalysis) []string{
+		"path": func(a *insightsAnalysis) []string { return one(a.Path) },
+	}),
+	pages: pageBounds{1, 100},
+	filters: filters[insightsAnalysis]{
+		"path-found": func(_ tx, a *insightsAnalysis) []string { return yesNo(a.Found) },
+		"status":     func(_ tx, a *insightsAnalysis) []string { return one(string(a.Status)) },
+	},
+}
+
+// insightsKind is an analysis to be made, by its id.
+const insightsKind = "ec2.network-insights"
+
+// StartNetworkInsightsAnalysis asks a path's question once.
+func (s *Service) StartNetworkInsightsAnalysis(ctx context.Context, in *ec2.StartNetworkInsightsAnalysisInput) (*ec2.StartNetworkInsightsAnalysisOutput, error) {
+	if err := unsupported("StartNetworkInsightsAnalysis", "AdditionalAccounts", in.AdditionalAccounts, "FilterInArns", in.FilterInArns, "FilterOutArns", in.FilterOutArns); err != nil {
+		return nil, err
+	}
+	tags, err := tagsOnCreate(in.TagSpecifications, types.ResourceTypeNetworkInsightsAnalysis)
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.StartNetworkInsightsAnalysisOutput{}
+	return out, s.update(ctx, func(t tx) error {
+		id, err := once(t, "StartNetworkInsightsAnalysis", in.ClientToken, in, func() (string, error) {
+			p, err := insightsPaths.get(t, aws.ToString(in.NetworkInsightsPathId))
+			if err != nil {
+				return "", err
+			}
+			a := &insightsAnalysis{resource: resource{ID: t.NewID("nia-"), Tags: tags}, Path: p.ID, Started: t.Now().UTC().Truncate(time.Millisecond), Status: types.AnalysisStatusRunning}
+			if err := insightsAnalyses.insert(t, a); err != nil {
+				return "", err
+			}
+			return a.ID, reconcile.Want(t, reconcile.Item{Kind: insightsKind, Account: t.scope.Account, Region: t.scope.Region, ID: a.ID})
+		})
+		if err != nil {
+			return err
+		}
+		a, err := insightsAnalyses.get(t, id)
+		if err != nil {
+			return err
+		}
+		shown, err := insightsAnalysisToAPI(t, a)
+		out.NetworkInsightsAnalysis = &shown
+		return err
+	})
+}
+
+// DescribeNetworkInsightsAnalyses lists answers.
+func (s *Service) DescribeNetworkInsightsAnalyses(ctx context.Context, in *ec2.DescribeNetworkInsightsAnalysesInput) (*ec2.DescribeNetworkInsightsAnalysesOutput, error) {
+	out := &ec2.DescribeNetworkInsightsAnalysesOutput{}
+	return out, s.view(ctx, func(t tx) error {
+		if in.NetworkInsightsPathId != nil {
+			if _, err := insightsPaths.get(t, *in.NetworkInsightsPathId); err != nil {
+				return err
+			}
+		}
+		list, _, err := insightsAnalyses.list(t, query{ids: in.NetworkInsightsAnalysisIds, filters: in.Filters})
+		if err != nil {
+			return err
+		}
+		list = slices.DeleteFunc(list, func(a *insightsAnalysis) bool {
+			return in.NetworkInsightsPathId != nil && a.Path != *in.NetworkInsightsPathId || in.AnalysisStartTime != nil && a.Started.Before(*in.AnalysisStartTime) ||
+				in.AnalysisEndTime != nil && a.Started.After(*in.AnalysisEndTime)
+		})
+		list, next, err := cut(list, func(a *insightsAnalysis) string { return a.ID }, string(insightsAnalyses.typ), insightsAnalyses.pages, query{max: in.MaxResults, token: in.NextToken})
+		if err != nil {
+			return err
+		}
+		out.NextToken, out.NetworkInsightsAnalyses = next, []types.NetworkInsightsAnalysis{}
+		for _, a := range list {
+			shown, err := insightsAnalysisToAPI(t, a)
+			if err != nil {
+				return err
+			}
+			out.NetworkInsightsAnalyses = append(out.NetworkInsightsAnalyses, shown)
+		}
+		return nil
+	})
+}
+
+// DeleteNetworkInsightsAnalysis forgets an answer.
+func (s *Service) DeleteNetworkInsightsAnalysis(ctx context.Context, in *ec2.DeleteNetworkInsightsAnalysisInput) (*ec2.DeleteNetworkInsightsAnalysisOutput, error) {
+	return &ec2.DeleteNetworkInsightsAnalysisOutput{NetworkInsightsAnalysisId: in.NetworkInsightsAnalysisId}, s.update(ctx, func(t tx) error {
+		a, err := insightsAnalyses.get(t, aws.ToString(in.NetworkInsightsAnalysisId))
+		if err != nil {
+			return err
+		}
+		return insightsAnalyses.delete(t, a.ID)
+	})
+}
+
+func insightsAnalysisToAPI(t tx, a *insightsAnalysis) (types.NetworkInsightsAnalysis, error) {
+	shown := types.NetworkInsightsAnalysis{
+		NetworkInsightsAnalysisId: aws.String(a.ID), NetworkInsightsAnalysisArn: aws.String(arn(t.scope, types.ResourceTypeNetworkInsightsAnalysis, a.ID)),
+		NetworkInsightsPathId: aws.String(a.Path), StartDate: aws.Time(a.Started), Status: a.Status, Tags: tagsToAPI(t, a.Tags),
+		ForwardPathComponents: a.Forward, ReturnPathComponents: a.Return, Explanations: a.Explanations,
+	}
+	if a.Message != "" {
+		shown.StatusMessage = aws.String(a.Message)
+	}
+	if a.Status == types.AnalysisStatusSucceeded {
+		shown.NetworkPathFound = aws.Bool(a.Found)
+	}
+	return shown, nil
+}
+
+// analyze answers the question of an analysis, from the records of now.
+func (s *Service) analyze(ctx context.Context, item reconcile.Item) (time.Duration, error) {
+	scope := scopeOfItem(item)
+	var answer *insightsAnalysis
+	err := s.viewIn(ctx, scope, func(t tx) error {
+		answer = nil
+		a, err := insightsAnalyses.find(t, item.ID)
+		if err != nil || a == nil || a.Status != types.AnalysisStatusRunning {
+			return err
+		}
+		answer = a
+		p, err := insightsPaths.find(t, a.Path)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			a.Status, a.Message = types.AnalysisStatusFailed, "The request failed due to missing component "+a.Path
+			return nil
+		}
+		return s.answer(t, p, a)
+	})
+	if err != nil || answer == nil {
+		return 0, err
+	}
+	return 0, s.updateIn(ctx, scope, func(t tx) error {
+		now, err := insightsAnalyses.find(t, answer.ID)
+		if err != nil || now == nil || now.Status != types.AnalysisStatusRunning {
+			return err
+		}
+		tags := now.Tags
+		*now = *answer
+		now.Tags = tags
+		return insightsAnalyses.put(t, now)
+	})
+}
+
+// end is one end of a path: an interface, or the internet by a VPC's gateway.
+type end struct {
+	vpc, eni, instance string
+	// missing is what is not there, "" when all is.
+	missing string
+}
+
+func endOf(t tx, id, address string) (end, error) {
+	switch {
+	case strings.HasPrefix(id, "igw-"):
+		g, err := internetGateways.find(t, id)
+		if err != nil || g == nil {
+			return end{missing: id}, err
+		}
+		return end{vpc: g.VPC}, nil
+	case strings.HasPrefix(id, "eni-"):
+		e, err := interfaces.find(t, id)
+		if err != nil || e == nil {
+			return end{missing: id}, err
+		}
+		found := end{vpc: e.VPC, eni: e.ID}
+		if e.Attachment != nil {
+			found.instance = e.Attachment.Instance
+		}
+		return found, nil
+	}
+	list, err := interfaces.by(t, "instance", id)
+	if err != nil || len(list) == 0 {
+		return end{missing: id}, err
+	}
+	slices.SortFunc(list, func(a, b *networkInterface) int { return int(a.Attachment.DeviceIndex - b.Attachment.DeviceIndex) })
+	for _, e := range list {
+		if slices.Contains(e.addresses(), addressIn(address)) {
+			return end{vpc: e.VPC, eni: e.ID, instance: id}, nil
+		}
+	}
+	return end{vpc: list[0].VPC, eni: list[0].ID, instance: id}, nil
+}
+
+// answer fills the analysis.
+func (s *Service) answer(t tx, p *insightsPath, a *insightsAnalysis) error {
+	q := plan.Question{Protocol: backend.ProtocolTCP, Source: addressIn(p.SourceIP), Destination: addressIn(p.DestinationIP), DestPort: int(p.Port)}
+	if p.Protocol == types.ProtocolUdp {
+		q.Protocol = backend.ProtocolUDP
+	}
+	for _, f := range []*types.PathFilter{p.AtDestination, p.AtSource} {
+		if f == nil {
+			continue
+		}
+		if f.SourceAddress != nil {
+			q.Source = addressIn(*f.SourceAddress)
+		}
+		if f.DestinationAddress != nil {
+			q.Destination = addressIn(*f.DestinationAddress)
+		}
+		q.SourcePort, q.DestPort = max(q.SourcePort, portOf(f.SourcePortRange)), max(q.DestPort, portOf(f.DestinationPortRange))
+	}
+	from, err := endOf(t, p.Source, p.SourceIP)
+	if err != nil {
+		return err
+	}
+	to, err := endOf(t, p.Destination, p.DestinationIP)
+	if err != nil {
+		return err
+	}
+	for _, missing := range []string{from.missing, to.missing} {
+		if missing != "" {
+			a.Status, a.Message = types.AnalysisStatusFailed, "The request failed due to missing component "+missing
+			return nil
+		}
+	}
+	q.FromVPC, q.FromENI, q.ToVPC, q.ToENI = from.vpc, from.eni, to.vpc, to.eni
+	world, err := s.worldAround(t, from.vpc, to.vpc)
+	if err != nil {
+		return err
+	}
+	a.Status = types.AnalysisStatusSucceeded
+	if len(world) == 0 { // a gateway that is attached to nothing
+		a.Explanations = []types.Explanation{{ExplanationCode: aws.String(plan.CodeUnattached), Component: &types.AnalysisComponent{Id: aws.String(p.Source)}}}
+		return nil
+	}
+	trace := world.Answer(q)
+	shown := insightsShown{t}
+	a.Found = trace.Reaches()
+	a.Forward, a.Return = shown.way(trace.Forward, from.instance, to.instance), shown.way(trace.Return, to.instance, from.instance)
+	for _, b := range trace.Blocks {
+		a.Explanations = append(a.Explanations, shown.explanation(b))
+	}
+	return nil
+}
+
+// worldAround are the two VPCs and those that they are peered with, as the network gets them.
+func (s *Service) worldAround(t tx, ids ...string) (plan.World, error) {
+	known := map[string]backend.WantedVPC{}
+	var attached = map[string]bool{}
+	var add func(id string, further bool) error
+	add = func(id string, further bool) error {
+		if _, had := known[id]; had || id == "" {
+			return nil
+		}
+		place, err := knownNetworks.In(t, store.Scope{}).Find(id)
+		if err != nil || place == nil {
+			return err
+		}
+		there := t
+		there.scope = store.Scope{Account: place.Account, Region: place.Region}
+		v, err := vpcs.find(there, id)
+		if err != nil || v == nil {
+			return err
+		}
+		wanted, err := wantedNetwork(there, v, s.config.Domain)
+		if err != nil {
+			return err
+		}
+		known[id] = *wanted
+		if err := noteAttached(there, id, attached); err != nil {
+			return err
+		}
+		for _, peering := range wanted.Peerings {
+			if further {
+				if err := add(peering.VPC, false); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	for _, id := range ids {
+		if err := add(id, true); err != nil {
+			return nil, err
+		}
+	}
+	var all []backend.WantedVPC
+	for _, v := range known {
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(x, y backend.WantedVPC) int { return strings.Compare(x.ID, y.ID) })
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return plan.NewWorld(all, func(eni string) bool { return attached[eni] }), nil
+}
+
+// noteAttached notes the interfaces that are plugged into something that runs.
+func noteAttached(t tx, vpcID string, attached map[string]bool) error {
+	list, err := interfaces.by(t, "vpc", vpcID)
+	for _, e := range list {
+		if e.Attachment == nil || e.Attachment.Status != types.AttachmentStatusAttached {
+			continue
+		}
+		attached[e.ID] = true
+		if e.Attachment.Instance != "" {
+			i, err := instances.find(t, e.Attachment.Instance)
+			if err != nil {
+				return err
+			}
+			attached[e.ID] = i != nil && i.State == stateRunning
+		}
+	}
+	return err
+}
