@@ -37,7 +37,7 @@ var idPrefixes = map[string]string{
 	"Vpc": "vpc-", "Subnet": "subnet-", "Instance": "i-", "Image": "ami-", "Group": "sg-", "SecurityGroup": "sg-", "RouteTable": "rtb-", "InternetGateway": "igw-",
 	"EgressOnlyInternetGateway": "eigw-", "NatGateway": "nat-", "NetworkAcl": "acl-", "NetworkInterface": "eni-", "PrefixList": "pl-", "VpcEndpoint": "vpce-",
 	"VpcPeeringConnection": "pcx-", "Allocation": "eipalloc-", "Association": "eipassoc-", "DhcpOptions": "dopt-", "LaunchTemplate": "lt-", "Volume": "vol-",
-	"SpotInstanceRequest": "sir-", "FlowLog": "fl-", "SourceImage": "ami-", "PeerVpc": "vpc-", "Snapshot": "snap-",
+	"SpotInstanceRequest": "sir-", "FlowLog": "fl-", "NetworkInsightsPath": "nip-", "NetworkInsightsAnalysis": "nia-", "SourceImage": "ami-", "PeerVpc": "vpc-", "Snapshot": "snap-",
 	"Root": "r-", "Policy": "p-", "OrganizationalUnit": "ou-", "Parent": "r-", "Target": "ou-", "SourceParent": "r-", "DestinationParent": "ou-", "Child": "ou-",
 }
 

@@ -84,3 +84,12 @@ func BenchmarkDescribeInterfacesByAddress(b *testing.B) {
 func BenchmarkDescribeInterfacesByTag(b *testing.B) {
 	benchmarkInterfaces(b, 1, types.Filter{Name: aws.String("tag:Name"), Values: []string{"eni77"}})
 }
+
+// What no index answers: all records are looked at.
+func BenchmarkDescribeSecurityGroupsByWildcard(b *testing.B) {
+	benchmarkGroups(b, 1, types.Filter{Name: aws.String("group-name"), Values: []string{"group77?7"}}, types.Filter{Name: aws.String("description"), Values: []string{"one of many"}}, types.Filter{Name: aws.String("tag-value"), Values: []string{"group7777"}})
+}
+
+func BenchmarkDescribeInterfacesByMACAndStatus(b *testing.B) {
+	benchmarkInterfaces(b, 1, types.Filter{Name: aws.String("status"), Values: []string{"available"}}, types.Filter{Name: aws.String("tag:Name"), Values: []string{"eni777?", "none"}}, types.Filter{Name: aws.String("tag-value"), Values: []string{"eni7777"}})
+}

@@ -86,7 +86,7 @@ func (k *kind[T]) vpcOf(t tx, id string) string {
 	return ""
 }
 
-func (k *kind[T]) in(t tx) store.Rows[T] { return k.table.In(t, t.scope) }
+func (k *kind[T]) in(t tx) store.Rows[T] { return k.table.In(t.Tx, t.scope) }
 
 var idPattern = lazyregexp.New(`^[0-9a-f]{8}([0-9a-f]{9})?$`)
 

@@ -16,6 +16,7 @@ import (
 
 	"miniaws/backend"
 	"miniaws/backend/docker"
+	"miniaws/backend/enginetest"
 	"miniaws/backend/node"
 )
 
@@ -282,6 +283,29 @@ func (c *cloud) refused(name, address string, port int) {
 	if out, err := c.in(name, connectTo(address, port)); err == nil {
 		c.Errorf("%s connects to %s:%d: %s", name, address, port, out)
 	}
+}
+
+func TestEngineNetworkConforms(t *testing.T) {
+	c := openCloud(t)
+	enginetest.RunNetwork(t, enginetest.NetworkSetup{
+		Network: c.network,
+		Container: func(t *testing.T) (string, int) {
+			if _, err := c.engine.Ensure(t.Context(), backend.Spec{ID: "i-c", Image: instanceImage, Entrypoint: []string{"/bin/sleep", "infinity"}}); err != nil {
+				t.Fatal(err)
+			}
+			observed, err := c.engine.Start(t.Context(), "i-c")
+			must(t, err)
+			c.pids["i-c"] = observed.PID
+			return "i-c", observed.PID
+		},
+		Restart: func(t *testing.T, name string) int {
+			_, err := c.engine.Stop(t.Context(), name, 0)
+			must(t, err)
+			observed, err := c.engine.Start(t.Context(), name)
+			must(t, err)
+			return observed.PID
+		},
+	})
 }
 
 func TestEngineTwoVPCs(t *testing.T) {

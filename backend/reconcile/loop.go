@@ -106,6 +106,15 @@ func (l *Loop) Follow(name string, pause time.Duration, run func(context.Context
 	l.sweeps = append(l.sweeps, sweep{name: name, every: pause, run: run, follows: true})
 }
 
+// clipped is as much of a text as a record keeps: an error may name every one of ten thousand interfaces.
+func clipped(text string) string {
+	const most = 4 << 10
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
+}
+
 // Run works until the context ends, and returns when every handler and sweep has. It answers nil then, or the store's
 // error when the todo table cannot be read.
 func (l *Loop) Run(ctx context.Context) error {
@@ -199,7 +208,7 @@ func (l *Loop) look(ctx context.Context, row *todo) {
 		switch {
 		case failure != nil:
 			now.Attempts++
-			now.Failure = failure.Error()
+			now.Failure = clipped(failure.Error())
 			now.Due = tx.Now().Add(l.backoff(now.Attempts))
 		case again > 0:
 			now.Attempts, now.Failure = 0, ""

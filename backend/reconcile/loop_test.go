@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -373,6 +374,20 @@ func TestPatienceEnds(t *testing.T) {
 		time.Sleep(time.Minute + time.Second)
 		if got := s.failure(one); got != context.DeadlineExceeded.Error() {
 			t.Errorf("failure on record is %q", got)
+		}
+	})
+}
+
+func TestLongFailureIsKeptInPart(t *testing.T) {
+	play(t, Options{MinBackoff: 2 * time.Hour, MaxBackoff: 2 * time.Hour}, func(s *scene) {
+		s.loop.Handle("test.thing", func(context.Context, Item) (time.Duration, error) {
+			return 0, errors.New(strings.Repeat("no such interface, ", 10_000))
+		})
+		s.run()
+		s.want(one)
+		time.Sleep(time.Second)
+		if got := s.failure(one); !strings.HasPrefix(got, "no such interface") || len(got) > 5<<10 {
+			t.Errorf("failure on record has %d bytes", len(got))
 		}
 	})
 }

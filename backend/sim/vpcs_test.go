@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"miniaws/backend"
+	"miniaws/backend/enginetest"
 	"miniaws/backend/sim"
 )
 
@@ -66,4 +67,12 @@ func TestVPCThatContradictsItself(t *testing.T) {
 			t.Errorf("%s: %v: kind %v, want permanent", name, err, backend.KindOf(err))
 		}
 	}
+}
+
+func TestNetworkConforms(t *testing.T) {
+	enginetest.RunNetwork(t, enginetest.NetworkSetup{
+		Network:   sim.OpenNetwork(time.Now),
+		Container: func(*testing.T) (string, int) { return "i-1", 4711 },
+		Restart:   func(*testing.T, string) int { return 4712 },
+	})
 }
