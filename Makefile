@@ -31,6 +31,10 @@ init: ## Build the init of instances, which is embedded in mini-aws.
 build: init ## Build bin/mini-aws.
 	$(GO) build -ldflags='-s -w' -o bin/mini-aws .
 
+.PHONY: image
+image: build ## Make an image of Mini AWS itself, "mini-aws", on the Docker engine here.
+	scripts/build-mini-aws-image
+
 .PHONY: test
 test: build ## Set everything up and run all tests, those on a real engine too.
 	scripts/ensure-engine
@@ -59,7 +63,7 @@ gen: ## Make the wire metadata anew from the pinned SDK modules (and botocore's 
 bench: ## Run the benchmarks.
 	$(GO) test -run '^$$' -bench . -benchmem ./awsapi ./awsapi/sigv4 ./backend/store ./iam ./iam/policy .
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./cloudtrail
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./integration
+	$(GO) test -timeout 2h -run '^$$' -bench . -benchtime 1x ./integration
 
 .PHONY: torture
 torture: ## Kill the store 200 times while it writes, and the whole server 200 times under its clients; look for what is lost.

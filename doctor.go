@@ -22,8 +22,10 @@ import (
 
 type doctorCommand struct {
 	Listen string `default:"127.0.0.1:4566" help:"Address and port that serve would take."`
-	Data   bool   `env:"-" help:"Read all of the store, and compare its index with its log. Nothing may serve meanwhile."`
-	Folder string `arg:"" optional:"" env:"MINI_AWS_DATA" default:"~/.mini-aws" help:"Data folder that serve would take."`
+	// TLSCert makes it ask over TLS.
+	TLSCert string `name:"tls-cert" help:"Certificate that the server has, where it serves TLS."`
+	Data    bool   `env:"-" help:"Read all of the store, and compare its index with its log. Nothing may serve meanwhile."`
+	Folder  string `arg:"" optional:"" env:"MINI_AWS_DATA" default:"~/.mini-aws" help:"Data folder that serve would take."`
 }
 
 // finding is the outcome of one check.
@@ -104,7 +106,7 @@ func checkEngine(ctx context.Context) finding {
 
 func (c *doctorCommand) checkEndpoint(ctx context.Context) finding {
 	listener, err := net.Listen("tcp", c.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) && servesAt(ctx, c.Listen) {
+	if errors.Is(err, syscall.EADDRINUSE) && c.serves(ctx) {
 		return passed("a mini-aws serves at %s", c.Listen)
 	}
 	if err != nil {
@@ -116,15 +118,21 @@ func (c *doctorCommand) checkEndpoint(ctx context.Context) finding {
 	return passed("%s is free", c.Listen)
 }
 
-// servesAt tells whether what listens there answers as a mini-aws does.
-func servesAt(ctx context.Context, address string) bool {
+// serves tells whether what listens there answers as a mini-aws does.
+func (c *doctorCommand) serves(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/_mini/health", nil)
+	server := administratorFlags{Listen: c.Listen, TLSCert: c.TLSCert}
+	client, err := server.client()
 	if err != nil {
 		return false
 	}
-	response, err := http.DefaultClient.Do(request)
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.endpoint()+"/_mini/health", nil)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return false
 	}

@@ -100,6 +100,11 @@ func TestStories(t *testing.T) {
 			}
 			_, port, _ = net.SplitHostPort(port)
 			env.Setenv("PORT", port)
+			project, err := filepath.Abs("..")
+			if err != nil {
+				return err
+			}
+			env.Setenv("PROJECT", project)
 			data := filepath.Join(env.WorkDir, "data")
 			env.Setenv("MINI_AWS_DATA", data)
 			env.Defer(func() { leaveNothing(env.T(), data) })
