@@ -25,9 +25,9 @@ func (s *Server) SetBrowsers(b Browsers) { s.browsers = b }
 
 // hostBucket answers the bucket that a host names, or "": BUCKET.s3.DOMAIN, BUCKET.s3.REGION.DOMAIN, BUCKET.api.DOMAIN,
 // and the same below amazonaws.com, for who points AWS's names here; BUCKET.localhost and BUCKET.s3.localhost, which
-// resolvers answer with loopback.
+// resolvers answer with loopback. For NAME-ACCOUNT.s3-accesspoint.REGION.DOMAIN it is the ARN of the access point.
 //
-// AWS: "Virtual hosting of general purpose buckets". A bucket's name may have dots.
+// AWS: "Virtual hosting of general purpose buckets"; "Accessing buckets through access points". A bucket's name may have dots.
 func hostBucket(host, domain string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -44,6 +44,8 @@ func hostBucket(host, domain string) string {
 		labels := strings.Split(below, ".")
 		last := len(labels) - 1
 		switch {
+		case last > 1 && labels[last-1] == "s3-accesspoint":
+			return accessPointARN(strings.Join(labels[:last-1], "."), labels[last])
 		case labels[last] == "s3", root == domain && labels[last] == "api":
 			return strings.Join(labels[:last], ".")
 		case last > 0 && labels[last-1] == "s3": // a region
@@ -53,6 +55,15 @@ func hostBucket(host, domain string) string {
 		}
 	}
 	return ""
+}
+
+// accessPointARN answers the ARN for NAME-ACCOUNT, or "" if that is none.
+func accessPointARN(label, region string) string {
+	dash := strings.LastIndexByte(label, '-')
+	if dash < 1 || len(label)-dash != 13 || strings.Trim(label[dash+1:], "0123456789") != "" {
+		return ""
+	}
+	return "arn:aws:s3:" + region + ":" + label[dash+1:] + ":accesspoint/" + label[:dash]
 }
 
 // s3Router finds S3's operations: there are only three shapes of path, and the query chooses.

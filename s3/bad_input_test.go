@@ -30,8 +30,7 @@ func (s *site) send(t testing.TB, method, path, body string, header map[string]s
 	sum := sha256.Sum256([]byte(body))
 	r.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
 	if strings.HasPrefix(body, "<") { // documents need a checksum
-		sum := md5.Sum([]byte(body))
-		r.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(sum[:]))
+		r.Header.Set("Content-MD5", contentMD5(body))
 	}
 	for name, value := range header {
 		r.Header.Set(name, value)
@@ -49,6 +48,11 @@ func (s *site) send(t testing.TB, method, path, body string, header map[string]s
 	w := httptest.NewRecorder()
 	s.server.ServeHTTP(w, r)
 	return w
+}
+
+func contentMD5(body string) string {
+	sum := md5.Sum([]byte(body))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // nothing checks that the bucket holds nothing and the disk no bytes.

@@ -201,8 +201,6 @@ func (s *Service) shareBytes(tx store.Tx, o *object) (err error) {
 		return nil
 	case o.Parts != nil:
 		return shareManifest(tx, o.Parts)
-	case o.Sealing != nil && o.Blob.Foreign:
-		return errCannotReplicate // bytes under a customer's key that lie in the store stay where they are
 	}
 	o.Blob, err = s.blobs.Share(tx, o.Blob)
 	if errors.Is(err, blob.ErrGone) {

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"net/http"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -44,7 +45,7 @@ func checkMFA(wanted types.MFADelete) error {
 	}
 	// Only root may, with a device; and no device has the serial number, so its code is wrong.
 	// AWS: "Error responses", AccessDenied.
-	return errAccessDenied()
+	return refusal(http.StatusForbidden, "AccessDenied", "Mfa Authentication must be used for this request")
 }
 
 // GetBucketVersioning answers nothing for a bucket that never had versions.

@@ -1,12 +1,12 @@
 package blob
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 
@@ -41,7 +41,12 @@ type Ref struct {
 	Plain bool `json:"p,omitempty"`
 	// Foreign tells that they are encrypted with a key that is not ours.
 	Foreign bool `json:"x,omitempty"`
+	// Sealed is the name that the key of the bytes derives from, where it is not ID: of small bytes that were shared.
+	Sealed string `json:"d,omitempty"`
 }
+
+// sealed is the name that the key of the bytes derives from.
+func (r Ref) sealed() string { return cmp.Or(r.Sealed, r.ID) }
 
 // Files is where large blobs lie.
 type Files interface {
@@ -198,8 +203,6 @@ func (s *Store) Share(tx store.Tx, ref Ref) (Ref, error) {
 		}
 		f.Refs++
 		return ref, rows.Put(f)
-	case ref.Foreign:
-		return ref, fmt.Errorf("blob: bytes under a customer's key cannot be given another name")
 	}
 	rows := bytesTable.In(tx, global)
 	rest, err := rows.Get(ref.ID)
@@ -209,15 +212,9 @@ func (s *Store) Share(tx store.Tx, ref Ref) (Ref, error) {
 	if err != nil {
 		return ref, err
 	}
+	// The bytes stay as they are, so that a customer's key is not needed.
 	shared := ref
-	shared.ID = newID()
-	if !ref.Plain {
-		plain, err := open(s.keyOf(ref.ID, nil), rest)
-		if err != nil {
-			return ref, err
-		}
-		rest = sealed(s.keyOf(shared.ID, nil), plain)
-	}
+	shared.ID, shared.Sealed = newID(), ref.sealed()
 	return shared, rows.Put(rest, shared.ID)
 }
 

@@ -179,8 +179,12 @@ func TestFailuresLeaveNothing(t *testing.T) {
 
 func TestShareAndDrop(t *testing.T) {
 	kinds(t, func(t *testing.T, s *Store, db store.DB, files Files) {
-		for _, size := range []int{10, 1 << 20} {
-			w, err := s.Write(t.Context(), bytes.NewReader(random(size)), WriteOptions{Size: -1})
+		for n, size := range []int{10, 1 << 20, 10, 1 << 20} {
+			var customer []byte
+			if n > 1 {
+				customer = bytes.Repeat([]byte("k"), 32)
+			}
+			w, err := s.Write(t.Context(), bytes.NewReader(random(size)), WriteOptions{Size: -1, Customer: customer})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,7 +198,12 @@ func TestShareAndDrop(t *testing.T) {
 			}
 			change(func(tx store.Tx) (err error) { other, err = s.Share(tx, w.Ref); return err })
 			change(func(tx store.Tx) error { return s.Drop(tx, w.Ref) })
-			if got, err := read(t, s, db, other, nil, 0, int64(size)); err != nil || !bytes.Equal(got, random(size)) {
+			if !w.File { // a share of a share
+				first := other
+				change(func(tx store.Tx) (err error) { other, err = s.Share(tx, first); return err })
+				change(func(tx store.Tx) error { return s.Drop(tx, first) })
+			}
+			if got, err := read(t, s, db, other, customer, 0, int64(size)); err != nil || !bytes.Equal(got, random(size)) {
 				t.Errorf("%d bytes after the first was dropped: %v", size, err)
 			}
 			change(func(tx store.Tx) error { return s.Drop(tx, other) })
@@ -204,7 +213,7 @@ func TestShareAndDrop(t *testing.T) {
 			done := make(chan error)
 			go func() { done <- loop.Run(ctx) }()
 			for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-				if _, err := read(t, s, db, other, nil, 0, int64(size)); errors.Is(err, ErrGone) {
+				if _, err := read(t, s, db, other, customer, 0, int64(size)); errors.Is(err, ErrGone) {
 					break
 				}
 				if time.Now().After(deadline) {

@@ -34,7 +34,7 @@ func (s *Store) Open(tx store.Tx, ref Ref, customer []byte) (*Body, error) {
 			return nil, ErrGone
 		}
 		if err == nil && !ref.Plain {
-			rest, err = open(s.keyOf(ref.ID, customer), rest)
+			rest, err = open(s.keyOf(ref.sealed(), customer), rest)
 		}
 		if err == nil && int64(len(rest)) != ref.Size {
 			err = fmt.Errorf("%w: it has %d bytes instead of %d", ErrDamaged, len(rest), ref.Size)
@@ -51,7 +51,7 @@ func (s *Store) Open(tx store.Tx, ref Ref, customer []byte) (*Body, error) {
 	}
 	b.source = source
 	if !ref.Plain {
-		b.aead = newAEAD(s.keyOf(ref.ID, customer))
+		b.aead = newAEAD(s.keyOf(ref.sealed(), customer))
 	}
 	return b, nil
 }
