@@ -183,6 +183,9 @@ func (s *Service) bucketOf(ctx context.Context, tx store.Tx, name, expectedOwner
 	switch {
 	case err != nil:
 		return nil, err
+	case b == nil && strings.HasPrefix(*name, "arn:aws:s3:") && strings.Contains(*name, ":accesspoint/"):
+		_, point, _ := strings.Cut(*name, ":accesspoint/")
+		return nil, errNoSuchAccessPoint(point)
 	case b == nil && !validForLookup(aws.ToString(name)):
 		return nil, errInvalidBucketName(aws.ToString(name))
 	case b == nil:
