@@ -41,18 +41,19 @@ func TestManager(t *testing.T) {
 			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = aws.String("AES256"), customer, aws.String(base64.StdEncoding.EncodeToString(sum[:]))
 			get.SSECustomerAlgorithm, get.SSECustomerKey, get.SSECustomerKeyMD5 = in.SSECustomerAlgorithm, customer, in.SSECustomerKeyMD5
 		}
-		out, err := manager.NewUploader(s.client).Upload(t.Context(), in)
+		out, err := manager.NewUploader(s.client).Upload(t.Context(), in) //nolint:staticcheck // deprecated, and what most programs use
 		if err != nil || len(out.CompletedParts) != 3 || !strings.HasSuffix(*out.ETag, `-3"`) {
 			t.Fatalf("%s: %+v, %v", name, out, err)
 		}
 		back := manager.NewWriteAtBuffer(nil)
-		n, err := manager.NewDownloader(s.client, func(d *manager.Downloader) { d.PartSize = 1 << 20 }).Download(t.Context(), back, get)
+		n, err := manager.NewDownloader(s.client, func(d *manager.Downloader) { d.PartSize = 1 << 20 }).Download(t.Context(), back, get) //nolint:staticcheck // as above
 		if err != nil || n != int64(len(body)) || !bytes.Equal(back.Bytes(), body) {
 			t.Errorf("%s: %d bytes, %v", name, n, err)
 		}
 	}
 	broken := io.MultiReader(bytes.NewReader(body), brokenReader{})
-	if _, err := manager.NewUploader(s.client).Upload(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("broken"), Body: broken}); err == nil {
+	_, err := manager.NewUploader(s.client).Upload(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("broken"), Body: broken}) //nolint:staticcheck // as above
+	if err == nil {
 		t.Error("a broken body was taken")
 	}
 	list, err := s.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: bucket})
