@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -154,23 +155,42 @@ func (s *Service) through(ctx context.Context, name, key string, wanted ...awsap
 
 // findBucket answers nil if there is no bucket of the name, which may be an access point's alias or ARN.
 func findBucket(tx store.Tx, name string) (*bucket, error) {
+	name, err := bucketName(tx, name)
+	if err != nil || name == "" {
+		return nil, err
+	}
+	return buckets.In(tx, store.Scope{}).Find(name)
+}
+
+// sharedBucket is findBucket for those who only read: other calls have the same record.
+func sharedBucket(tx store.Tx, name string) (*bucket, error) {
+	name, err := bucketName(tx, name)
+	if err != nil || name == "" {
+		return nil, err
+	}
+	b, err := buckets.In(tx, store.Scope{}).GetShared(name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// bucketName answers the bucket that a request's name for one means, which may be an access point's; empty for none.
+func bucketName(tx store.Tx, name string) (string, error) {
 	if strings.HasSuffix(name, aliasSuffix) || strings.HasPrefix(name, "arn:") {
 		p, err := findAccessPoint(tx, name)
 		if err != nil || p == nil {
-			return nil, err
+			return "", err
 		}
-		name = p.Bucket
+		return p.Bucket, nil
 	}
-	if name == "" {
-		return nil, nil
-	}
-	return buckets.In(tx, store.Scope{}).Find(name)
+	return name, nil
 }
 
 // locate finds the bucket that a request names, for its access function.
 func (s *Service) locate(ctx context.Context, name, expectedOwner string) (b *bucket, err error) {
 	err = s.db.View(ctx, func(tx store.Tx) error {
-		b, err = s.bucketOf(ctx, tx, &name, &expectedOwner)
+		b, err = s.sharedBucketOf(ctx, tx, &name, &expectedOwner)
 		return err
 	})
 	return b, err
@@ -180,23 +200,38 @@ func (s *Service) locate(ctx context.Context, name, expectedOwner string) (b *bu
 // Errors: InvalidBucketName, NoSuchBucket, AccessDenied if the owner is not the expected one, and the region's errors.
 func (s *Service) bucketOf(ctx context.Context, tx store.Tx, name, expectedOwner *string) (*bucket, error) {
 	b, err := findBucket(tx, aws.ToString(name))
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
+	}
+	return b, checkBucket(ctx, b, name, expectedOwner)
+}
+
+// sharedBucketOf is bucketOf for those who only read.
+func (s *Service) sharedBucketOf(ctx context.Context, tx store.Tx, name, expectedOwner *string) (*bucket, error) {
+	b, err := sharedBucket(tx, aws.ToString(name))
+	if err != nil {
+		return nil, err
+	}
+	return b, checkBucket(ctx, b, name, expectedOwner)
+}
+
+// checkBucket answers the errors of bucketOf for the bucket that was found.
+func checkBucket(ctx context.Context, b *bucket, name, expectedOwner *string) error {
+	switch {
 	case b == nil && strings.HasPrefix(*name, "arn:aws:s3:") && strings.Contains(*name, ":accesspoint/"):
 		_, point, _ := strings.Cut(*name, ":accesspoint/")
-		return nil, errNoSuchAccessPoint(point)
+		return errNoSuchAccessPoint(point)
 	case b == nil && !validForLookup(aws.ToString(name)):
-		return nil, errInvalidBucketName(aws.ToString(name))
+		return errInvalidBucketName(aws.ToString(name))
 	case b == nil:
-		return nil, errNoSuchBucket(aws.ToString(name))
+		return errNoSuchBucket(aws.ToString(name))
 	}
 	if owner := aws.ToString(expectedOwner); owner != "" && owner != b.Account {
-		return nil, errWrongOwner()
+		return errWrongOwner()
 	}
 	// Who did not sign named no region.
 	if r := awsapi.FromContext(ctx); !r.Principal.Anonymous() && r.Region != b.Region {
-		return nil, errWrongRegion(r.Region, b.Region)
+		return errWrongRegion(r.Region, b.Region)
 	}
-	return b, nil
+	return nil
 }

@@ -112,7 +112,7 @@ func (s *Service) CORS(ctx context.Context, name string, r *http.Request) (http.
 	}
 	var rules *[]types.CORSRule
 	err := s.db.View(ctx, func(tx store.Tx) error {
-		b, err := findBucket(tx, name)
+		b, err := sharedBucket(tx, name)
 		if err != nil {
 			return err
 		}

@@ -87,7 +87,7 @@ func (s *Service) Record(ctx context.Context, o *awsapi.Outcome) error {
 	}
 	var b *bucket
 	err := s.db.View(ctx, func(tx store.Tx) (err error) {
-		b, err = findBucket(tx, name)
+		b, err = sharedBucket(tx, name)
 		return err
 	})
 	if err != nil || b == nil {

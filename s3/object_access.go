@@ -122,7 +122,7 @@ func isRead(ctx context.Context) bool {
 // existingTags adds the tags of the object, and answers the error that it is missing, which ends nothing yet.
 func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name, key, version string) (missing, err error) {
 	return missing, s.db.View(ctx, func(tx store.Tx) error {
-		b, err := findBucket(tx, name)
+		b, err := sharedBucket(tx, name)
 		if err != nil || b == nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func sourceOf(text *string) (source copySource, err error) {
 
 // bucketOf finds the source's bucket, which may be in another region and belong to somebody else.
 func (c copySource) bucketOf(tx store.Tx) (*bucket, error) {
-	b, err := findBucket(tx, c.bucket)
+	b, err := sharedBucket(tx, c.bucket)
 	switch {
 	case err != nil:
 		return nil, err
@@ -164,7 +164,7 @@ type copying struct {
 // run makes the copy in one transaction.
 func (c *copying) run(ctx context.Context, tx store.Tx) (err error) {
 	in := c.in
-	if c.b, err = c.s.bucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner); err != nil {
+	if c.b, err = c.s.sharedBucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner); err != nil {
 		return err
 	}
 	if c.sourceB, c.old, _, err = c.source.find(ctx, tx); err != nil {

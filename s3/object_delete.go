@@ -112,7 +112,7 @@ func (d deletion) check(o *object) error {
 func (s *Service) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
 	var done deleted
 	err := s.db.Update(ctx, func(tx store.Tx) error {
-		b, err := s.bucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
+		b, err := s.sharedBucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (s *Service) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) 
 		var failed []types.Error
 		err := s.db.Update(ctx, func(tx store.Tx) error {
 			done, failed = nil, nil
-			b, err := s.bucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
+			b, err := s.sharedBucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
 			if err != nil {
 				return err
 			}

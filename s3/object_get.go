@@ -31,7 +31,7 @@ type reading struct {
 
 // read finds the version, checks everything that may refuse, and says which piece of it is wanted.
 func (s *Service) read(ctx context.Context, tx store.Tx, in *s3.GetObjectInput) (*reading, error) {
-	b, err := s.bucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
+	b, err := s.sharedBucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
 	if err != nil {
 		return nil, err
 	}

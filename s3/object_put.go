@@ -187,7 +187,7 @@ func (s *Service) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.Put
 	var customer []byte
 	// What is wrong anyway is refused before the body is sent.
 	prepare := func(tx store.Tx) (*bucket, error) {
-		b, err := s.bucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
+		b, err := s.sharedBucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
 		if err != nil {
 			return nil, err
 		}

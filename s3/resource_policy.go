@@ -95,7 +95,7 @@ func (s *Service) ResourcePolicy(ctx context.Context, arn string) (document, own
 		return s.accessPointPolicy(ctx, arn)
 	}
 	err = s.db.View(ctx, func(tx store.Tx) error {
-		b, err := findBucket(tx, name)
+		b, err := sharedBucket(tx, name)
 		if err != nil || b == nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func (site *website) config() (*types.WebsiteConfiguration, *siteError) {
 	var config *types.WebsiteConfiguration
 	failure := &siteError{Code: "NoSuchBucket", Message: "The specified bucket does not exist", BucketName: site.bucket}
 	err := site.service.db.View(site.r.Context(), func(tx store.Tx) error {
-		b, err := findBucket(tx, site.bucket)
+		b, err := sharedBucket(tx, site.bucket)
 		if err != nil || b == nil {
 			return err
 		}
