@@ -2,11 +2,11 @@ package ec2
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"miniaws/backend"
+	"miniaws/backend/lazyregexp"
 )
 
 // flowLine is what a line of a flow log is made of: a record, and what is known of its interface. Record is nil in a line
@@ -99,7 +99,7 @@ func serviceAt(api bool) string {
 	return none
 }
 
-var flowLogField = regexp.MustCompile(`^\$\{([a-z0-9-]+)\}$`)
+var flowLogField = lazyregexp.New(`^\$\{([a-z0-9-]+)\}$`)
 
 // flowLogFields are the names of a format's fields.
 func flowLogFields(format string) ([]string, error) {
