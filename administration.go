@@ -37,12 +37,13 @@ func (r *refused) Error() string { return r.message }
 func newAdministration(w *worker) *administration {
 	a := &administration{worker: w, routes: http.NewServeMux()}
 	for pattern, handle := range map[string]func(*http.Request) (any, error){
-		"POST /_mini/reset":        a.reset,
-		"POST /_mini/accounts":     a.createAccount,
-		"GET /_mini/accounts/{id}": a.account,
-		"POST /_mini/revoke":       a.revoke,
-		"GET /_mini/explain/{id}":  a.explain,
-		"GET /_mini/look":          a.look,
+		"POST /_mini/reset":                  a.reset,
+		"POST /_mini/accounts":               a.createAccount,
+		"GET /_mini/accounts/{id}":           a.account,
+		"POST /_mini/revoke":                 a.revoke,
+		"GET /_mini/explain/{id}":            a.explain,
+		"GET /_mini/look":                    a.look,
+		"POST /_mini/instances/{id}/notices": a.notice,
 	} {
 		a.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			answer, err := handle(r)

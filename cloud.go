@@ -11,8 +11,10 @@ import (
 	"miniaws/awsapi"
 	"miniaws/backend"
 	"miniaws/backend/blob"
+	"miniaws/backend/guestlink"
 	"miniaws/backend/reconcile"
 	"miniaws/backend/seal"
+	"miniaws/backend/session"
 	"miniaws/backend/sim"
 	"miniaws/backend/store"
 	"miniaws/cloudtrail"
@@ -65,6 +67,8 @@ type cloud struct {
 	identities *iam.Service
 	audit      *cloudtrail.Service
 	machines   *ec2.Service
+	links      *guestlink.Links
+	sessions   *session.Sessions
 	services   []service
 }
 
@@ -111,15 +115,14 @@ func newCloud(c cloudConfig) *cloud {
 	// A new service is made here, of what it needs and of what it needs of others (2 of 3).
 	identities := iam.New(iam.Config{DB: c.DB, Key: c.Key, Account: c.Account, Root: c.Root, Region: c.Region, Now: c.Now})
 
-	parameters := ssm.New(ssm.Config{DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters})
-
 	blobs := newBlobs(c)
 	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
 
 	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities}, CheckPolicy: checkGuardrail})
 	identities.KnowOrganizations(&guardrails{organizations: orgs})
 
-	made := &cloud{loop: reconcile.New(c.DB, reconcile.Options{}), identities: identities}
+	links := guestlink.New(c.Key.Bytes("guest links"))
+	made := &cloud{loop: reconcile.New(c.DB, reconcile.Options{}), identities: identities, links: links, sessions: session.New(links)}
 
 	_, engineSimulated := c.Engine.(*sim.Engine)
 	guestEndpoint := ""
@@ -129,12 +132,15 @@ func newCloud(c cloudConfig) *cloud {
 	made.machines = ec2.New(ec2.Config{
 		DB: c.DB, Key: c.Key, Network: c.Network, Simulated: simulated, Domain: c.Domain, RoleSession: roleSession(identities),
 		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities), GuestEndpoint: guestEndpoint,
-		CheckPolicy: checkResourcePolicy, FlowLogBuckets: flowLogBuckets{made}, FlowLogsEvery: c.FlowLogsEvery, Now: c.Now,
+		LinkToken: links.Token, CheckPolicy: checkResourcePolicy, FlowLogBuckets: flowLogBuckets{made}, FlowLogsEvery: c.FlowLogsEvery, Now: c.Now,
 	})
 	identities.KnowHolder(ec2Principal, made.machines.HoldsRole)
+	systems := ssm.New(ssm.Config{
+		DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters, Machines: managedMachines(made.machines), Links: links, Sessions: made.sessions,
+	})
 
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.
-	for name, source := range map[string]any{"organizations": orgs, "s3": buckets, "ssm": parameters, "ec2": made.machines} {
+	for name, source := range map[string]any{"organizations": orgs, "s3": buckets, "ssm": systems, "ec2": made.machines} {
 		identities.KnowResources(name, source)
 	}
 
@@ -150,7 +156,7 @@ func newCloud(c cloudConfig) *cloud {
 		orgs,
 		buckets,
 		buckets.Control(),
-		parameters,
+		systems,
 		made.machines,
 	}
 
@@ -167,7 +173,7 @@ func newCloud(c cloudConfig) *cloud {
 			return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrConflict)
 		},
 	})
-	made.front = buckets.Websites(made.api, made.api)
+	made.front = made.channels(buckets.Websites(made.api, made.api))
 	blobs.Reconcile(made.loop)
 	for _, s := range services {
 		s.Register(made.api)

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"strconv"
+	"strings"
 
 	"miniaws/backend/node/initbinary"
+	"miniaws/backend/session"
 	"miniaws/ec2"
 	"miniaws/iam"
+	"miniaws/ssm"
 )
 
 // instanceInit is the program that is PID 1 of instances.
@@ -48,4 +52,27 @@ func roleSession(identities *iam.Service) func(context.Context, string, ec2.Role
 			AccessKeyID: *made.AccessKeyId, SecretAccessKey: *made.SecretAccessKey, Token: *made.SessionToken, Expires: *made.Expiration,
 		}, nil
 	}
+}
+
+// managedMachines answers instances to Systems Manager.
+func managedMachines(machines *ec2.Service) func(context.Context, string, string) ([]ssm.Machine, error) {
+	return func(ctx context.Context, account, region string) ([]ssm.Machine, error) {
+		found, err := machines.Managed(ctx, account, region)
+		var all []ssm.Machine
+		for _, m := range found {
+			all = append(all, ssm.Machine(m))
+		}
+		return all, err
+	}
+}
+
+// channels puts the data channels of sessions beside the API. Their path is no bucket's: a name has three letters.
+func (c *cloud) channels(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, session.Path) && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			c.sessions.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }

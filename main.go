@@ -22,6 +22,9 @@ type commands struct {
 	Look    lookCommand    `cmd:"" help:"Print what a resource really is, now."`
 	Explain explainCommand `cmd:"" help:"Print why a recorded call was allowed or denied."`
 	Revoke  revokeCommand  `cmd:"" help:"End all sessions of a role, a user or a root user that began until now."`
+	SSH     sshCommand     `cmd:"" name:"ssh" help:"Open a shell in an instance, or run a command there."`
+	Cp      cpCommand      `cmd:"" help:"Copy files into an instance, or out of it."`
+	Notice  noticeCommand  `cmd:"" help:"Announce an interruption, a recommendation or a maintenance to an instance."`
 	Destroy destroyCommand `cmd:"" help:"Remove everything of an installation, from the engine and from the disk."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Worker  workerCommand  `cmd:"" hidden:"" help:"Be the process that serves, below serve."`

@@ -14,6 +14,7 @@ import (
 	"miniaws/backend"
 	"miniaws/backend/docker"
 	"miniaws/backend/node"
+	"miniaws/backend/node/guest"
 	"miniaws/backend/node/protocol"
 	"miniaws/backend/sim"
 )
@@ -48,23 +49,25 @@ func (w *worker) forgetAgent() error {
 	return err
 }
 
-// metadataServer is a service that answers instances' questions about themselves.
-type metadataServer interface {
-	Metadata() http.Handler
-}
-
 // answers are what instances get from inside their VPCs: the API, without what is open on loopback alone, the metadata
 // of the service that has it, and the names under the domain.
 func (c *cloud) answers(domain string) backend.Answers {
-	all := backend.Answers{API: c.api, Resolve: func(_ context.Context, _, name, qtype string) ([]string, bool, error) {
+	all := backend.Answers{API: c.channels(c.api), Resolve: func(_ context.Context, _, name, qtype string) ([]string, bool, error) {
 		records, exists := apiNames(domain, name, qtype)
 		return records, exists, nil
 	}}
-	for _, s := range c.services {
-		if m, ok := s.(metadataServer); ok {
-			all.Metadata = m.Metadata()
+	metadata := c.machines.Metadata()
+	all.Metadata = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != guest.LinkPath {
+			metadata.ServeHTTP(w, r)
+			return
 		}
-	}
+		if _, _, id, ok := c.machines.GuestOf(r.Context()); ok {
+			c.links.Take(w, r, id)
+			return
+		}
+		http.NotFound(w, r)
+	})
 	return all
 }
 

@@ -179,12 +179,12 @@ var statusFilters = func() filters[instance] {
 		"instance-status.reachability": func(tx, *instance) []string { return one("passed") },
 		"system-status.status":         func(tx, *instance) []string { return one("ok") },
 		"system-status.reachability":   func(tx, *instance) []string { return one("passed") },
-		"event.code":                   func(tx, *instance) []string { return nil },
-		"event.description":            func(tx, *instance) []string { return nil },
-		"event.instance-event-id":      func(tx, *instance) []string { return nil },
-		"event.not-after":              func(tx, *instance) []string { return nil },
-		"event.not-before":             func(tx, *instance) []string { return nil },
-		"event.not-before-deadline":    func(tx, *instance) []string { return nil },
+		"event.code":                   eventValues(func(e scheduledEvent) string { return e.Code }),
+		"event.description":            eventValues(func(e scheduledEvent) string { return e.Description }),
+		"event.instance-event-id":      eventValues(func(e scheduledEvent) string { return e.ID }),
+		"event.not-after":              eventValues(func(e scheduledEvent) string { return filterTime(e.NotAfter) }),
+		"event.not-before":             eventValues(func(e scheduledEvent) string { return filterTime(e.NotBefore) }),
+		"event.not-before-deadline":    eventValues(func(e scheduledEvent) string { return filterTime(e.Deadline) }),
 		"attached-ebs-status.status":   func(tx, *instance) []string { return one("ok") },
 	}
 	for _, name := range []string{"availability-zone", "availability-zone-id", "instance-state-code", "instance-state-name", "operator.managed", "operator.principal"} {
@@ -246,7 +246,7 @@ func statusOf(i *instance, lost time.Time) types.InstanceStatus {
 	}
 	return types.InstanceStatus{
 		InstanceId: aws.String(i.ID), AvailabilityZone: aws.String(i.Zone), AvailabilityZoneId: aws.String(i.ZoneID),
-		InstanceState: stateToAPI(i.State), InstanceStatus: summary(), SystemStatus: summary(),
+		InstanceState: stateToAPI(i.State), InstanceStatus: summary(), SystemStatus: summary(), Events: i.shownEvents(),
 		Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
 	}
 }

@@ -175,3 +175,16 @@ func errUnsupportedHibernation(ids []string) error {
 func errUnsupportedOperation(format string, args ...any) error {
 	return awsapi.Errorf("UnsupportedOperation", format, args...)
 }
+
+// AWS: "SendSSHPublicKey", Errors.
+func errConnectArgs(why string) error {
+	return awsapi.Errorf("InvalidArgsException", "%s", why)
+}
+
+func errConnectNotFound() error {
+	return awsapi.Errorf("EC2InstanceNotFoundException", "Instance not found")
+}
+
+func errConnectState() error {
+	return awsapi.Errorf("EC2InstanceStateInvalidException", "Instance is not in a valid state to connect")
+}

@@ -68,7 +68,7 @@ func (s *Service) readConsole(ctx context.Context, id string, out io.Writer) err
 
 func instanceTables() []store.Schema {
 	return []store.Schema{
-		keyPairs.table, images.table, sharedImages, imageLayers, instances.table, userDatas, homes, volumes.table, identitySigners,
+		keyPairs.table, images.table, sharedImages, imageLayers, instances.table, userDatas, homes, volumes.table, identitySigners, connectKeys,
 		placementGroups.table, spotRequests.table, launchTemplates.table, templateVersions,
 	}
 }
@@ -117,6 +117,7 @@ func (s *Service) registerInstances(server *awsapi.Server) {
 		awsapi.Op(s.ResetInstanceAttribute, onInstances(s, "ResetInstanceAttribute", func(in *ec2.ResetInstanceAttributeInput) []string { return strs(in.InstanceId) })),
 		awsapi.Op(s.ModifyInstanceMetadataOptions, onInstances(s, "ModifyInstanceMetadataOptions", func(in *ec2.ModifyInstanceMetadataOptionsInput) []string { return strs(in.InstanceId) })),
 		awsapi.Op(s.ModifyInstanceMaintenanceOptions, onInstances(s, "ModifyInstanceMaintenanceOptions", func(in *ec2.ModifyInstanceMaintenanceOptionsInput) []string { return strs(in.InstanceId) })),
+		awsapi.Op(s.ModifyInstanceEventStartTime, onInstances(s, "ModifyInstanceEventStartTime", func(in *ec2.ModifyInstanceEventStartTimeInput) []string { return strs(in.InstanceId) })),
 		awsapi.Op(s.MonitorInstances, onInstances(s, "MonitorInstances", func(in *ec2.MonitorInstancesInput) []string { return in.InstanceIds })),
 		awsapi.Op(s.UnmonitorInstances, onInstances(s, "UnmonitorInstances", func(in *ec2.UnmonitorInstancesInput) []string { return in.InstanceIds })),
 		awsapi.Op(s.DescribeInstanceCreditSpecifications, awsapi.Action[ec2.DescribeInstanceCreditSpecificationsInput]("ec2:DescribeInstanceCreditSpecifications")),

@@ -61,7 +61,11 @@ func (s *Service) reconcileInstance(ctx context.Context, item reconcile.Item) (t
 		}
 		return 0, err
 	case stateRunning:
-		return 0, s.lookAfter(ctx, scope, inst)
+		next, err := s.comeTrue(ctx, scope, inst)
+		if err == nil {
+			err = s.lookAfter(ctx, scope, inst)
+		}
+		return next, err
 	case stateStopping:
 		return 0, s.bringDown(ctx, scope, inst)
 	case stateStopped:
@@ -248,6 +252,9 @@ func (s *Service) guestConfig(ctx context.Context, scope store.Scope, inst *inst
 	if s.config.GuestEndpoint != "" {
 		config.Environment["AWS_ENDPOINT_URL"] = s.config.GuestEndpoint
 	}
+	if s.config.LinkToken != nil && s.wired() {
+		config.LinkToken = s.config.LinkToken(inst.ID)
+	}
 	login := guest.User{Name: inst.Login, Sudo: true, Groups: []string{"adm", "wheel", "sudo", "systemd-journal"}}
 	if inst.PublicKey != "" {
 		login.AuthorizedKeys = []string{inst.PublicKey}
@@ -409,7 +416,7 @@ func (s *Service) end(ctx context.Context, scope store.Scope, inst *instance) er
 func (s *Service) release(t tx, i *instance) error {
 	err := errors.Join(
 		releaseInterfaces(t, i.ID), removeRootVolume(t, i), s.endSpot(t, i),
-		userDatas.In(t, t.scope).Delete(i.ID),
+		userDatas.In(t, t.scope).Delete(i.ID), forgetConnectKeys(t, i.ID),
 	)
 	s.remembered.forget(i.ID)
 	i.PrivateIP, i.Subnet, i.VPC, i.Profile = "", "", "", nil

@@ -31,7 +31,10 @@ func (s *Service) metadataTree(ctx context.Context, g *asker, version int) (meta
 		if err := s.aboutPlacement(t, g.inst, data); err != nil {
 			return err
 		}
-		return s.aboutNetwork(t, g, data)
+		if err := s.aboutNetwork(t, g, data); err != nil {
+			return err
+		}
+		return s.aboutConnectKeys(t, g.inst, data)
 	})
 	if err != nil {
 		return nil, err

@@ -40,6 +40,8 @@ type Config struct {
 	Now func() time.Time
 	// CheckPolicy refuses what is no resource-based policy; nil takes every JSON document.
 	CheckPolicy func(document string) error
+	// LinkToken answers what the init of an instance shows to offer sessions; nil for none.
+	LinkToken func(instance string) string
 	// GuestEndpoint is the URL of the API from inside an instance; empty for none.
 	GuestEndpoint string
 }
@@ -68,6 +70,7 @@ func New(c Config) *Service {
 func (s *Service) Register(server *awsapi.Server) {
 	s.registerVPC(server)
 	s.registerInstances(server)
+	s.registerConnect(server)
 }
 
 // Tables are the tables of this package, for [store.Migrate].

@@ -98,12 +98,7 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 
 // endSpot closes the request of an instance that ended.
 func (s *Service) endSpot(t tx, i *instance) error {
-	r, err := spotRequests.find(t, i.SpotRequest)
-	if r == nil || err != nil || r.State != types.SpotInstanceStateActive {
-		return err
-	}
-	r.State, r.Code, r.Message, r.Updated = types.SpotInstanceStateClosed, "instance-terminated-by-user", "Your spot instance was terminated by the user.", t.Now()
-	return spotRequests.put(t, r)
+	return s.noteSpot(t, i, types.SpotInstanceStateClosed, "instance-terminated-by-user", "Your spot instance was terminated by the user.")
 }
 
 // DescribeSpotInstanceRequests lists requests.

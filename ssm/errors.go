@@ -91,3 +91,63 @@ func errValidation(message string) error {
 func errPoliciesNotServed() error {
 	return &awsapi.Error{Code: "NotImplemented", Message: "Mini AWS does not implement parameter policies.", Status: http.StatusNotImplemented}
 }
+
+// AWS: "StartSession", Errors.
+func errTargetNotConnected(target string) error {
+	return awsapi.Errorf("TargetNotConnected", "%s is not connected.", target)
+}
+
+func errInvalidDocument(name string) error {
+	return awsapi.Errorf("InvalidDocument", "Document with name %s does not exist.", name)
+}
+
+// AWS answers StartSession with a wrong parameter of the document as an invalid document.
+func errInvalidSessionParameter(name string) error {
+	return awsapi.Errorf("InvalidParameters", "The parameter %s of the session document is not valid.", name)
+}
+
+func errNoSession(id string) error {
+	return awsapi.Errorf("DoesNotExistException", "Session with ID %s does not exist.", id)
+}
+
+func errSessionFilterKey(key string) error {
+	return awsapi.Errorf("InvalidFilterKey", "The specified filter key %s isn't valid.", key)
+}
+
+func errCommandFilterKey(key string) error {
+	return awsapi.Errorf("InvalidFilterKey", "The specified filter key %s isn't valid.", key)
+}
+
+func errInvalidInstanceFilter(key string) error {
+	return awsapi.Errorf("InvalidInstanceInformationFilterValue", "The specified filter key %s isn't valid.", key)
+}
+
+// AWS: "SendCommand", Errors.
+func errInvalidInstance(id, account string) error {
+	return awsapi.Errorf("InvalidInstanceId", "Instances [[%s]] not in a valid state for account %s", id, account)
+}
+
+func errInvalidTarget(key string) error {
+	return awsapi.Errorf("InvalidTarget", "The target %s isn't valid.", key)
+}
+
+func errInvalidParameters(why string) error {
+	return awsapi.Errorf("InvalidParameters", "Parameters provided in the request aren't valid: %s.", why)
+}
+
+func errInvalidCommandID() error {
+	return awsapi.Errorf("InvalidCommandId", "The specified command ID isn't valid. Verify the ID and try again.")
+}
+
+// AWS: "GetCommandInvocation", Errors.
+func errNoInvocation() error {
+	return awsapi.Errorf("InvocationDoesNotExist", "The command ID and managed node ID you specified did not match any invocations. Verify the command ID and the managed node ID and try again.")
+}
+
+func errInvalidPluginName() error {
+	return awsapi.Errorf("InvalidPluginName", "The plugin name isn't valid.")
+}
+
+func errNotImplemented(what string) error {
+	return &awsapi.Error{Code: "NotImplemented", Message: "Mini AWS does not implement " + what + ".", Status: http.StatusNotImplemented}
+}

@@ -4,10 +4,15 @@ import (
 	"context"
 	"time"
 
+	api "github.com/aws/aws-sdk-go-v2/service/ssm"
+
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
 	_ "miniaws/awsapi/meta/unions/ssm" // its unions
+	"miniaws/backend/guestlink"
+	"miniaws/backend/reconcile"
 	"miniaws/backend/seal"
+	"miniaws/backend/session"
 	"miniaws/backend/store"
 )
 
@@ -25,23 +30,46 @@ type Config struct {
 	Seal *seal.Sealer
 	// Public answers the public parameters of a region in the order of their names; nil is none.
 	Public func(region string) []PublicParameter
+	// Machines answers the instances of an account in a region that did not end, in the order of their ids; nil knows none.
+	Machines func(ctx context.Context, account, region string) ([]Machine, error)
+	// Links lead into instances, Sessions are those that go on; nil where nothing real runs.
+	Links    *guestlink.Links
+	Sessions *session.Sessions
 	// HasImage tells whether the caller can use an AMI, for parameters of the type aws:ec2:image; nil knows none.
 	HasImage func(ctx context.Context, account, region, id string) (bool, error)
 }
 
 // Service is Systems Manager.
-type Service struct{ config Config }
+type Service struct {
+	config Config
+	runs   guestlink.Runs
+}
 
 // New makes the service.
 func New(c Config) *Service {
 	if c.Public == nil {
 		c.Public = func(string) []PublicParameter { return nil }
 	}
-	return &Service{config: c}
+	s := &Service{config: c}
+	if c.Sessions != nil {
+		c.Sessions.OnEnd(s.noteSessionEnd)
+	}
+	return s
 }
 
 // Tables are the tables of this package, for [store.Migrate].
-func Tables() []store.Schema { return []store.Schema{parameters, versions} }
+func Tables() []store.Schema {
+	return []store.Schema{parameters, versions, sessionRecords, sessionHomes, commands, invocations}
+}
+
+// Reconcile registers what delivers commands and ends sessions.
+func (s *Service) Reconcile(loop *reconcile.Loop) {
+	if s.config.Links == nil {
+		return
+	}
+	loop.Handle(invocationKind, s.reconcileInvocation)
+	loop.Sweep("sessions", 5*time.Minute, s.sweepSessions)
+}
 
 // Register adds the operations.
 func (s *Service) Register(server *awsapi.Server) {
@@ -60,6 +88,19 @@ func (s *Service) Register(server *awsapi.Server) {
 		awsapi.Op(s.AddTagsToResource, addTagsAccess),
 		awsapi.Op(s.RemoveTagsFromResource, removeTagsAccess),
 		awsapi.Op(s.ListTagsForResource, listTagsAccess),
+
+		awsapi.Op(s.StartSession, startSessionAccess),
+		awsapi.Op(s.ResumeSession, onSession(s, "ssm:ResumeSession", func(in *api.ResumeSessionInput) *string { return in.SessionId })),
+		awsapi.Op(s.TerminateSession, onSession(s, "ssm:TerminateSession", func(in *api.TerminateSessionInput) *string { return in.SessionId })),
+		awsapi.Op(s.DescribeSessions, awsapi.Action[api.DescribeSessionsInput]("ssm:DescribeSessions")),
+		awsapi.Op(s.GetConnectionStatus, awsapi.Action[api.GetConnectionStatusInput]("ssm:GetConnectionStatus")),
+		awsapi.Op(s.DescribeInstanceInformation, awsapi.Action[api.DescribeInstanceInformationInput]("ssm:DescribeInstanceInformation")),
+
+		awsapi.Op(s.SendCommand, s.sendCommandAccess),
+		awsapi.Op(s.CancelCommand, awsapi.Action[api.CancelCommandInput]("ssm:CancelCommand")),
+		awsapi.Op(s.GetCommandInvocation, awsapi.Action[api.GetCommandInvocationInput]("ssm:GetCommandInvocation")),
+		awsapi.Op(s.ListCommands, awsapi.Action[api.ListCommandsInput]("ssm:ListCommands")),
+		awsapi.Op(s.ListCommandInvocations, awsapi.Action[api.ListCommandInvocationsInput]("ssm:ListCommandInvocations")),
 	)
 }
 

@@ -42,8 +42,8 @@ type view struct {
 	enis   map[netip.Addr]backend.WantedENI
 }
 
-// connectionsPerVPC bounds metadata and API connections of one VPC.
-const connectionsPerVPC = 512
+// connectionsPerVPC bounds metadata and API connections of one VPC; each of its instances keeps one.
+const connectionsPerVPC = 4096
 
 // serve makes the listeners unless they are there, and tells them what the VPC is now.
 func (a *Agent) serve(v *vpc) error {

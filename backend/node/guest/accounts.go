@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -372,11 +373,30 @@ func (r rootFolder) writeEnvironment(variables map[string]string) error {
 		lines = append(lines, name+"=\""+value+"\"")
 	}
 	slices.Sort(lines)
-	after := withBlock(before, lines)
-	if after == before {
-		return nil
+	if after := withBlock(before, lines); after != before {
+		err = r.replace("etc/environment", []byte(after), fileMode{mode: 0o644, keep: true})
 	}
-	return r.replace("etc/environment", []byte(after), fileMode{mode: 0o644, keep: true})
+	// A login shell of "sudo -i" or "su -" reads the profile where PAM does not read the file above, and sudo takes along
+	// what it is told to.
+	profile, keep := "# Written by Mini AWS's init at every boot.\n", ""
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, "=")
+		profile += "export " + line + "\n"
+		keep += " " + name
+	}
+	for file, content := range map[string]string{
+		"etc/profile.d/mini-aws.sh": profile,
+		"etc/sudoers.d/89-mini-aws": "# Written by Mini AWS's init at every boot.\nDefaults env_keep += \"" + strings.TrimSpace(keep) + "\"\n",
+	} {
+		if _, ok := r.find("/" + filepath.Dir(file)); ok && len(lines) > 0 {
+			mode := fileMode{mode: 0o644}
+			if strings.HasPrefix(file, "etc/sudoers.d") {
+				mode.mode = 0o440
+			}
+			err = errors.Join(err, r.replace(file, []byte(content), mode))
+		}
+	}
+	return err
 }
 
 // readEnvironment answers the NAME=value of /etc/environment, without quotes.

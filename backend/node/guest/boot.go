@@ -81,9 +81,12 @@ func (i *instance) start() {
 	}
 	work := planUserData(i.root, i.config, i.processes, i.console)
 	work.early()
-	i.startSSH(&sshServer{root: i.root, processes: i.processes, hostKeys: keys, configured: configured, logf: i.console.logf})
+	i.startSSH(&sshServer{root: i.root, processes: i.processes, hostKeys: keys, configured: configured, connect: connectKeys, logf: i.console.logf})
 	if first && len(keys) > 0 {
 		i.console.print(hostKeyAnnouncement(keys, "root@"+hostname))
+	}
+	if i.config.LinkToken != "" && len(keys) > 0 {
+		go i.keepLink(keys, i.stop)
 	}
 	work.late()
 	i.console.logf("boot finished")

@@ -16,6 +16,16 @@ const ConfigVariable = "MINI_AWS_INIT_CONFIG"
 // maxConfig is what Linux takes as one environment string, less the name.
 const maxConfig = 128<<10 - len(ConfigVariable) - 2
 
+// The link by which sessions come into an instance.
+const (
+	// LinkPath is where the gateway takes links, LinkProtocol the value of the Upgrade header.
+	LinkPath     = "/mini-aws/link"
+	LinkProtocol = "mini-aws-link"
+	// LinkUser is who sessions are without a name of their own: made at the first one, and may become root by sudo.
+	// AWS: "Turn off or turn on ssm-user account administrative permissions".
+	LinkUser = "ssm-user"
+)
+
 // Config is all that an instance is told from outside.
 type Config struct {
 	InstanceID string `json:"instanceId"`
@@ -33,6 +43,8 @@ type Config struct {
 	// AwaitNetwork holds user data back until a network interface is there, half a minute at most: it is plugged in from
 	// outside once init runs.
 	AwaitNetwork bool `json:"awaitNetwork,omitempty"`
+	// LinkToken is what init shows the gateway to offer it sessions in this instance; empty for none.
+	LinkToken string `json:"linkToken,omitempty"`
 }
 
 // User is a login.
@@ -103,6 +115,9 @@ func (c Config) validate() error {
 	case "", SSHAuto, SSHBuiltin, SSHNone:
 	default:
 		refuse("ssh mode %q", c.SSH)
+	}
+	if strings.ContainsAny(c.LinkToken, "\r\n") {
+		refuse("link token")
 	}
 	if c.StopGraceSeconds < 0 {
 		refuse("negative stop grace")

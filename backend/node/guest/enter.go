@@ -30,6 +30,8 @@ func Run(args []string) int {
 			return fail(err)
 		}
 		return boot(config)
+	case args[0] == stageKeys && len(args) == 2:
+		return printConnectKeys(args[1])
 	case args[0] == stageSFTP && len(args) == 1:
 		return serveSFTP()
 	}

@@ -5,6 +5,7 @@ package guest
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -71,8 +72,19 @@ func (r rootFolder) sshdService(path string, output *os.File) (launch, error) {
 	if err != nil {
 		return launch{}, err
 	}
+	argv := []string{path, "-D", "-e"}
+	// The keys of Instance Connect: sshd asks init for them, as somebody who may do nothing.
+	if binary, err := os.Readlink(self); err == nil && !strings.Contains(binary, " ") {
+		asker := "root"
+		if accounts, err := r.readAccounts(); err == nil {
+			if _, ok := accounts.find("nobody"); ok {
+				asker = "nobody"
+			}
+		}
+		argv = append(argv, "-o", "AuthorizedKeysCommand="+binary+" init "+stageKeys+" %u", "-o", "AuthorizedKeysCommandUser="+asker)
+	}
 	return launch{
-		path: path, argv: []string{path, "-D", "-e"}, dir: "/",
+		path: path, argv: argv, dir: "/",
 		env:   lastOfEach(append([]string{"PATH=" + defaultPath}, r.readEnvironment()...)),
 		files: []*os.File{null, output, output},
 	}, nil

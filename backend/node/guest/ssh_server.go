@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -35,10 +36,17 @@ type sshServer struct {
 	hostKeys  []ssh.Signer
 	// configured are the configuration's keys, by user.
 	configured map[string][]string
+	// connect answers keys that are good for a moment; nil for none.
+	connect func(user string) ([]string, error)
 	// asSelf runs everything as init's own user, in tests that are not root.
-	asSelf     bool
+	asSelf bool
+	// linked: connections come over the link, whose other side has decided who may come.
+	linked     bool
 	loginGrace time.Duration
 	logf       func(format string, args ...any)
+
+	// accounts is held while a user is made.
+	accounts sync.Mutex
 
 	mu       sync.Mutex
 	closed   bool
@@ -152,6 +160,9 @@ func (s *sshServer) handle(connection net.Conn) {
 		ServerVersion:     "SSH-2.0-MiniAWS",
 		PublicKeyCallback: s.authenticate,
 	}
+	if s.linked {
+		config.NoClientAuth, config.NoClientAuthCallback = true, s.linkedLogin
+	}
 	for _, key := range s.hostKeys {
 		config.AddHostKey(key)
 	}
@@ -175,7 +186,11 @@ func (s *sshServer) handle(connection net.Conn) {
 	if err := connection.SetDeadline(time.Time{}); err != nil {
 		return
 	}
-	s.logf("ssh: %s logged in from %v, key %s", who.account.name, connection.RemoteAddr(), ssh.FingerprintSHA256(who.key.key))
+	if s.linked {
+		s.logf("session: %s", who.account.name)
+	} else {
+		s.logf("ssh: %s logged in from %v, key %s", who.account.name, connection.RemoteAddr(), ssh.FingerprintSHA256(who.key.key))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -238,10 +253,19 @@ func (s *sshServer) authenticate(meta ssh.ConnMetadata, offered ssh.PublicKey) (
 		if !errors.Is(err, fs.ErrNotExist) {
 			s.logf("ssh: keys of %s are not used: %v", user.name, err)
 		}
-		return nil, errRefused
+		text = ""
 	}
 	if key, ok := findAuthorizedKey(text, offered, remote.Addr(), time.Now()); ok {
 		return accept(key)
+	}
+	if s.connect != nil {
+		lines, err := s.connect(user.name)
+		if err != nil {
+			return nil, errRefused // an instance without a metadata service has no such keys
+		}
+		if key, ok := findAuthorizedKey(strings.Join(lines, "\n"), offered, remote.Addr(), time.Now()); ok {
+			return accept(key)
+		}
 	}
 	return nil, errRefused
 }

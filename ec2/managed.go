@@ -1,0 +1,40 @@
+package ec2
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"miniaws/backend/store"
+)
+
+// Managed is what Systems Manager needs to know of an instance.
+type Managed struct {
+	ID, Name, Address, Platform string
+	Tags                        map[string]string
+	Launched                    time.Time
+	Running                     bool
+}
+
+// platforms are the names of systems by the login user of their images.
+var platforms = map[string]string{"admin": "Debian GNU/Linux", "ubuntu": "Ubuntu", "ec2-user": "Amazon Linux"}
+
+// Managed answers the instances of an account in a region that did not end, in the order of their ids.
+func (s *Service) Managed(ctx context.Context, account, region string) ([]Managed, error) {
+	var all []Managed
+	return all, s.viewIn(ctx, store.Scope{Account: account, Region: region}, func(t tx) error {
+		all = nil
+		list, err := instances.all(t)
+		for _, i := range list {
+			if i.State == stateTerminated || i.State == stateShuttingDown {
+				continue
+			}
+			m := Managed{ID: i.ID, Address: i.PrivateIP, Platform: platforms[i.Login], Tags: maps.Clone(i.Tags), Launched: i.Launched, Running: i.State == stateRunning}
+			if i.PrivateIP != "" {
+				m.Name = privateName(t, i.PrivateIP)
+			}
+			all = append(all, m)
+		}
+		return err
+	})
+}

@@ -1,0 +1,261 @@
+package ssm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	api "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"miniaws/backend/store"
+)
+
+// commandTime is how times of invocations are written.
+const commandTime = "2006-01-02T15:04:05.000Z"
+
+// GetCommandInvocation answers what became of a command in one instance.
+func (s *Service) GetCommandInvocation(ctx context.Context, in *api.GetCommandInvocationInput) (*api.GetCommandInvocationOutput, error) {
+	c := callOf(ctx)
+	if p := aws.ToString(in.PluginName); p != "" && p != scriptPlugin {
+		return nil, errInvalidPluginName()
+	}
+	var sent *command
+	var one *invocation
+	err := s.config.DB.View(ctx, func(t store.Tx) (err error) {
+		if sent, err = commands.In(t, c.scope).Find(*in.CommandId); err == nil {
+			one, err = invocations.In(t, c.scope).Find(*in.CommandId, *in.InstanceId)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if sent == nil || one == nil {
+		return nil, errNoInvocation()
+	}
+	out := &api.GetCommandInvocationOutput{
+		CommandId: in.CommandId, InstanceId: in.InstanceId, Comment: aws.String(sent.Comment), DocumentName: aws.String(sent.Document), DocumentVersion: aws.String("$DEFAULT"),
+		PluginName: aws.String(scriptPlugin), ResponseCode: one.Code, Status: one.Status, StatusDetails: aws.String(one.Details),
+		StandardOutputContent: aws.String(one.Output), StandardErrorContent: aws.String(one.Errors), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
+		ExecutionStartDateTime: aws.String(""), ExecutionEndDateTime: aws.String(""), ExecutionElapsedTime: aws.String(""),
+		CloudWatchOutputConfig: &types.CloudWatchOutputConfig{CloudWatchLogGroupName: aws.String("")},
+	}
+	if !one.Started.IsZero() {
+		out.ExecutionStartDateTime = aws.String(one.Started.Format(commandTime))
+		if one.over() {
+			out.ExecutionEndDateTime = aws.String(one.Ended.Format(commandTime))
+			out.ExecutionElapsedTime = aws.String(fmt.Sprintf("PT%gS", one.Ended.Sub(one.Started).Round(time.Millisecond).Seconds()))
+		}
+	}
+	return out, nil
+}
+
+// commandsWith answers commands with their invocations, the youngest first.
+func (s *Service) commandsWith(ctx context.Context, c call, id string) (all []*command, of map[string][]*invocation, err error) {
+	err = s.config.DB.View(ctx, func(t store.Tx) error {
+		all, of = nil, map[string][]*invocation{}
+		if id != "" {
+			sent, err := commands.In(t, c.scope).Find(id)
+			if err != nil {
+				return err
+			}
+			if sent == nil {
+				return errInvalidCommandID()
+			}
+			all = []*command{sent}
+		} else if all, _, err = commands.In(t, c.scope).List(store.Query{}); err != nil {
+			return err
+		}
+		for _, sent := range all {
+			if of[sent.ID], _, err = invocations.In(t, c.scope).List(store.Query{Parts: store.ID{sent.ID}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b *command) int { return strings.Compare(b.place(), a.place()) })
+	return all, of, err
+}
+
+// place is where a command stands in lists.
+func (c *command) place() string { return c.Requested.UTC().Format(time.RFC3339Nano) + " " + c.ID }
+
+// commandFilter compiles the filters of both lists.
+func commandFilter(filters []types.CommandFilter) (func(*command, string) bool, error) {
+	var all []func(*command, string) bool
+	for _, f := range filters {
+		value := aws.ToString(f.Value)
+		switch f.Key {
+		case types.CommandFilterKeyInvokedAfter, types.CommandFilterKeyInvokedBefore:
+			at, err := time.Parse(time.RFC3339, value)
+			if err != nil {
+				return nil, errValidation("The filter value " + value + " is not a date in the format 2018-08-29T00:00:00Z.")
+			}
+			wantAfter := f.Key == types.CommandFilterKeyInvokedAfter
+			all = append(all, func(c *command, _ string) bool { return c.Requested.After(at) == wantAfter })
+		case types.CommandFilterKeyStatus:
+			all = append(all, func(_ *command, status string) bool { return status == value })
+		case types.CommandFilterKeyDocumentName:
+			all = append(all, func(c *command, _ string) bool { return c.Document == value })
+		default:
+			return nil, errCommandFilterKey(string(f.Key))
+		}
+	}
+	return func(c *command, status string) bool {
+		for _, keep := range all {
+			if !keep(c, status) {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+// ListCommands lists commands, the youngest first.
+func (s *Service) ListCommands(ctx context.Context, in *api.ListCommandsInput) (*api.ListCommandsOutput, error) {
+	after, err := readToken(in.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := pageSize(in.MaxResults, 50)
+	if err != nil {
+		return nil, err
+	}
+	keep, err := commandFilter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	all, of, err := s.commandsWith(ctx, callOf(ctx), aws.ToString(in.CommandId))
+	if err != nil {
+		return nil, err
+	}
+	out := &api.ListCommandsOutput{Commands: []types.Command{}}
+	last := ""
+	for _, sent := range all {
+		shown := sent.toAPI(of[sent.ID])
+		if !keep(sent, string(shown.Status)) || in.InstanceId != nil && !slices.Contains(sent.Instances, *in.InstanceId) || after != "" && sent.place() >= after {
+			continue
+		}
+		if len(out.Commands) == limit {
+			out.NextToken = token(last)
+			break
+		}
+		last = sent.place()
+		out.Commands = append(out.Commands, *shown)
+	}
+	return out, nil
+}
+
+// ListCommandInvocations lists what became of commands in each instance.
+func (s *Service) ListCommandInvocations(ctx context.Context, in *api.ListCommandInvocationsInput) (*api.ListCommandInvocationsOutput, error) {
+	after, err := readToken(in.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := pageSize(in.MaxResults, 50)
+	if err != nil {
+		return nil, err
+	}
+	keep, err := commandFilter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	all, of, err := s.commandsWith(ctx, callOf(ctx), aws.ToString(in.CommandId))
+	if err != nil {
+		return nil, err
+	}
+	out := &api.ListCommandInvocationsOutput{CommandInvocations: []types.CommandInvocation{}}
+	last := ""
+	for _, sent := range all {
+		for _, one := range slices.Backward(of[sent.ID]) {
+			place := sent.place() + " " + one.Instance
+			if !keep(sent, string(one.Status)) || in.InstanceId != nil && one.Instance != *in.InstanceId || after != "" && place >= after {
+				continue
+			}
+			if len(out.CommandInvocations) == limit {
+				out.NextToken = token(last)
+				return out, nil
+			}
+			last = place
+			out.CommandInvocations = append(out.CommandInvocations, sent.invocationToAPI(one, in.Details))
+		}
+	}
+	return out, nil
+}
+
+func (c *command) invocationToAPI(one *invocation, details bool) types.CommandInvocation {
+	out := types.CommandInvocation{
+		CommandId: aws.String(c.ID), InstanceId: aws.String(one.Instance), InstanceName: aws.String(one.Name), Comment: aws.String(c.Comment),
+		DocumentName: aws.String(c.Document), DocumentVersion: aws.String("$DEFAULT"), RequestedDateTime: aws.Time(c.Requested), Status: one.Status,
+		StatusDetails: aws.String(one.Details), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""), ServiceRole: aws.String(""),
+		CommandPlugins: []types.CommandPlugin{}, NotificationConfig: &types.NotificationConfig{},
+	}
+	if !details {
+		return out
+	}
+	text := one.Output
+	if one.Errors != "" {
+		text += "\n----------ERROR-------\n" + one.Errors
+	}
+	plugin := types.CommandPlugin{
+		Name: aws.String(scriptPlugin), Output: aws.String(text[:min(len(text), maxListedOutput)]), ResponseCode: one.Code, Status: types.CommandPluginStatus(one.Status),
+		StatusDetails: aws.String(one.Details), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
+	}
+	if !one.Started.IsZero() {
+		plugin.ResponseStartDateTime = aws.Time(one.Started)
+	}
+	if one.over() {
+		plugin.ResponseFinishDateTime = aws.Time(one.Ended)
+	}
+	out.CommandPlugins = append(out.CommandPlugins, plugin)
+	return out
+}
+
+// toAPI sums the invocations up. AWS: "Understanding command statuses".
+func (c *command) toAPI(all []*invocation) *types.Command {
+	out := &types.Command{
+		CommandId: aws.String(c.ID), DocumentName: aws.String(c.Document), DocumentVersion: aws.String("$DEFAULT"), Comment: aws.String(c.Comment), Parameters: c.Parameters,
+		InstanceIds: c.Asked, Targets: c.Targets, RequestedDateTime: aws.Time(c.Requested), ExpiresAfter: aws.Time(c.Requested.Add(time.Duration(c.Timeout) * time.Second)),
+		TargetCount: int32(len(all)), TimeoutSeconds: aws.Int32(c.Timeout), MaxConcurrency: aws.String("50"), MaxErrors: aws.String("0"),
+		OutputS3BucketName: aws.String(""), OutputS3KeyPrefix: aws.String(""), ServiceRole: aws.String(""), NotificationConfig: &types.NotificationConfig{},
+		CloudWatchOutputConfig: &types.CloudWatchOutputConfig{CloudWatchLogGroupName: aws.String("")},
+	}
+	if out.InstanceIds == nil {
+		out.InstanceIds = []string{}
+	}
+	if out.Targets == nil {
+		out.Targets = []types.Target{}
+	}
+	var status types.CommandStatus
+	worse := func(s types.CommandStatus) {
+		order := []types.CommandStatus{"", types.CommandStatusSuccess, types.CommandStatusCancelled, types.CommandStatusTimedOut, types.CommandStatusFailed, types.CommandStatusPending, types.CommandStatusCancelling, types.CommandStatusInProgress}
+		if slices.Index(order, s) > slices.Index(order, status) {
+			status = s
+		}
+	}
+	for _, one := range all {
+		worse(types.CommandStatus(one.Status))
+		if one.over() {
+			out.CompletedCount++
+		}
+		switch {
+		case one.Details == "DeliveryTimedOut":
+			out.DeliveryTimedOutCount++
+		case one.over() && one.Status != types.CommandInvocationStatusSuccess && one.Status != types.CommandInvocationStatusCancelled:
+			out.ErrorCount++
+		}
+	}
+	if len(all) == 0 {
+		status = types.CommandStatusSuccess // AWS: NoInstancesInTag, a success
+	}
+	out.Status, out.StatusDetails = status, aws.String(string(status))
+	if len(all) == 0 {
+		out.StatusDetails = aws.String("NoInstancesInTag")
+	}
+	return out
+}

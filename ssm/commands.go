@@ -1,0 +1,305 @@
+package ssm
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	api "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"miniaws/backend/guestlink"
+	"miniaws/backend/reconcile"
+	"miniaws/backend/store"
+)
+
+// command is one SendCommand.
+type command struct {
+	ID, Document, Comment string
+	Parameters            map[string][]string
+	// Instances are those that it went to, in order; Asked and Targets how they were named.
+	Instances []string
+	Asked     []string       `json:",omitempty"`
+	Targets   []types.Target `json:",omitempty"`
+	Requested time.Time
+	// Timeout is how long the delivery may take, in seconds.
+	Timeout int32
+}
+
+// invocation is a command in one instance.
+//
+//	Pending --connected--> InProgress --> Success, Failed, TimedOut
+//	Pending, InProgress --CancelCommand--> Cancelling --> Cancelled
+type invocation struct {
+	Command, Instance, Name string
+	Status                  types.CommandInvocationStatus
+	Details                 string
+	Code                    int32
+	Output, Errors          string    `json:",omitempty"`
+	Started, Ended          time.Time `json:",omitzero"`
+}
+
+func (i *invocation) over() bool { return !i.Ended.IsZero() }
+
+var commands = store.NewTable(store.Spec[command]{
+	Service: "ssm", Name: "commands", ID: func(c *command) store.ID { return store.ID{c.ID} },
+})
+
+var invocations = store.NewTable(store.Spec[invocation]{
+	Service: "ssm", Name: "command-invocations", ID: func(i *invocation) store.ID { return store.ID{i.Command, i.Instance} },
+})
+
+const (
+	// invocationKind is the kind of work of the reconcile loop; its id is COMMAND:INSTANCE.
+	invocationKind = "ssm.invocation"
+	shellScript    = "AWS-RunShellScript"
+	scriptPlugin   = "aws:runShellScript"
+	// maxCommandOutput is what is kept of each output. AWS: "GetCommandInvocation": the first 24,000 characters.
+	maxCommandOutput = 24000
+	// maxListedOutput is what a list shows of it. AWS: "ListCommandInvocations": 2,500 characters.
+	maxListedOutput = 2500
+	defaultTimeout  = 3600
+)
+
+// SendCommand runs a script in instances. It answers at once; the reconcile loop delivers it.
+func (s *Service) SendCommand(ctx context.Context, in *api.SendCommandInput) (*api.SendCommandOutput, error) {
+	c := callOf(ctx)
+	if name := aws.ToString(in.DocumentName); name != shellScript {
+		return nil, errInvalidDocument(name)
+	}
+	if in.OutputS3BucketName != nil || in.NotificationConfig != nil || in.CloudWatchOutputConfig != nil && in.CloudWatchOutputConfig.CloudWatchOutputEnabled ||
+		in.AlarmConfiguration != nil || in.ServiceRoleArn != nil || in.DocumentHash != nil {
+		return nil, errNotImplemented("SendCommand with output to S3 or CloudWatch, notifications, alarms or a document hash")
+	}
+	if _, err := scriptOf(in.Parameters); err != nil {
+		return nil, err
+	}
+	found, err := s.targets(ctx, c, in.InstanceIds, in.Targets)
+	if err != nil {
+		return nil, err
+	}
+	made := &command{
+		ID: newUUID(), Document: shellScript, Comment: aws.ToString(in.Comment), Parameters: in.Parameters, Asked: in.InstanceIds, Targets: in.Targets,
+		Requested: c.now, Timeout: defaultTimeout,
+	}
+	if in.TimeoutSeconds != nil {
+		made.Timeout = *in.TimeoutSeconds
+	}
+	for _, m := range found {
+		made.Instances = append(made.Instances, m.ID)
+	}
+	out := &api.SendCommandOutput{}
+	return out, s.config.DB.Update(ctx, func(t store.Tx) error {
+		if err := commands.In(t, c.scope).Insert(made); err != nil {
+			return err
+		}
+		var all []*invocation
+		for _, m := range found {
+			one := &invocation{Command: made.ID, Instance: m.ID, Name: m.Name, Status: types.CommandInvocationStatusPending, Details: "Pending", Code: -1}
+			if err := invocations.In(t, c.scope).Insert(one); err != nil {
+				return err
+			}
+			if err := reconcile.Want(t, invocationItem(c.scope, one)); err != nil {
+				return err
+			}
+			all = append(all, one)
+		}
+		out.Command = made.toAPI(all)
+		return nil
+	})
+}
+
+func invocationItem(scope store.Scope, i *invocation) reconcile.Item {
+	return reconcile.Item{Kind: invocationKind, Account: scope.Account, Region: scope.Region, ID: i.Command + ":" + i.Instance}
+}
+
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// script is what the parameters of AWS-RunShellScript ask for.
+type script struct {
+	text, folder string
+	timeout      time.Duration
+}
+
+func scriptOf(parameters map[string][]string) (script, error) {
+	made := script{timeout: defaultTimeout * time.Second}
+	for name, values := range parameters {
+		switch name {
+		case "commands":
+			made.text = strings.Join(values, "\n") + "\n"
+		case "workingDirectory":
+			made.folder = strings.Join(values, "")
+		case "executionTimeout":
+			seconds, err := strconv.Atoi(strings.Join(values, ""))
+			if err != nil || seconds < 1 || seconds > 172800 {
+				return made, errInvalidParameters("executionTimeout must be from 1 to 172800 seconds")
+			}
+			made.timeout = time.Duration(seconds) * time.Second
+		default:
+			return made, errInvalidParameters("the document has no parameter " + name)
+		}
+	}
+	if strings.TrimSpace(made.text) == "" {
+		return made, errInvalidParameters("the parameter commands is required")
+	}
+	return made, nil
+}
+
+// line is what the shell of the instance runs: the script comes as its input, and is a file when it runs, so that a first
+// line with another interpreter counts.
+func (s script) line(instance, region string) string {
+	folder := ""
+	if s.folder != "" {
+		folder = "cd " + quoted(s.folder) + " && "
+	}
+	return "export AWS_SSM_INSTANCE_ID=" + instance + " AWS_SSM_REGION_NAME=" + region + `; d=$(mktemp -d) && cat >"$d/_script.sh" && chmod 700 "$d/_script.sh" && ` +
+		folder + `{ sh -c "$d/_script.sh" </dev/null; code=$?; rm -rf "$d"; exit $code; }`
+}
+
+// quoted makes one word of a text for a shell.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// reconcileInvocation delivers a command, and looks after what became of it.
+func (s *Service) reconcileInvocation(ctx context.Context, item reconcile.Item) (time.Duration, error) {
+	scope := store.Scope{Account: item.Account, Region: item.Region}
+	id, instance, _ := strings.Cut(item.ID, ":")
+	var sent *command
+	var one *invocation
+	err := s.config.DB.View(ctx, func(t store.Tx) (err error) {
+		if sent, err = commands.In(t, scope).Find(id); err == nil {
+			one, err = invocations.In(t, scope).Find(id, instance)
+		}
+		return err
+	})
+	if sent == nil || one == nil || err != nil || one.over() {
+		return 0, err
+	}
+	running := s.runs.Running(item.ID)
+	switch one.Status {
+	case types.CommandInvocationStatusCancelling:
+		if running {
+			s.runs.Cancel(item.ID)
+			return time.Second, nil
+		}
+		return 0, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("Cancelled", types.CommandInvocationStatusCancelled) })
+	case types.CommandInvocationStatusInProgress:
+		if running {
+			return time.Minute, nil
+		}
+		// It ran under an earlier process of the gateway, and ended with it.
+		return 0, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("Terminated", types.CommandInvocationStatusFailed) })
+	}
+	if _, ok := s.config.Links.Linked(instance); !ok {
+		if time.Since(sent.Requested) > time.Duration(sent.Timeout)*time.Second {
+			return 0, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("DeliveryTimedOut", types.CommandInvocationStatusTimedOut) })
+		}
+		return time.Second, nil
+	}
+	err = s.settle(ctx, scope, id, instance, func(i *invocation) {
+		i.Status, i.Details, i.Started = types.CommandInvocationStatusInProgress, "InProgress", time.Now().UTC()
+	})
+	if err != nil {
+		return 0, err
+	}
+	wanted, err := scriptOf(sent.Parameters)
+	if err != nil {
+		return 0, err
+	}
+	s.runs.Start(s.config.Links, item.ID, guestlink.Command{
+		Instance: instance, User: "root", Line: wanted.line(instance, scope.Region), Input: []byte(wanted.text), Timeout: wanted.timeout, MaxOutput: maxCommandOutput,
+	}, func(r guestlink.Result) { s.noteResult(scope, id, instance, r) })
+	return time.Minute, nil
+}
+
+// settle changes an invocation that is not over.
+func (s *Service) settle(ctx context.Context, scope store.Scope, id, instance string, change func(*invocation)) error {
+	return s.config.DB.Update(ctx, func(t store.Tx) error {
+		rows := invocations.In(t, scope)
+		one, err := rows.Find(id, instance)
+		if one == nil || err != nil || one.over() {
+			return err
+		}
+		change(one)
+		return rows.Put(one)
+	})
+}
+
+func (i *invocation) end(details string, status types.CommandInvocationStatus) {
+	i.Status, i.Details, i.Ended = status, details, time.Now().UTC()
+}
+
+// noteResult writes down what became of a command.
+func (s *Service) noteResult(scope store.Scope, id, instance string, r guestlink.Result) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := s.settle(ctx, scope, id, instance, func(i *invocation) {
+		i.Output, i.Errors, i.Code, i.Started = string(r.Output), string(r.Errors), int32(r.ExitCode), r.Started.UTC()
+		switch {
+		case r.Cancelled:
+			i.Code = -1
+			i.end("Cancelled", types.CommandInvocationStatusCancelled)
+		case r.TimedOut:
+			i.Code = -1
+			i.end("ExecutionTimedOut", types.CommandInvocationStatusTimedOut)
+		case r.Err != nil:
+			i.Code = -1
+			i.Errors += "\n" + r.Err.Error()
+			i.end("Undeliverable", types.CommandInvocationStatusFailed)
+		case r.ExitCode != 0:
+			i.Errors += fmt.Sprintf("failed to run commands: exit status %d", r.ExitCode)
+			i.end("Failed", types.CommandInvocationStatusFailed)
+		default:
+			i.end("Success", types.CommandInvocationStatusSuccess)
+		}
+	})
+	if err != nil && !errors.Is(err, store.ErrClosed) { // else the next process finds it
+		slog.Error("ssm: the result of a command", "command", id, "instance", instance, "error", err)
+	}
+}
+
+// CancelCommand ends a command where it has not ended.
+func (s *Service) CancelCommand(ctx context.Context, in *api.CancelCommandInput) (*api.CancelCommandOutput, error) {
+	c := callOf(ctx)
+	return &api.CancelCommandOutput{}, s.config.DB.Update(ctx, func(t store.Tx) error {
+		sent, err := commands.In(t, c.scope).Find(*in.CommandId)
+		if err != nil {
+			return err
+		}
+		if sent == nil {
+			return errInvalidCommandID()
+		}
+		rows := invocations.In(t, c.scope)
+		for _, instance := range sent.Instances {
+			if len(in.InstanceIds) > 0 && !slices.Contains(in.InstanceIds, instance) {
+				continue
+			}
+			one, err := rows.Find(sent.ID, instance)
+			if err != nil {
+				return err
+			}
+			if one == nil || one.over() {
+				continue
+			}
+			one.Status, one.Details = types.CommandInvocationStatusCancelling, "Cancelling"
+			if err := rows.Put(one); err != nil {
+				return err
+			}
+			if err := reconcile.Want(t, invocationItem(c.scope, one)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
