@@ -170,7 +170,7 @@ func newCloud(c cloudConfig) *cloud {
 		Recorders:  append(slices.Clone(c.Recorders), made.audit, buckets),
 		Now:        c.Now,
 		Unavailable: func(err error) bool {
-			return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrConflict)
+			return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrTooLong)
 		},
 	})
 	made.front = made.channels(buckets.Websites(made.api, made.api))
