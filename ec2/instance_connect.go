@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -32,7 +32,7 @@ var connectKeys = store.NewTable(store.Spec[connectKey]{
 // connectLifetime is how long a key is good. AWS: "SendSSHPublicKey": 60 seconds.
 const connectLifetime = time.Minute
 
-var osUsers = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.@\\-]{0,31}$`)
+var osUsers = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_.@\\-]{0,31}$`)
 
 // registerConnect adds the operations of EC2 Instance Connect.
 func (s *Service) registerConnect(server *awsapi.Server) {

@@ -93,7 +93,7 @@ func (s *Service) Register(server *awsapi.Server) {
 		awsapi.Op(s.ResumeSession, onSession(s, "ssm:ResumeSession", func(in *api.ResumeSessionInput) *string { return in.SessionId })),
 		awsapi.Op(s.TerminateSession, onSession(s, "ssm:TerminateSession", func(in *api.TerminateSessionInput) *string { return in.SessionId })),
 		awsapi.Op(s.DescribeSessions, awsapi.Action[api.DescribeSessionsInput]("ssm:DescribeSessions")),
-		awsapi.Op(s.GetConnectionStatus, awsapi.Action[api.GetConnectionStatusInput]("ssm:GetConnectionStatus")),
+		awsapi.Op(s.GetConnectionStatus, connectionStatusAccess),
 		awsapi.Op(s.DescribeInstanceInformation, awsapi.Action[api.DescribeInstanceInformationInput]("ssm:DescribeInstanceInformation")),
 
 		awsapi.Op(s.SendCommand, s.sendCommandAccess),

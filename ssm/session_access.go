@@ -37,6 +37,11 @@ func startSessionAccess(ctx context.Context, in *api.StartSessionInput) ([]awsap
 	return wanted, nil
 }
 
+// connectionStatusAccess asks for the instance.
+func connectionStatusAccess(ctx context.Context, in *api.GetConnectionStatusInput) ([]awsapi.Access, error) {
+	return []awsapi.Access{{Action: "ssm:GetConnectionStatus", Resources: []string{instanceARN(awsapi.FromContext(ctx), aws.ToString(in.Target))}}}, nil
+}
+
 // onSession asks for a session, whose tag has the id of who began it.
 // AWS: "Additional sample IAM policies for Session Manager".
 func onSession[In any](s *Service, action string, id func(*In) *string) func(context.Context, *In) ([]awsapi.Access, error) {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/node/guest"
 	"miniaws/backend/session"
 	"miniaws/backend/store"
@@ -120,7 +120,7 @@ func streamURL(ctx context.Context, id string) *string {
 	return aws.String(scheme + "://" + host + session.Path + id + "?role=publish_subscribe")
 }
 
-var hostNames = regexp.MustCompile(`^[A-Za-z0-9.:_-]{1,255}$`)
+var hostNames = lazyregexp.New(`^[A-Za-z0-9.:_-]{1,255}$`)
 
 // sessionSpec is what the document and its parameters ask for.
 func sessionSpec(r *sessionRecord, parameters map[string][]string) (session.Spec, error) {
