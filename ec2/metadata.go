@@ -277,7 +277,7 @@ func (f metadataFolder) find(parts []string) (string, error) {
 	case madeLater:
 		return found()
 	case labelled:
-		return found.metadataFolder.list(), nil
+		return found.list(), nil
 	case metadataFolder:
 		return found.list(), nil
 	}

@@ -78,9 +78,9 @@ func (s *Service) StartNetworkInsightsAnalysis(ctx context.Context, in *ec2.Star
 		if err != nil {
 			return err
 		}
-		shown, err := insightsAnalysisToAPI(t, a)
+		shown := insightsAnalysisToAPI(t, a)
 		out.NetworkInsightsAnalysis = &shown
-		return err
+		return nil
 	})
 }
 
@@ -107,11 +107,7 @@ func (s *Service) DescribeNetworkInsightsAnalyses(ctx context.Context, in *ec2.D
 		}
 		out.NextToken, out.NetworkInsightsAnalyses = next, []types.NetworkInsightsAnalysis{}
 		for _, a := range list {
-			shown, err := insightsAnalysisToAPI(t, a)
-			if err != nil {
-				return err
-			}
-			out.NetworkInsightsAnalyses = append(out.NetworkInsightsAnalyses, shown)
+			out.NetworkInsightsAnalyses = append(out.NetworkInsightsAnalyses, insightsAnalysisToAPI(t, a))
 		}
 		return nil
 	})
@@ -128,7 +124,7 @@ func (s *Service) DeleteNetworkInsightsAnalysis(ctx context.Context, in *ec2.Del
 	})
 }
 
-func insightsAnalysisToAPI(t tx, a *insightsAnalysis) (types.NetworkInsightsAnalysis, error) {
+func insightsAnalysisToAPI(t tx, a *insightsAnalysis) types.NetworkInsightsAnalysis {
 	shown := types.NetworkInsightsAnalysis{
 		NetworkInsightsAnalysisId: aws.String(a.ID), NetworkInsightsAnalysisArn: aws.String(arn(t.scope, types.ResourceTypeNetworkInsightsAnalysis, a.ID)),
 		NetworkInsightsPathId: aws.String(a.Path), StartDate: aws.Time(a.Started), Status: a.Status, Tags: tagsToAPI(t, a.Tags),
@@ -140,7 +136,7 @@ func insightsAnalysisToAPI(t tx, a *insightsAnalysis) (types.NetworkInsightsAnal
 	if a.Status == types.AnalysisStatusSucceeded {
 		shown.NetworkPathFound = aws.Bool(a.Found)
 	}
-	return shown, nil
+	return shown
 }
 
 // analyze answers the question of an analysis, from the records of now.

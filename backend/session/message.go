@@ -124,9 +124,9 @@ type acknowledged struct {
 // opening is the first message of a client, as text.
 type opening struct {
 	MessageSchemaVersion string
-	RequestId            string //nolint:revive // the wire's name
+	RequestId            string
 	TokenValue           string
-	ClientId             string //nolint:revive // the wire's name
+	ClientId             string
 	ClientVersion        string
 }
 
@@ -166,7 +166,7 @@ type handshakeComplete struct {
 
 // closed is the payload of the message that ends a channel.
 type closed struct {
-	MessageId, CreatedDate, DestinationId, SessionId, MessageType string //nolint:revive // the wire's names
+	MessageId, CreatedDate, DestinationId, SessionId, MessageType string
 	SchemaVersion                                                 int
 	Output                                                        string
 }

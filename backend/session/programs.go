@@ -172,4 +172,4 @@ type channelBytes struct {
 }
 
 func (c channelBytes) Write(p []byte) (int, error) { return c.out.Write(p) }
-func (c channelBytes) Close() error                { c.queue.close(); return nil }
+func (c channelBytes) Close() error                { c.close(); return nil }
