@@ -24,6 +24,8 @@ type supervisor struct {
 	stopping bool
 	// held are the listener and the lock, once a worker has opened them.
 	held []*os.File
+	// served tells that a worker came to serve, so that the endpoint was announced.
+	served bool
 	// keeps tells that a worker that died has lost nothing, so that another one can take its place.
 	keeps bool
 }
@@ -34,6 +36,8 @@ const (
 	toFirst = 'n'
 	// toNext comes with the listener and the lock: you come after one that died.
 	toNext = 'a'
+	// toRetry is the same after one that died before it served: the endpoint is still to be announced.
+	toRetry = 'b'
 	// holdKept comes with the listener and the lock: keep them.
 	holdKept = 'h'
 	// holdEphemeral is the same where a death loses everything.
@@ -117,9 +121,12 @@ func (s *supervisor) run() (status int, err error) {
 
 // follow waits for the worker's end. It answers whether the worker came to serve, and how it ended.
 func (s *supervisor) follow(worker *os.Process, link *boot.Link) (served bool, ended *os.ProcessState, err error) {
-	if s.held == nil {
+	switch {
+	case s.held == nil:
 		err = link.Send(toFirst)
-	} else {
+	case !s.served:
+		err = link.Send(toRetry, s.held...)
+	default:
 		err = link.Send(toNext, s.held...)
 	}
 	if err != nil {
@@ -136,6 +143,7 @@ func (s *supervisor) follow(worker *os.Process, link *boot.Link) (served bool, e
 	}()
 	err = s.awaitEnd(worker, waited)
 	served = <-heard // the link ends with the worker
+	s.served = s.served || served
 	return served, ended, errors.Join(err, link.Close())
 }
 
@@ -185,7 +193,7 @@ func (c *workerCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	word, held, err := parent.Receive()
-	if err != nil || word != toFirst && (word != toNext || len(held) != heldFiles) {
+	if err != nil || word != toFirst && (word != toNext && word != toRetry || len(held) != heldFiles) {
 		return errors.Join(errors.New("only serve starts a worker"), err)
 	}
 	go func() {
@@ -203,7 +211,7 @@ func (c *workerCommand) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, folder.close()) }()
 	return c.work(ctx, folder, listener, func() {
-		if word == toFirst {
+		if word != toNext {
 			fmt.Printf("mini-aws ready %s://%s\n", c.scheme(), listener.Addr())
 		}
 		if err := parent.Send(nowReady); err != nil {
