@@ -118,11 +118,7 @@ func commandFilter(filters []types.CommandFilter) (func(*command, string) bool, 
 
 // ListCommands lists commands, the youngest first.
 func (s *Service) ListCommands(ctx context.Context, in *api.ListCommandsInput) (*api.ListCommandsOutput, error) {
-	after, err := readToken(in.NextToken)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := pageSize(in.MaxResults, 50)
+	after, limit, err := page(in.NextToken, in.MaxResults, 50)
 	if err != nil {
 		return nil, err
 	}
@@ -153,11 +149,7 @@ func (s *Service) ListCommands(ctx context.Context, in *api.ListCommandsInput) (
 
 // ListCommandInvocations lists what became of commands in each instance.
 func (s *Service) ListCommandInvocations(ctx context.Context, in *api.ListCommandInvocationsInput) (*api.ListCommandInvocationsOutput, error) {
-	after, err := readToken(in.NextToken)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := pageSize(in.MaxResults, 50)
+	after, limit, err := page(in.NextToken, in.MaxResults, 50)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +195,7 @@ func (c *command) invocationToAPI(one *invocation, details bool) types.CommandIn
 		text += "\n----------ERROR-------\n" + one.Errors
 	}
 	plugin := types.CommandPlugin{
-		Name: aws.String(scriptPlugin), Output: aws.String(text[:min(len(text), maxListedOutput)]), ResponseCode: one.Code, Status: types.CommandPluginStatus(one.Status),
+		Name: aws.String(scriptPlugin), Output: aws.String(strings.ToValidUTF8(text[:min(len(text), maxListedOutput)], "")), ResponseCode: one.Code, Status: types.CommandPluginStatus(one.Status),
 		StatusDetails: aws.String(one.Details), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
 	}
 	if !one.Started.IsZero() {

@@ -3,6 +3,7 @@ package ssm
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -65,7 +67,10 @@ const (
 	maxCommandOutput = 24000
 	// maxListedOutput is what a list shows of it. AWS: "ListCommandInvocations": 2,500 characters.
 	maxListedOutput = 2500
-	defaultTimeout  = 3600
+	// maxParameters bounds a command's parameters as JSON, in bytes: its record holds them.
+	// AWS: "SendCommand", MaxDocumentSizeExceeded: document and parameters are 64 KB at most.
+	maxParameters  = 48 << 10
+	defaultTimeout = 3600
 )
 
 // SendCommand runs a script in instances. It answers at once; the reconcile loop delivers it.
@@ -80,6 +85,9 @@ func (s *Service) SendCommand(ctx context.Context, in *api.SendCommandInput) (*a
 	}
 	if _, err := scriptOf(in.Parameters); err != nil {
 		return nil, err
+	}
+	if text, err := json.Marshal(in.Parameters); err != nil || len(text) > maxParameters {
+		return nil, errMaxDocumentSize()
 	}
 	found, err := s.targets(ctx, c, in.InstanceIds, in.Targets)
 	if err != nil {
@@ -183,8 +191,14 @@ func (s *Service) reconcileInvocation(ctx context.Context, item reconcile.Item) 
 		}
 		return err
 	})
-	if sent == nil || one == nil || err != nil || one.over() {
+	if sent == nil || one == nil || err != nil {
 		return 0, err
+	}
+	if one.over() {
+		if left := historyKept - time.Since(one.Ended); left > 0 {
+			return left, nil
+		}
+		return 0, s.forgetInvocation(ctx, scope, id, instance)
 	}
 	running := s.runs.Running(item.ID)
 	switch one.Status {
@@ -193,17 +207,17 @@ func (s *Service) reconcileInvocation(ctx context.Context, item reconcile.Item) 
 			s.runs.Cancel(item.ID)
 			return time.Second, nil
 		}
-		return 0, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("Cancelled", types.CommandInvocationStatusCancelled) })
+		return time.Minute, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("Cancelled", types.CommandInvocationStatusCancelled) })
 	case types.CommandInvocationStatusInProgress:
 		if running {
 			return time.Minute, nil
 		}
 		// It ran under an earlier process of the gateway, and ended with it.
-		return 0, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("Terminated", types.CommandInvocationStatusFailed) })
+		return time.Minute, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("Terminated", types.CommandInvocationStatusFailed) })
 	}
 	if _, ok := s.config.Links.Linked(instance); !ok {
 		if time.Since(sent.Requested) > time.Duration(sent.Timeout)*time.Second {
-			return 0, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("DeliveryTimedOut", types.CommandInvocationStatusTimedOut) })
+			return time.Minute, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("DeliveryTimedOut", types.CommandInvocationStatusTimedOut) })
 		}
 		return time.Second, nil
 	}
@@ -221,6 +235,21 @@ func (s *Service) reconcileInvocation(ctx context.Context, item reconcile.Item) 
 		Instance: instance, User: "root", Line: wanted.line(instance, scope.Region), Input: []byte(wanted.text), Timeout: wanted.timeout, MaxOutput: maxCommandOutput,
 	}, func(r guestlink.Result) { s.noteResult(scope, id, instance, r) })
 	return time.Minute, nil
+}
+
+// forgetInvocation removes an invocation, and the command with its last one.
+func (s *Service) forgetInvocation(ctx context.Context, scope store.Scope, id, instance string) error {
+	return s.config.DB.Update(ctx, func(t store.Tx) error {
+		rows := invocations.In(t, scope)
+		if err := rows.Delete(id, instance); err != nil {
+			return err
+		}
+		left, _, err := rows.List(store.Query{Parts: store.ID{id}, Limit: 1})
+		if err != nil || len(left) > 0 {
+			return err
+		}
+		return commands.In(t, scope).Delete(id)
+	})
 }
 
 // settle changes an invocation that is not over.
@@ -245,7 +274,10 @@ func (s *Service) noteResult(scope store.Scope, id, instance string, r guestlink
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err := s.settle(ctx, scope, id, instance, func(i *invocation) {
-		i.Output, i.Errors, i.Code, i.Started = string(r.Output), string(r.Errors), int32(r.ExitCode), r.Started.UTC()
+		var left int
+		i.Errors, left = kept(r.Errors, recordRoom/2)
+		i.Output, _ = kept(r.Output, left+recordRoom/2)
+		i.Code, i.Started = int32(r.ExitCode), r.Started.UTC()
 		switch {
 		case r.Cancelled:
 			i.Code = -1
@@ -267,6 +299,29 @@ func (s *Service) noteResult(scope store.Scope, id, instance string, r guestlink
 	if err != nil && !errors.Is(err, store.ErrClosed) { // else the next process finds it
 		slog.Error("ssm: the result of a command", "command", id, "instance", instance, "error", err)
 	}
+}
+
+// recordRoom is what both outputs of an invocation may take in its record, as JSON.
+const recordRoom = 60_000
+
+// kept is what a record holds of an output: valid UTF-8, and no more of it than there is room for as JSON. It answers the
+// room that is left, too.
+func kept(output []byte, room int) (text string, left int) {
+	text = strings.ToValidUTF8(string(output), "\uFFFD")
+	for i, r := range text {
+		size := utf8.RuneLen(r)
+		switch {
+		case strings.ContainsRune("\n\r\t\b\f\"\\", r):
+			size = 2
+		case r < ' ' || strings.ContainsRune("<>&\u2028\u2029", r):
+			size = 6
+		}
+		if size > room || i+utf8.RuneLen(r) > maxCommandOutput {
+			return text[:i], room
+		}
+		room -= size
+	}
+	return text, room
 }
 
 // CancelCommand ends a command where it has not ended.

@@ -135,6 +135,10 @@ func errInvalidParameters(why string) error {
 	return awsapi.Errorf("InvalidParameters", "Parameters provided in the request aren't valid: %s.", why)
 }
 
+func errMaxDocumentSize() error {
+	return awsapi.Errorf("MaxDocumentSizeExceeded", "The size limit of a document is 64 KB.")
+}
+
 func errInvalidCommandID() error {
 	return awsapi.Errorf("InvalidCommandId", "The specified command ID isn't valid. Verify the ID and try again.")
 }

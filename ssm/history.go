@@ -19,11 +19,7 @@ import (
 func (s *Service) GetParameterHistory(ctx context.Context, in *api.GetParameterHistoryInput) (*api.GetParameterHistoryOutput, error) {
 	c := callOf(ctx)
 	name := plainName(*in.Name)
-	after, err := readToken(in.NextToken)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := pageSize(in.MaxResults, 50)
+	after, limit, err := page(in.NextToken, in.MaxResults, 50)
 	if err != nil {
 		return nil, err
 	}

@@ -41,15 +41,15 @@ func readToken(token *string) (after string, err error) {
 	return after, nil
 }
 
-// pageSize checks MaxResults against AWS's most.
-func pageSize(asked *int32, most int) (int, error) {
-	if asked == nil {
-		return most, nil
+// page reads where a listing goes on, and how much it answers at once: MaxResults, up to AWS's most.
+func page(next *string, asked *int32, most int) (after string, limit int, err error) {
+	if after, err = readToken(next); err != nil || asked == nil {
+		return after, most, err
 	}
 	if n := int(*asked); n >= 1 && n <= most {
-		return n, nil
+		return after, n, nil
 	}
-	return 0, errValidation("MaxResults is out of range.")
+	return "", 0, errValidation("MaxResults is out of range.")
 }
 
 // GetParametersByPath answers what is below a path, a page at a time.
@@ -60,11 +60,7 @@ func (s *Service) GetParametersByPath(ctx context.Context, in *api.GetParameters
 	if !strings.HasPrefix(path, "/") || path != "/" && !namePattern.MatchString(strings.TrimSuffix(path, "/")) {
 		return nil, errValidation(`The parameter doesn't meet the parameter name requirements. The parameter name must begin with a forward slash "/". It can't be prefixed with "aws" or "ssm" (case-insensitive). It must use only letters, numbers, or the following symbols: . (period), - (hyphen), _ (underscore). Special characters are not allowed. All sub-paths, if specified, must use the forward slash symbol "/". Valid example: /get/parameters2-/by1./path0_.`)
 	}
-	after, err := readToken(in.NextToken)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := pageSize(in.MaxResults, 10)
+	after, limit, err := page(in.NextToken, in.MaxResults, 10)
 	if err != nil {
 		return nil, err
 	}
@@ -244,11 +240,7 @@ func (s *Service) DescribeParameters(ctx context.Context, in *api.DescribeParame
 	if err != nil {
 		return nil, err
 	}
-	after, err := readToken(in.NextToken)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := pageSize(in.MaxResults, 50)
+	after, limit, err := page(in.NextToken, in.MaxResults, 50)
 	if err != nil {
 		return nil, err
 	}

@@ -100,11 +100,7 @@ func (s *Service) targets(ctx context.Context, c call, ids []string, wanted []ty
 // DescribeInstanceInformation lists managed instances: those whose init is connected, and those that were.
 func (s *Service) DescribeInstanceInformation(ctx context.Context, in *api.DescribeInstanceInformationInput) (*api.DescribeInstanceInformationOutput, error) {
 	c := callOf(ctx)
-	after, err := readToken(in.NextToken)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := pageSize(in.MaxResults, 50)
+	after, limit, err := page(in.NextToken, in.MaxResults, 50)
 	if err != nil {
 		return nil, err
 	}

@@ -41,8 +41,11 @@ var sessionRecords = store.NewTable(store.Spec[sessionRecord]{
 	Service: "ssm", Name: "sessions", ID: func(r *sessionRecord) store.ID { return store.ID{r.ID} },
 })
 
-// sessionHome says whose a session that goes on is, for those who know only its id.
-type sessionHome struct{ ID, Account, Region string }
+// sessionHome says whose a session is, for those who know only its id, and when its record may go.
+type sessionHome struct {
+	ID, Account, Region string
+	Ended               time.Time `json:",omitzero"`
+}
 
 var sessionHomes = store.NewTable(store.Spec[sessionHome]{
 	Service: "ssm", Name: "session-homes", ID: func(r *sessionHome) store.ID { return store.ID{r.ID} },
@@ -86,16 +89,18 @@ func (s *Service) StartSession(ctx context.Context, in *api.StartSessionInput) (
 	if err != nil {
 		return nil, err
 	}
+	// It is there before its record is: the sweep takes a record without a session for one of an earlier process.
+	opened := s.config.Sessions.Begin(spec)
 	err = s.config.DB.Update(ctx, func(t store.Tx) error {
 		if err := sessionRecords.In(t, c.scope).Insert(record); err != nil {
 			return err
 		}
-		return sessionHomes.In(t, store.Scope{}).Insert(&sessionHome{record.ID, c.scope.Account, c.scope.Region})
+		return sessionHomes.In(t, store.Scope{}).Insert(&sessionHome{ID: record.ID, Account: c.scope.Account, Region: c.scope.Region})
 	})
 	if err != nil {
+		s.config.Sessions.End(record.ID, "")
 		return nil, err
 	}
-	opened := s.config.Sessions.Begin(spec)
 	return &api.StartSessionOutput{SessionId: aws.String(record.ID), TokenValue: aws.String(opened), StreamUrl: streamURL(ctx, record.ID)}, nil
 }
 
@@ -231,10 +236,11 @@ func (s *Service) sessionEnded(ctx context.Context, id, why string) error {
 	return s.config.DB.Update(ctx, func(t store.Tx) error {
 		homes := sessionHomes.In(t, store.Scope{})
 		home, err := homes.Find(id)
-		if home == nil || err != nil {
+		if home == nil || err != nil || !home.Ended.IsZero() {
 			return err
 		}
-		if err := homes.Delete(id); err != nil {
+		home.Ended = t.Now()
+		if err := homes.Put(home); err != nil {
 			return err
 		}
 		rows := sessionRecords.In(t, store.Scope{Account: home.Account, Region: home.Region})
@@ -242,7 +248,7 @@ func (s *Service) sessionEnded(ctx context.Context, id, why string) error {
 		if r == nil || err != nil {
 			return err
 		}
-		r.Status, r.Ended, r.Details = types.SessionStatusTerminated, t.Now(), why
+		r.Status, r.Ended, r.Details = types.SessionStatusTerminated, home.Ended, why
 		return rows.Put(r)
 	})
 }
@@ -258,38 +264,44 @@ func (s *Service) noteSessionEnd(id, why string) {
 
 // sweepSessions ends the records of sessions that ended with an earlier process, and forgets those of long ago.
 func (s *Service) sweepSessions(ctx context.Context) error {
-	var over []string
+	var lost []string
+	var old []*sessionHome
 	err := s.config.DB.View(ctx, func(t store.Tx) error {
-		over = nil
+		lost, old = nil, nil
 		for home, err := range sessionHomes.In(t, store.Scope{}).Scan(store.Query{}) {
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if !s.config.Sessions.Running(home.ID) {
-				over = append(over, home.ID)
+			case home.Ended.IsZero() && !s.config.Sessions.Running(home.ID):
+				lost = append(lost, home.ID)
+			case !home.Ended.IsZero() && t.Now().Sub(home.Ended) > historyKept:
+				old = append(old, home)
 			}
 		}
 		return nil
 	})
-	for _, id := range over {
-		if err := s.sessionEnded(ctx, id, "the connection was lost"); err != nil {
-			return err
-		}
+	for _, id := range lost {
+		err = errors.Join(err, s.sessionEnded(ctx, id, "the connection was lost"))
+	}
+	for _, home := range old {
+		err = errors.Join(err, s.config.DB.Update(ctx, func(t store.Tx) error {
+			if err := sessionRecords.In(t, store.Scope{Account: home.Account, Region: home.Region}).Delete(home.ID); err != nil {
+				return err
+			}
+			return sessionHomes.In(t, store.Scope{}).Delete(home.ID)
+		}))
 	}
 	return err
 }
 
-// sessionsRemembered is how long the history is kept. AWS: "DescribeSessions": 30 days.
-const sessionsRemembered = 30 * 24 * time.Hour
+// historyKept is how long sessions and commands are shown after their end.
+// AWS: "DescribeSessions": the past 30 days; "Understanding command statuses": commands are removed after 30 days.
+const historyKept = 30 * 24 * time.Hour
 
 // DescribeSessions lists sessions, the youngest first.
 func (s *Service) DescribeSessions(ctx context.Context, in *api.DescribeSessionsInput) (*api.DescribeSessionsOutput, error) {
 	c := callOf(ctx)
-	after, err := readToken(in.NextToken)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := pageSize(in.MaxResults, 200)
+	after, limit, err := page(in.NextToken, in.MaxResults, 200)
 	if err != nil {
 		return nil, err
 	}
@@ -305,7 +317,7 @@ func (s *Service) DescribeSessions(ctx context.Context, in *api.DescribeSessions
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(r *sessionRecord) bool { return !keep(r) || c.now.Sub(r.Started) > sessionsRemembered })
+	all = slices.DeleteFunc(slices.Clone(all), func(r *sessionRecord) bool { return !keep(r) })
 	place := func(r *sessionRecord) string { return r.Started.UTC().Format(time.RFC3339Nano) + " " + r.ID }
 	slices.SortFunc(all, func(a, b *sessionRecord) int { return strings.Compare(place(b), place(a)) })
 	out := &api.DescribeSessionsOutput{Sessions: []types.Session{}}

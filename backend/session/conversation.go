@@ -28,7 +28,7 @@ type conversation struct {
 	out, in string
 	// deliver takes a payload in its turn; false leaves it unacknowledged, and the other side sends it again.
 	deliver func(payloadType uint32, payload []byte) bool
-	// ended is called once, when the other side closes the channel; nil where it does not.
+	// closedByPeer is called when the other side closes the channel; nil where it does not.
 	closedByPeer func(output string)
 
 	mu       sync.Mutex

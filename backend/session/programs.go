@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -30,17 +31,22 @@ func (r *running) run() {
 	r.end(why)
 }
 
+// login logs in as the user. The client closes with the session, if nobody closes it before.
+func (r *running) login(user string) (*ssh.Client, error) {
+	client, err := r.sessions.machines.Login(r.ctx, r.Instance, user)
+	if err == nil {
+		context.AfterFunc(r.ctx, func() { _ = client.Close() })
+	}
+	return client, err
+}
+
 // terminal runs a shell or a command in a terminal.
 func (r *running) terminal() error {
-	client, err := r.sessions.machines.Login(r.ctx, r.Instance, r.User)
+	client, err := r.login(r.User)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	go func() {
-		<-r.ctx.Done()
-		_ = client.Close()
-	}()
 	program, err := client.NewSession()
 	if err != nil {
 		return err
@@ -80,30 +86,19 @@ func (r *running) stream() error {
 
 // splice copies both ways until the other side, or the session, ends.
 func (r *running) splice(connection net.Conn) {
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-r.ctx.Done():
-		case <-done:
-		}
-		_ = connection.Close()
-	}()
+	defer func() { _ = connection.Close() }()
+	context.AfterFunc(r.ctx, func() { _ = connection.Close() })
 	go func() { _, _ = io.Copy(connection, r.input) }() // ends with the connection
 	_, _ = io.Copy(r.talk, connection)
-	close(done)
 }
 
 // port connects to a port, as the instance sees it.
 func (r *running) port() error {
-	client, err := r.sessions.machines.Login(r.ctx, r.Instance, "root")
+	client, err := r.login("root")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	go func() {
-		<-r.ctx.Done()
-		_ = client.Close()
-	}()
 	host := r.Host
 	if host == "" {
 		host = "localhost"
@@ -132,10 +127,7 @@ func (r *running) multiplex(client *ssh.Client, address string) error {
 		return err
 	}
 	defer func() { _ = streams.Close() }()
-	go func() {
-		<-r.ctx.Done()
-		_ = streams.Close()
-	}()
+	context.AfterFunc(r.ctx, func() { _ = streams.Close() })
 	var all sync.WaitGroup
 	defer all.Wait()
 	for {
