@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"miniaws/backend"
 	"miniaws/backend/store"
 )
 
@@ -78,23 +80,43 @@ var publicAddresses = store.NewTable(store.Spec[publicAddress]{
 // AWS has no such range; RFC 2544 keeps it for tests of networks.
 var simulatedRange = netip.MustParsePrefix("198.18.0.0/16")
 
-// publicRange is the installation's range of public addresses.
-func (s *Service) publicRange(ctx context.Context) (netip.Prefix, error) {
-	if s.config.Network == nil {
-		return simulatedRange, nil
+// publicRange is the installation's range of public addresses, as the network said it last. It is kept for the
+// installation's life, and transactions see it as it was learned before them.
+type publicRange struct{ atomic.Pointer[netip.Prefix] }
+
+// known answers the range; an invalid one where the network has not said it yet.
+func (r *publicRange) known() netip.Prefix {
+	if prefix := r.Load(); prefix != nil {
+		return *prefix
 	}
-	info, err := s.config.Network.NetworkInfo(ctx)
-	if err == nil && !info.Public.IsValid() {
-		return simulatedRange, nil
+	return netip.Prefix{}
+}
+
+// learnPublicRange asks the network for the range, until it has one of its own. It waits for a network that does not
+// answer: never in a transaction. Kinds: KindUnavailable.
+func (s *Service) learnPublicRange(ctx context.Context) error {
+	if known := s.public.known(); known.IsValid() && known != simulatedRange {
+		return nil
 	}
-	return info.Public, err
+	prefix := simulatedRange
+	if s.config.Network != nil {
+		info, err := s.config.Network.NetworkInfo(ctx)
+		if err != nil {
+			return err
+		}
+		if info.Public.IsValid() {
+			prefix = info.Public
+		}
+	}
+	s.public.Store(&prefix)
+	return nil
 }
 
 // takePublic gives an owner a free public address, or the wanted one.
 func takePublic(t tx, owner string, wanted netip.Addr) (string, error) {
-	prefix, err := t.public()
-	if err != nil {
-		return "", err
+	prefix := t.public
+	if !prefix.IsValid() {
+		return "", &backend.Error{Kind: backend.KindUnavailable, Op: "take public address", Object: owner, Err: errors.New("the network has not said its range yet")}
 	}
 	rows := publicAddresses.In(t, store.Scope{})
 	take := func(address netip.Addr) (bool, error) {
@@ -255,6 +277,9 @@ func (s *Service) AllocateAddress(ctx context.Context, in *ec2.AllocateAddressIn
 		if wanted, err = parseAddress(*in.Address); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.learnPublicRange(ctx); err != nil {
+		return nil, err
 	}
 	out := &ec2.AllocateAddressOutput{Domain: types.DomainTypeVpc, PublicIpv4Pool: aws.String("amazon"), NetworkBorderGroup: aws.String(scopeOf(ctx).Region)}
 	return out, s.update(ctx, func(t tx) error {

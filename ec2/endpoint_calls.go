@@ -27,7 +27,7 @@ func (s *Service) Through(ctx context.Context, r *awsapi.Request) (*awsapi.Endpo
 		if err != nil || place == nil || place.Region != r.Region {
 			return err // endpoints are of their own region
 		}
-		t := s.tx(ctx, raw, store.Scope{Account: place.Account, Region: place.Region})
+		t := s.tx(raw, store.Scope{Account: place.Account, Region: place.Region})
 		best, err := endpointFor(t, origin, "com.amazonaws."+place.Region+"."+r.Service.SigningName)
 		if best != nil {
 			through = &awsapi.Endpoint{ID: best.ID, VPC: best.VPC, Account: place.Account, Policy: best.Policy, Source: origin.Source}

@@ -132,7 +132,7 @@ func (s *Service) everyFlowLog(ctx context.Context) (logs []placedFlowLog, err e
 				return err
 			}
 			scope := store.Scope{Account: row.Account, Region: row.Region}
-			f, err := flowLogs.find(s.tx(ctx, raw, scope), row.ID)
+			f, err := flowLogs.find(s.tx(raw, scope), row.ID)
 			if err != nil {
 				return err
 			}

@@ -265,13 +265,9 @@ func releasePublicOf(t tx, i *instance) error {
 }
 
 // assignPublicOf gives an instance that comes up its public address, if it is to have one; the caller writes the instance.
-// Where whatever has the addresses does not answer it is tried again when the instance boots, which says what it waits
-// for.
+// While the range of addresses is not known it is left to the boot, which says what it waits for.
 func assignPublicOf(t tx, i *instance) error {
-	if i.PublicIndex == 0 {
-		return nil
-	}
-	if _, err := t.public(); backend.KindOf(err) != 0 {
+	if i.PublicIndex == 0 || !t.public.IsValid() {
 		return nil
 	}
 	list, err := interfacesOf(t, i.ID)

@@ -95,11 +95,6 @@ func (s *Service) confirmInstance(ctx context.Context, scope store.Scope, seen *
 
 // bringUp makes the container and starts it. What can never succeed ends the instance.
 func (s *Service) bringUp(ctx context.Context, scope store.Scope, inst *instance) error {
-	if inst.PublicIndex > 0 {
-		if err := s.confirmInstance(ctx, scope, inst, assignPublicOf); err != nil {
-			return err
-		}
-	}
 	observed, spec, err := s.boot(ctx, scope, inst)
 	switch kind := backend.KindOf(err); {
 	case err == nil:
@@ -151,6 +146,15 @@ var errRootGone = errors.New("the container is gone")
 // boot brings the container of an instance to run, whatever is there of it already.
 func (s *Service) boot(ctx context.Context, scope store.Scope, inst *instance) (backend.Observed, backend.Spec, error) {
 	engine := s.config.Engine
+	if inst.PublicIndex > 0 {
+		err := s.learnPublicRange(ctx)
+		if err == nil {
+			err = s.confirmInstance(ctx, scope, inst, assignPublicOf)
+		}
+		if err != nil {
+			return backend.Observed{}, backend.Spec{}, err
+		}
+	}
 	limits, err := s.limit(ctx, inst)
 	if err != nil {
 		return backend.Observed{}, backend.Spec{}, err

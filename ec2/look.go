@@ -26,7 +26,7 @@ func (s *Service) Look(ctx context.Context, id string) ([]backend.Fact, error) {
 			continue
 		}
 		err := s.config.DB.View(ctx, func(t store.Tx) (err error) {
-			all, err = s.behind(s.tx(ctx, t, scope), id)
+			all, err = s.behind(s.tx(t, scope), id)
 			return err
 		})
 		if err != nil {

@@ -123,7 +123,7 @@ func (s *Service) askerOf(ctx context.Context) (*asker, error) {
 			return errNoMetadata
 		}
 		g.scope = store.Scope{Account: known.Account, Region: known.Region}
-		t := s.tx(ctx, raw, g.scope)
+		t := s.tx(raw, g.scope)
 		e, err := interfaces.find(t, origin.ENI)
 		if err != nil {
 			return err

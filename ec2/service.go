@@ -52,6 +52,7 @@ type Service struct {
 	kinds  []taggable
 	flows  flowWindows
 	engine engineState
+	public publicRange
 	// tokens seals those of the metadata service, secrets what is at rest.
 	tokens, secrets *seal.Sealer
 	remembered      rememberedAnswers
@@ -89,8 +90,8 @@ type tx struct {
 	store.Tx
 	scope     store.Scope
 	simulated bool
-	// public answers the range of public addresses.
-	public func() (netip.Prefix, error)
+	// public is the range of public addresses; invalid while it is not known.
+	public netip.Prefix
 }
 
 // scopeOf is where a request's records live.
@@ -99,8 +100,8 @@ func scopeOf(ctx context.Context) store.Scope {
 	return store.Scope{Account: r.Principal.Account, Region: r.Region}
 }
 
-func (s *Service) tx(ctx context.Context, t store.Tx, scope store.Scope) tx {
-	return tx{t, scope, s.config.Simulated, func() (netip.Prefix, error) { return s.publicRange(ctx) }}
+func (s *Service) tx(t store.Tx, scope store.Scope) tx {
+	return tx{t, scope, s.config.Simulated, s.public.known()}
 }
 
 // ForgetAccount removes what an account has outside of its own part of the tree, before that part goes.
@@ -149,7 +150,7 @@ func (s *Service) view(ctx context.Context, fn func(tx) error) error {
 	scope := scopeOf(ctx)
 	for {
 		err := s.config.DB.View(ctx, func(t store.Tx) error {
-			in := s.tx(ctx, t, scope)
+			in := s.tx(t, scope)
 			made, err := networks.In(in, scope).Find(networkID)
 			switch {
 			case err != nil:
@@ -181,10 +182,10 @@ func (s *Service) update(ctx context.Context, fn func(tx) error) error {
 
 // updateIn is update for reconcilers, which work for no request; nothing is made by the way.
 func (s *Service) updateIn(ctx context.Context, scope store.Scope, fn func(tx) error) error {
-	return s.config.DB.Update(ctx, func(t store.Tx) error { return fn(s.tx(ctx, t, scope)) })
+	return s.config.DB.Update(ctx, func(t store.Tx) error { return fn(s.tx(t, scope)) })
 }
 
 // viewIn is updateIn on a snapshot.
 func (s *Service) viewIn(ctx context.Context, scope store.Scope, fn func(tx) error) error {
-	return s.config.DB.View(ctx, func(t store.Tx) error { return fn(s.tx(ctx, t, scope)) })
+	return s.config.DB.View(ctx, func(t store.Tx) error { return fn(s.tx(t, scope)) })
 }

@@ -3,6 +3,8 @@ package ec2
 import (
 	"context"
 	"net/http/httptest"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"miniaws/awsapi"
+	"miniaws/backend"
 	"miniaws/backend/reconcile"
 	"miniaws/backend/sim"
 	"miniaws/backend/store"
@@ -29,8 +32,14 @@ func (root) Authorize(context.Context, *awsapi.Request, []awsapi.Access) error {
 
 func newCloud(t testing.TB) (*Service, *ec2.Client, *sim.Network) {
 	t.Helper()
-	db := store.OpenMemory(store.Options{})
 	network := sim.OpenNetwork(time.Now)
+	s, client := newCloudOn(t, network)
+	return s, client, network
+}
+
+func newCloudOn(t testing.TB, network Network) (*Service, *ec2.Client) {
+	t.Helper()
+	db := store.OpenMemory(store.Options{})
 	s := New(Config{DB: db, Network: network, Simulated: true, Domain: "mini-aws.internal"})
 	server := awsapi.NewServer(awsapi.Options{Identities: root{}, Authorizer: root{}, Region: "us-east-1"})
 	s.Register(server)
@@ -52,5 +61,47 @@ func newCloud(t testing.TB) (*Service, *ec2.Client, *sim.Network) {
 		Region: "us-east-1", BaseEndpoint: aws.String(endpoint.URL), Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 		RetryMaxAttempts: 1,
 	})
-	return s, client, network
+	return s, client
+}
+
+// lateNetwork does not say what it is before it is there, and counts how often it is asked.
+type lateNetwork struct {
+	*sim.Network
+	there chan struct{}
+	asked atomic.Int32
+}
+
+func (n *lateNetwork) NetworkInfo(ctx context.Context) (backend.NetworkInfo, error) {
+	n.asked.Add(1)
+	select {
+	case <-n.there:
+		return n.Network.NetworkInfo(ctx)
+	default:
+		return backend.NetworkInfo{}, &backend.Error{Kind: backend.KindUnavailable, Op: "network info", Object: "node"}
+	}
+}
+
+func TestPublicRangeIsLearnedOutsideTransactions(t *testing.T) {
+	network := &lateNetwork{Network: sim.OpenNetwork(time.Now), there: make(chan struct{})}
+	s, client := newCloudOn(t, network)
+	if _, err := client.AllocateAddress(t.Context(), &ec2.AllocateAddressInput{}); err == nil {
+		t.Error("an address of a range that nobody knows")
+	}
+	asked := network.asked.Load()
+	err := s.updateIn(t.Context(), store.Scope{Account: testAccount, Region: "us-east-1"}, func(x tx) error {
+		_, err := takePublic(x, "eipalloc-1", netip.Addr{})
+		return err
+	})
+	if backend.KindOf(err) != backend.KindUnavailable || network.asked.Load() != asked {
+		t.Errorf("in a transaction: %v, asked %d times", err, network.asked.Load()-asked)
+	}
+	close(network.there)
+	made, err := client.AllocateAddress(t.Context(), &ec2.AllocateAddressInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := network.Network.NetworkInfo(t.Context())
+	if err != nil || !info.Public.Contains(netip.MustParseAddr(*made.PublicIp)) {
+		t.Errorf("%s is not of %v: %v", *made.PublicIp, info.Public, err)
+	}
 }
