@@ -246,15 +246,21 @@ func (s *Service) answer(t tx, p *insightsPath, a *insightsAnalysis) error {
 			return nil
 		}
 	}
+	a.Status = types.AnalysisStatusSucceeded
+	for _, gateway := range []struct{ id, vpc string }{{p.Source, from.vpc}, {p.Destination, to.vpc}} {
+		if gateway.vpc == "" { // attached to nothing
+			a.Explanations = append(a.Explanations, types.Explanation{
+				ExplanationCode: aws.String(plan.CodeUnattached), Component: insightsShown{t}.component(gateway.id),
+			})
+		}
+	}
+	if len(a.Explanations) > 0 {
+		return nil
+	}
 	q.FromVPC, q.FromENI, q.ToVPC, q.ToENI = from.vpc, from.eni, to.vpc, to.eni
 	world, err := s.worldAround(t, from.vpc, to.vpc)
 	if err != nil {
 		return err
-	}
-	a.Status = types.AnalysisStatusSucceeded
-	if len(world) == 0 { // a gateway that is attached to nothing
-		a.Explanations = []types.Explanation{{ExplanationCode: aws.String(plan.CodeUnattached), Component: &types.AnalysisComponent{Id: aws.String(p.Source)}}}
-		return nil
 	}
 	trace := world.Answer(q)
 	shown := insightsShown{t}
@@ -312,9 +318,6 @@ func (s *Service) worldAround(t tx, ids ...string) (plan.World, error) {
 		all = append(all, v)
 	}
 	slices.SortFunc(all, func(x, y backend.WantedVPC) int { return strings.Compare(x.ID, y.ID) })
-	if len(all) == 0 {
-		return nil, nil
-	}
 	return plan.NewWorld(all, func(eni string) bool { return attached[eni] }), nil
 }
 

@@ -38,8 +38,8 @@ func NewWorld(vpcs []backend.WantedVPC, attached func(eni string) bool) World {
 // Question asks whether a packet gets from one end to the other, and its answer back. It is answered from the value that
 // makes the kernel's rules: one reading of routes, groups and ACLs for both.
 type Question struct {
-	// FromENI and ToENI are interfaces; empty for the internet, by the internet gateway of the other end's VPC. The VPCs
-	// are theirs.
+	// FromENI and ToENI are interfaces; empty for the internet, by the VPC's internet gateway, which leads to interfaces of
+	// that VPC alone. The VPCs are theirs.
 	FromVPC, FromENI string
 	ToVPC, ToENI     string
 	// Protocol is TCP or UDP. Source and Destination are addresses; an interface's invalid one is its primary. Of the
@@ -159,6 +159,7 @@ var ephemeral = []int{49152, 32768, 60999, 1024, 65535}
 
 // candidates are the packets to try for a question.
 func candidates(models map[string]*model, q Question) []Packet {
+	rules := slices.Concat(rulesOf(models[q.FromVPC], q.FromENI), rulesOf(models[q.ToVPC], q.ToENI))
 	sources, destinations := []netip.Addr{q.Source}, []netip.Addr{q.Destination}
 	ports, fromPorts := []int{q.DestPort}, []int{q.SourcePort}
 	addressOf := func(vpc, eni string, had []netip.Addr) []netip.Addr {
@@ -170,11 +171,11 @@ func candidates(models map[string]*model, q Question) []Packet {
 				return []netip.Addr{m.enis[eni].Addresses[0]}
 			}
 		}
-		return append([]netip.Addr{somewhere}, edges(models)...)
+		return append([]netip.Addr{somewhere}, edges(rules)...)
 	}
 	sources, destinations = addressOf(q.FromVPC, q.FromENI, sources), addressOf(q.ToVPC, q.ToENI, destinations)
 	if q.DestPort == 0 {
-		ports = append([]int{80, 443, 22}, portEdges(models)...)
+		ports = append([]int{80, 443, 22}, portEdges(rules)...)
 	}
 	if q.SourcePort == 0 {
 		fromPorts = ephemeral
@@ -192,17 +193,24 @@ func candidates(models map[string]*model, q Question) []Packet {
 	return all
 }
 
+// rulesOf are the rules of an interface's groups: no others decide about its packets.
+func rulesOf(m *model, eni string) (all []backend.WantedSecurityRule) {
+	if m == nil {
+		return nil
+	}
+	for _, id := range m.enis[eni].Groups {
+		all = slices.Concat(all, m.groups[id].Ingress, m.groups[id].Egress)
+	}
+	return all
+}
+
 // edges are the first addresses of what rules allow outside of the VPCs.
-func edges(models map[string]*model) []netip.Addr {
+func edges(rules []backend.WantedSecurityRule) []netip.Addr {
 	var all []netip.Addr
-	for _, m := range models {
-		for _, group := range m.groups {
-			for _, rule := range slices.Concat(group.Ingress, group.Egress) {
-				for _, cidr := range rule.CIDRs {
-					if cidr.Addr().Is4() && !cidr.Addr().IsPrivate() && cidr.Bits() > 0 {
-						all = append(all, cidr.Addr())
-					}
-				}
+	for _, rule := range rules {
+		for _, cidr := range rule.CIDRs {
+			if cidr.Addr().Is4() && !cidr.Addr().IsPrivate() && cidr.Bits() > 0 {
+				all = append(all, cidr.Addr())
 			}
 		}
 	}
@@ -210,15 +218,11 @@ func edges(models map[string]*model) []netip.Addr {
 	return slices.Compact(all)
 }
 
-func portEdges(models map[string]*model) []int {
+func portEdges(rules []backend.WantedSecurityRule) []int {
 	var all []int
-	for _, m := range models {
-		for _, group := range m.groups {
-			for _, rule := range slices.Concat(group.Ingress, group.Egress) {
-				if rule.Protocol == backend.ProtocolTCP || rule.Protocol == backend.ProtocolUDP {
-					all = append(all, max(rule.FromPort, 1))
-				}
-			}
+	for _, rule := range rules {
+		if rule.Protocol == backend.ProtocolTCP || rule.Protocol == backend.ProtocolUDP {
+			all = append(all, max(rule.FromPort, 1))
 		}
 	}
 	slices.Sort(all)
@@ -236,11 +240,16 @@ func (t *tracer) block(code string, h Hop, groups ...string) {
 // groups, which know its connection.
 func (t *tracer) walk(fromVPC, fromENI, toVPC, toENI string, p Packet) (arrived Packet, ok bool) {
 	m := t.world[fromVPC]
-	if fromENI == "" {
-		m = t.world[toVPC]
-	}
 	switch {
 	case m == nil:
+		t.block(CodeNowhere, Hop{ID: fromENI, VPC: fromVPC, Packet: p})
+		return p, false
+	case fromVPC != toVPC && (fromENI == "" || toENI == ""):
+		gateway := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
+		if other := t.world[toVPC]; toENI == "" && other != nil {
+			gateway.ID, gateway.VPC = other.InternetGateway, other.ID
+		}
+		t.block(CodeNowhere, gateway)
 		return p, false
 	case fromENI == "":
 		return t.fromInternet(m, toENI, p)
