@@ -48,13 +48,13 @@ func (d *decoded) keep(k Key, version uint64, record any, size int) {
 	if had && known.version > version {
 		return // a newer one: this reader's snapshot is older
 	}
-	if d.size += len(k) + size; d.size > maxDecoded {
-		d.all, d.size = nil, len(k)+size
-	}
 	if d.all == nil {
 		d.all = map[Key]decodedRecord{}
 		d.asked = false
 		d.forgetLater()
+	}
+	if d.size += len(k) + size; d.size > maxDecoded {
+		d.all, d.size = map[Key]decodedRecord{}, len(k)+size // its timer goes on
 	}
 	d.all[k] = decodedRecord{version, record}
 }
