@@ -50,31 +50,7 @@ type parameterWriter struct{ b []byte }
 
 const maxParameterDepth = 16
 
-// secretNames remembers what was found out of names: there are some thousand members, and a call has a dozen.
-var secretNames struct {
-	sync.RWMutex
-	known map[string]bool
-}
-
-// maxSecretNames bounds what is remembered: keys of maps are the callers' own.
-const maxSecretNames = 10_000
-
-func isSecret(name string) bool {
-	secretNames.RLock()
-	secret, ok := secretNames.known[name]
-	secretNames.RUnlock()
-	if ok {
-		return secret
-	}
-	secret = secretName.MatchString(name) && !plainName.MatchString(name)
-	secretNames.Lock()
-	defer secretNames.Unlock()
-	if secretNames.known == nil || len(secretNames.known) >= maxSecretNames {
-		secretNames.known = map[string]bool{}
-	}
-	secretNames.known[strings.Clone(name)] = secret
-	return secret
-}
+func isSecret(name string) bool { return secretName.MatchString(name) && !plainName.MatchString(name) }
 
 // value writes one value; secret tells that the member that holds it is one.
 func (w *parameterWriter) value(v reflect.Value, secret bool, depth int) {
