@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,9 @@ type connectKey struct {
 var connectKeys = store.NewTable(store.Spec[connectKey]{
 	Service: "ec2", Name: "instance-connect-keys", ID: func(k *connectKey) store.ID { return store.ID{k.Instance, k.User} },
 })
+
+// maxConnectKeys bounds a user's keys: as many of the longest as a record takes.
+const maxConnectKeys = 32
 
 // connectLifetime is how long a key is good. AWS: "SendSSHPublicKey": 60 seconds.
 const connectLifetime = time.Minute
@@ -85,12 +89,12 @@ func (s *Service) SendSSHPublicKey(ctx context.Context, in *connect.SendSSHPubli
 		}
 		kept := map[string]time.Time{line: t.Now().Add(connectLifetime)}
 		for other, end := range row.Keys {
-			if other != line && end.After(t.Now()) && len(kept) < 50 {
+			if other != line && end.After(t.Now()) && len(kept) < maxConnectKeys {
 				kept[other] = end
 			}
 		}
 		row.Keys = kept
-		return rows.Put(row)
+		return errors.Join(forgetConnectKeys(t, i.ID, t.Now()), rows.Put(row))
 	})
 }
 
@@ -116,11 +120,15 @@ func (s *Service) aboutConnectKeys(t tx, i *instance, data metadataFolder) error
 	return err
 }
 
-func forgetConnectKeys(t tx, instance string) error {
+// forgetConnectKeys removes the users of an instance of whose keys none is good any more by then.
+func forgetConnectKeys(t tx, instance string, then time.Time) error {
 	rows := connectKeys.In(t, t.scope)
 	list, _, err := rows.List(store.Query{Parts: store.ID{instance}})
 	for _, row := range list {
-		err = errors.Join(err, rows.Delete(row.Instance, row.User))
+		good := slices.ContainsFunc(slices.Collect(maps.Values(row.Keys)), then.Before)
+		if !good {
+			err = errors.Join(err, rows.Delete(row.Instance, row.User))
+		}
 	}
 	return err
 }

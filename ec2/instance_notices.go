@@ -55,6 +55,10 @@ const (
 	// AWS: "Spot Instance interruption notices": two minutes.
 	interruptionNotice = 2 * time.Minute
 	eventNotice        = time.Hour
+	// maxEvents bounds an instance's record: of events that are over the oldest are forgotten.
+	maxEvents      = 50
+	maxDescription = 255 // bytes of an event's
+	maxNotice      = 365 * 24 * time.Hour
 )
 
 // eventWords are what AWS's events say.
@@ -76,13 +80,15 @@ func (s *Service) Announce(ctx context.Context, id string, n Notice) error {
 	if h == nil {
 		return fmt.Errorf("%w: there is no instance %s", ErrNotice, id)
 	}
-	after := time.Duration(n.Seconds) * time.Second
+	if most := int(maxNotice / time.Second); n.Seconds < 0 || n.Seconds > most || len(n.Description) > maxDescription {
+		return fmt.Errorf("%w: it is at most %d seconds off and has a description of at most %d bytes", ErrNotice, most, maxDescription)
+	}
 	return s.updateIn(ctx, store.Scope{Account: h.Account, Region: h.Region}, func(t tx) error {
 		i, err := instances.get(t, id)
 		if err != nil {
 			return err
 		}
-		now := t.Now().UTC().Truncate(time.Second)
+		now, after := t.Now().UTC().Truncate(time.Second), time.Duration(n.Seconds)*time.Second
 		switch n.Kind {
 		case "spot-interruption":
 			if i.Lifecycle != "spot" || i.State != stateRunning {
@@ -108,6 +114,13 @@ func (s *Service) Announce(ctx context.Context, id string, n Notice) error {
 			}
 			if after == 0 {
 				after = eventNotice
+			}
+			if len(i.Notices.Events) >= maxEvents {
+				over := slices.IndexFunc(i.Notices.Events, func(e scheduledEvent) bool { return !e.active() })
+				if over < 0 {
+					return fmt.Errorf("%w: %s has %d events that are to come", ErrNotice, id, maxEvents)
+				}
+				i.Notices.Events = slices.Delete(i.Notices.Events, over, over+1)
 			}
 			i.Notices.Events = append(i.Notices.Events, scheduledEvent{
 				ID: t.NewID("instance-event-"), Code: n.Code, Description: words, State: "active",
