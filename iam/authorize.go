@@ -51,6 +51,17 @@ func (s *Service) Allows(ctx context.Context, wanted ...awsapi.Access) (bool, er
 	return true, nil
 }
 
+// Unlimited tells whether only policies of resources may deny anything to the caller of the request in ctx: to a root user
+// whose account no organization limits and who did not come through a VPC endpoint, which has a policy.
+func (s *Service) Unlimited(ctx context.Context) (bool, error) {
+	r := awsapi.FromContext(ctx)
+	if !r.Principal.Root || r.Endpoint != nil {
+		return false, nil
+	}
+	m, err := s.membership(ctx, r.Principal.Account)
+	return err == nil && (m == nil || m.serviceControl == nil && m.resourceControl == nil), err
+}
+
 // asking is one caller whose permissions are asked for, possibly several times.
 type asking struct {
 	service *Service

@@ -191,14 +191,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("client %d: %v", i, err)
 		}
 	}
-	s.command.Process.Signal(syscall.SIGTERM)
-	if err := s.command.Wait(); err != nil {
-		t.Errorf("it ends with %v: %s", err, lastLines(s.said.String(), 40))
-	}
-	out, err := exec.CommandContext(t.Context(), binary, "doctor", "--data", data).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "all as the log has them") {
-		t.Errorf("doctor: %v: %s", err, out)
-	}
+	s.endsWhole(t, data)
 	t.Logf("%d writes acknowledged, none lost; %d answered with 503, %d without an answer, %d deaths of the serving process",
 		m.acked.Load(), m.unavailable.Load(), m.open.Load(), strings.Count(s.said.String(), "the serving process died"))
 }

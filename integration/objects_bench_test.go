@@ -126,6 +126,7 @@ func BenchmarkList(b *testing.B) {
 						}
 						return m.call(http.MethodGet, "/many?"+fmt.Sprintf(c.query, start), "s3", nil, hashOf(nil))
 					}
+					m.calm()
 					m.run(1, 300*time.Millisecond, page)
 					ours = append(ours, m.run(1, 2*time.Second, page))
 					last := ours[len(ours)-1]
@@ -171,6 +172,7 @@ func BenchmarkDescribeInstances(b *testing.B) {
 				break
 			}
 		}
+		m.calm()
 		var ours, bare []load
 		for range rounds {
 			ours = append(ours, m.run(1, 2*time.Second, describe))

@@ -264,6 +264,14 @@ func TestTorture(t *testing.T) {
 			}
 		}
 	}
+	s.endsWhole(t, data)
+	t.Logf("%d kills in %s, %d of them of the parent, %d of a process that was still starting: %d writes acknowledged, lost=0; %d without an answer, %d refused as they should be, %d whole objects read meanwhile",
+		kills, time.Since(began).Round(time.Second), parents, early, m.acked.Load(), m.open.Load(), m.refused.Load(), m.reads.Load())
+}
+
+// endsWhole ends the server: it says nothing against that, and everything in its folder fits.
+func (s *serving) endsWhole(t *testing.T, data string) {
+	t.Helper()
 	s.command.Process.Signal(syscall.SIGTERM)
 	if err := s.command.Wait(); err != nil {
 		t.Errorf("it ends with %v: %s", err, lastLines(s.said.String(), 40))
@@ -272,8 +280,6 @@ func TestTorture(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "all as the log has them") {
 		t.Errorf("doctor: %v: %s", err, out)
 	}
-	t.Logf("%d kills in %s, %d of them of the parent, %d of a process that was still starting: %d writes acknowledged, lost=0; %d without an answer, %d refused as they should be, %d whole objects read meanwhile",
-		kills, time.Since(began).Round(time.Second), parents, early, m.acked.Load(), m.open.Load(), m.refused.Load(), m.reads.Load())
 }
 
 // nextWorker waits for the process that takes the place of one that died.

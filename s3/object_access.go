@@ -22,6 +22,16 @@ import (
 type Permissions interface {
 	// Allows answers whether the caller of the request in ctx may do all of it.
 	Allows(ctx context.Context, wanted ...awsapi.Access) (bool, error)
+	// Unlimited tells whether only policies of resources may deny anything to the caller of the request in ctx: a root user.
+	Unlimited(ctx context.Context) (bool, error)
+}
+
+// undeniable tells whether no policy may deny the caller anything in the bucket, which the request calls by name.
+func (s *Service) undeniable(ctx context.Context, b *bucket, name string) (bool, error) {
+	if awsapi.FromContext(ctx).Principal.Account != b.Account || b.Has[kindPolicy] || name != b.Name { // an access point has a policy too
+		return false, nil
+	}
+	return s.permissions.Unlimited(ctx)
 }
 
 // AWS: "Actions, resources, and condition keys for Amazon S3", service authorization reference.
@@ -121,13 +131,13 @@ func isRead(ctx context.Context) bool {
 
 // existingTags adds the tags of the object, and answers the error that it is missing, which ends nothing yet.
 func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name, key, version string) (missing, err error) {
-	return missing, s.db.View(ctx, func(tx store.Tx) error {
+	err = s.db.View(ctx, func(tx store.Tx) error {
 		b, err := sharedBucket(tx, name)
 		if err != nil || b == nil {
 			return err
 		}
-		if p := awsapi.FromContext(ctx).Principal; p.Root && p.Account == b.Account && !b.Has[kindPolicy] {
-			return nil // nothing could deny it
+		if free, err := s.undeniable(ctx, b, name); free || err != nil {
+			return err
 		}
 		var id *string
 		if version != "" {
@@ -151,6 +161,7 @@ func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name
 		}
 		return nil
 	})
+	return missing, err
 }
 
 // writeKeys sets the condition keys of an upload's headers.
@@ -354,7 +365,7 @@ func (s *Service) attributesAccess(ctx context.Context, in *s3.GetObjectAttribut
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.existingTags(ctx, wanted, b.Name, aws.ToString(in.Key), aws.ToString(in.VersionId))
+	_, err = s.existingTags(ctx, wanted, aws.ToString(in.Bucket), aws.ToString(in.Key), aws.ToString(in.VersionId))
 	return wanted, err
 }
 
@@ -441,11 +452,10 @@ func (s *Service) mayKnow(ctx context.Context, name, key string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	r := awsapi.FromContext(ctx)
-	if r.Principal.Root && r.Principal.Account == b.Account && !b.Has[kindPolicy] {
-		return true, nil // nothing could deny it
+	if free, err := s.undeniable(ctx, b, name); free || err != nil {
+		return free, err
 	}
-	keys := keysOf(r, b.Account)
+	keys := keysOf(awsapi.FromContext(ctx), b.Account)
 	keys.list(&key, nil, nil)
 	wanted, err := s.through(ctx, name, "", awsapi.Access{Action: "s3:ListBucket", Resources: []string{b.arn()}, Conditions: keys})
 	if err != nil {

@@ -50,6 +50,10 @@ func (owner) Allows(ctx context.Context, _ ...awsapi.Access) (bool, error) {
 	return !awsapi.FromContext(ctx).Principal.Anonymous(), nil
 }
 
+func (owner) Unlimited(ctx context.Context) (bool, error) {
+	return awsapi.FromContext(ctx).Principal.Root, nil
+}
+
 // site is the service over a store in memory, on the real wire.
 type site struct {
 	*Service
