@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"miniaws/awsapi"
 	"miniaws/backend"
 	"miniaws/backend/store"
 )
@@ -186,12 +187,22 @@ func (s *Service) deliverFlows(ctx context.Context, logs []placedFlowLog, all bo
 		delete(s.flows.all, id)
 		if err := s.deliverWindow(ctx, logs[i], window, now); err != nil {
 			slog.Warn("a flow log was not delivered", "flow log", id, "error", err)
-			errs = append(errs, s.noteDelivery(ctx, logs[i], "Access error"))
+			errs = append(errs, s.noteDelivery(ctx, logs[i], deliveryFailure(err)))
 		} else {
 			errs = append(errs, s.noteDelivery(ctx, logs[i], ""))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// deliveryFailure is what DescribeFlowLogs says of a failed delivery.
+// AWS: "FlowLog", deliverLogsErrorMessage: Rate limited, Access error, Unknown error.
+func deliveryFailure(err error) string {
+	var known *awsapi.Error
+	if errors.As(err, &known) && (known.Code == "AccessDenied" || known.Code == "NoSuchBucket") {
+		return "Access error"
+	}
+	return "Unknown error"
 }
 
 // noteDelivery tells how a delivery ended.

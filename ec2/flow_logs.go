@@ -269,7 +269,7 @@ func vpcOfFlowLog(t tx, id string) (string, error) {
 	return v.ID, nil
 }
 
-// DeleteFlowLogs ends recording. What was recorded until then is still delivered.
+// DeleteFlowLogs ends recording. What was recorded and not delivered by then is dropped.
 func (s *Service) DeleteFlowLogs(ctx context.Context, in *ec2.DeleteFlowLogsInput) (*ec2.DeleteFlowLogsOutput, error) {
 	return &ec2.DeleteFlowLogsOutput{Unsuccessful: []types.UnsuccessfulItem{}}, s.update(ctx, func(t tx) error {
 		var missing []string

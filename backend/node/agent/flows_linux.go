@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -95,7 +96,8 @@ func (f *flows) know(v *vpc) {
 		}
 	}
 	for _, address := range plan.Of(v.Wanted, v.place).Router {
-		own[address] = address != backend.APIAddress
+		_, endpoint := now.enis[address] // an interface endpoint's, of which AWS records what it is told
+		own[address] = address != backend.APIAddress && !endpoint
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -317,7 +319,7 @@ func (a *Agent) sendFlows(w http.ResponseWriter, _ *http.Request) {
 			continue
 		}
 		if err := v.flows.look(); err != nil {
-			v.problems = append(v.problems, err.Error())
+			slog.Warn("flow logs", "vpc", v.Wanted.ID, "error", err) // the next convergence finds it too, and says it
 		}
 		all = append(all, v.flows.take()...)
 	}
