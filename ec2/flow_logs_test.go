@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"miniaws/awsapi"
 	"miniaws/backend"
 	"miniaws/backend/sim"
 )
@@ -148,13 +149,18 @@ func TestFlowLogDelivery(t *testing.T) {
 		shown := must[*ec2.DescribeFlowLogsOutput](t)(client.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: []types.Filter{{Name: aws.String("resource-id"), Values: []string{*subnet.SubnetId}}}}))
 		return *shown.FlowLogs[0].DeliverLogsStatus + " " + aws.ToString(shown.FlowLogs[0].DeliverLogsErrorMessage)
 	}
-	for want, refuse := range map[string]error{"FAILED Access error": errors.New("no"), "SUCCESS ": nil} {
-		buckets.refuse = refuse
+	for _, c := range []struct {
+		refuse error
+		want   string
+	}{
+		{&awsapi.Error{Code: "AccessDenied"}, "FAILED Access error"}, {errors.New("no"), "FAILED Unknown error"}, {nil, "SUCCESS "},
+	} {
+		buckets.refuse = c.refuse
 		collect(0)
 		loud.records = []backend.FlowRecord{say(false, 1)}
 		collect(time.Minute)
-		if got := status(); got != want {
-			t.Errorf("%q, want %q", got, want)
+		if got := status(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 

@@ -81,7 +81,9 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 	for _, resolver := range spec.DNS {
 		host.DNS = append(host.DNS, resolver.String())
 	}
-	_, err = e.client.ContainerCreate(ctx, config, host, networking, nil, e.name(spec.ID))
+	whole, cancel := toItsEnd(ctx)
+	defer cancel()
+	_, err = e.client.ContainerCreate(whole, config, host, networking, nil, e.name(spec.ID))
 	switch {
 	case err == nil:
 		return e.Inspect(ctx, spec.ID)

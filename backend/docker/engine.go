@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
@@ -117,6 +118,12 @@ func (e *Engine) makeAlone(ctx context.Context, op, object string) (done func(),
 	case <-ctx.Done():
 		return nil, e.failure(op, object, ctx.Err())
 	}
+}
+
+// toItsEnd is a context for a call that makes an object: it does not end with ctx, because the engine makes what it was
+// asked for also when nobody waits for it any more, and then who removes everything next may look too early.
+func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 }
 
 // failure turns the client's error into the contract's.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"miniaws/backend"
 	"miniaws/backend/docker"
@@ -91,6 +92,25 @@ func TestNeighborsOfOneName(t *testing.T) {
 	files, filesErr := first.ListFiles(t.Context())
 	if err := errors.Join(err, networksErr, filesErr); err != nil || len(networks) != 1 || len(files) != 1 {
 		t.Errorf("the first has %v and %v left: %v", networks, files, err)
+	}
+}
+
+// TestGivenUp: who gives up while the engine makes a network leaves nothing that a look after it does not find.
+func TestGivenUp(t *testing.T) {
+	needEngine(t)
+	for _, patience := range []time.Duration{5, 15, 30, 50, 80, 120} {
+		engine := open(t, strings.ToLower(rand.Text()))
+		ctx, cancel := context.WithTimeout(t.Context(), patience*time.Millisecond)
+		if _, err := engine.EnsurePublicBridge(ctx); err != nil && backend.KindOf(err) != backend.KindUnavailable {
+			t.Error(err)
+		}
+		cancel()
+		err := engine.RemoveEverything(t.Context(), func(backend.Object) {})
+		time.Sleep(500 * time.Millisecond)
+		left, lookErr := engine.Everything(t.Context())
+		if err := errors.Join(err, lookErr, engine.RemoveEverything(t.Context(), func(backend.Object) {}), engine.Close()); err != nil || len(left) > 0 {
+			t.Errorf("after %d ms: %v left, %v", patience, left, err)
+		}
 	}
 }
 

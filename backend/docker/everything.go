@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -64,13 +65,32 @@ func object(kind, engineID, name string, labels map[string]string) backend.Objec
 	}
 }
 
+// settle is how long the engine may still be making what a gateway asked for that was killed: a network takes it 0.1 s.
+const settle = 300 * time.Millisecond
+
 // RemoveEverything removes every object of the installation, in the order in which they hold each other, and calls
-// removed after each. It goes on after an error, so that as little as possible is left.
+// removed after each. It goes on after an error, so that as little as possible is left. It looks until nothing is left.
 func (e *Engine) RemoveEverything(ctx context.Context, removed func(backend.Object)) error {
-	all, err := e.Everything(ctx)
-	if err != nil {
-		return err
+	for {
+		all, err := e.Everything(ctx)
+		if err != nil {
+			return err
+		}
+		if err := e.removeAll(ctx, all, removed); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return e.failure("remove everything", "all", ctx.Err())
+		case <-time.After(settle):
+		}
+		if all, err = e.Everything(ctx); err != nil || len(all) == 0 {
+			return err
+		}
 	}
+}
+
+func (e *Engine) removeAll(ctx context.Context, all []backend.Object, removed func(backend.Object)) (err error) {
 	for _, o := range all {
 		var failure error
 		switch o.Kind {

@@ -139,7 +139,9 @@ func (e *Engine) copyFiles(ctx context.Context, id, ref string) (have map[string
 		Type: mount.TypeVolume, Source: e.name(id), Target: filesFolder,
 		VolumeOptions: &mount.VolumeOptions{Labels: e.labels(id, "", "")},
 	}}}
-	if _, err := e.client.ContainerCreate(ctx, config, host, nil, nil, name); err != nil {
+	whole, cancel := toItsEnd(ctx)
+	defer cancel()
+	if _, err := e.client.ContainerCreate(whole, config, host, nil, nil, name); err != nil {
 		return nil, e.failure("ensure files", id, err)
 	}
 	defer func() { err = errors.Join(err, discard()) }()

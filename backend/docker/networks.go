@@ -32,8 +32,10 @@ func (e *Engine) EnsureNetwork(ctx context.Context, spec backend.NetworkSpec) (b
 	if !spec.Range.IsValid() {
 		ranges = slices.DeleteFunc(backend.FreeRanges(), onThisHost)
 	}
+	whole, cancel := toItsEnd(ctx)
+	defer cancel()
 	for _, candidate := range ranges {
-		_, err = e.client.NetworkCreate(ctx, e.name(spec.ID), network.CreateOptions{
+		_, err = e.client.NetworkCreate(whole, e.name(spec.ID), network.CreateOptions{
 			Driver: "bridge",
 			IPAM:   &network.IPAM{Config: []network.IPAMConfig{{Subnet: candidate.String()}}},
 			Labels: e.labels(spec.ID, spec.Account, spec.Region),

@@ -90,7 +90,9 @@ func (e *Engine) EnsureAgent(ctx context.Context, spec backend.AgentSpec) (creat
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyUnlessStopped},
 		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "4m", "max-file": "2"}},
 	}
-	made, err := e.client.ContainerCreate(ctx, config, host, nil, nil, e.name(nodeID))
+	whole, cancel := toItsEnd(ctx)
+	defer cancel()
+	made, err := e.client.ContainerCreate(whole, config, host, nil, nil, e.name(nodeID))
 	if err == nil {
 		err = e.client.ContainerStart(ctx, made.ID, container.StartOptions{})
 	}
@@ -206,6 +208,8 @@ func (e *Engine) EnsurePublicBridge(ctx context.Context) (backend.PublicBridge, 
 	device := "mawpub" + e.owner[:8] // at most 15 characters
 	labels := e.labels(publicID, "", "")
 	labels[backend.LabelRole] = publicID
+	whole, cancel := toItsEnd(ctx)
+	defer cancel()
 	for _, candidate := range publicRanges() {
 		found, err := e.inspectNetwork(ctx, publicID)
 		if err == nil {
@@ -219,7 +223,7 @@ func (e *Engine) EnsurePublicBridge(ctx context.Context) (backend.PublicBridge, 
 		}
 		// Containers that somebody puts on it get addresses from its first 16; none of ours is ever on it.
 		engines := netip.PrefixFrom(candidate.Addr(), 28)
-		_, err = e.client.NetworkCreate(ctx, e.name(publicID), network.CreateOptions{
+		_, err = e.client.NetworkCreate(whole, e.name(publicID), network.CreateOptions{
 			Driver:  "bridge",
 			IPAM:    &network.IPAM{Config: []network.IPAMConfig{{Subnet: candidate.String(), IPRange: engines.String(), Gateway: candidate.Addr().Next().String()}}},
 			Options: map[string]string{"com.docker.network.bridge.name": device},
