@@ -98,12 +98,15 @@ func (s *Service) bringUp(ctx context.Context, scope store.Scope, inst *instance
 	observed, spec, err := s.boot(ctx, scope, inst)
 	switch kind := backend.KindOf(err); {
 	case err == nil:
+	case errors.Is(err, errRootGone):
+		return s.lose(ctx, scope, inst)
+	case inst.EngineID != "" && (kind == backend.KindPermanent || kind == backend.KindUnsupported || kind == backend.KindImageNotFound):
+		// It ran before: what it has is not given up because a start failed.
+		return s.stopFor(ctx, scope, inst, err.Error())
 	case kind == backend.KindImageNotFound:
 		return s.fail(ctx, scope, inst, "Client.InternalError", fmt.Sprintf("The image of %s cannot be had: %v", inst.ImageID, err))
 	case kind == backend.KindPermanent, kind == backend.KindUnsupported:
 		return s.fail(ctx, scope, inst, "Client.InternalError", err.Error())
-	case errors.Is(err, errRootGone):
-		return s.fail(ctx, scope, inst, "Server.InternalError", "The instance's container, which held its root volume, is gone from the engine")
 	default:
 		// It may yet come up: say what it waits for.
 		reason := "pending: " + err.Error()
@@ -130,6 +133,23 @@ func (s *Service) fail(ctx context.Context, scope store.Scope, inst *instance, c
 	return s.confirmInstance(ctx, scope, inst, func(t tx, i *instance) error {
 		terminate(t, i, code, message)
 		return reconcile.Want(t, t.item(instanceKind, i.ID))
+	})
+}
+
+// lose writes down that somebody removed the container, and with it what the root volume held. The instance is stopped:
+// its id, addresses and interfaces are still its own, and the next start makes a root volume of its image.
+func (s *Service) lose(ctx context.Context, scope store.Scope, inst *instance) error {
+	slog.Warn("ec2: the container of an instance is gone, and with it its root volume", "instance", inst.ID)
+	inst.Created = false
+	return s.stopFor(ctx, scope, inst, "The instance's container, which held its root volume, was removed from the engine. The next start makes the root volume anew from the image")
+}
+
+// stopFor stops an instance that nobody told to, and says why. Created is taken from inst.
+func (s *Service) stopFor(ctx context.Context, scope store.Scope, inst *instance, message string) error {
+	return s.confirmInstance(ctx, scope, inst, func(t tx, i *instance) error {
+		i.State, i.ReasonCode, i.Reason, i.Transition = stateStopped, "Server.InternalError", "Server.InternalError: "+message, ""
+		i.Created, i.Reboot, i.Force = inst.Created, false, false
+		return releasePublicOf(t, i)
 	})
 }
 
@@ -319,7 +339,7 @@ func (s *Service) lookAfter(ctx context.Context, scope store.Scope, inst *instan
 		_, _, err = s.boot(ctx, scope, inst) // its records live in memory
 		return err
 	case backend.KindOf(err) == backend.KindNotFound:
-		return s.fail(ctx, scope, inst, "Server.InternalError", "The instance's container, which held its root volume, was removed from the engine")
+		return s.lose(ctx, scope, inst)
 	case err != nil:
 		return err
 	case observed.State == backend.StateRunning && !inst.Reboot:
@@ -375,7 +395,7 @@ func (s *Service) lookAfterStopped(ctx context.Context, scope store.Scope, inst 
 	observed, err := s.config.Engine.Inspect(ctx, inst.ID)
 	switch {
 	case backend.KindOf(err) == backend.KindNotFound:
-		return s.fail(ctx, scope, inst, "Server.InternalError", "The instance's container, which held its root volume, was removed from the engine")
+		return s.lose(ctx, scope, inst)
 	case err == nil && observed.State == backend.StateRunning:
 		return s.halt(ctx, inst)
 	}

@@ -137,13 +137,28 @@ func TestStories(t *testing.T) {
 	})
 }
 
-// leaveNothing removes what a story that failed has on an engine.
+// leaveNothing removes what a story that failed has on an engine. A server that was told to stop may still hold the folder.
 func leaveNothing(t testscript.T, data string) {
-	if _, err := os.Stat(filepath.Join(data, "docker")); err != nil {
-		return // no engine was used, or the story removed all of it
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(data, "docker")); err != nil {
+			return // no engine was used, or all of it was removed
+		}
+		out, err := exec.CommandContext(context.Background(), binary, "destroy", "--yes", "--data", data).CombinedOutput()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) || !strings.Contains(string(out), "in use by another") {
+			t.Log("what is left on the engine:", err, string(out))
+			return
+		}
 	}
-	if out, err := exec.CommandContext(context.Background(), binary, "destroy", "--yes", "--data", data).CombinedOutput(); err != nil {
-		t.Log("what is left on the engine:", err, string(out))
+}
+
+// stopServers stops what the story left running in the background. The script itself does that only after all that was
+// deferred.
+func stopServers(ts *testscript.TestScript) {
+	for _, command := range ts.BackgroundCmds() {
+		_ = command.Process.Signal(os.Interrupt) // one that has ended is no error
 	}
 }
 
@@ -183,6 +198,7 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: ready")
 	}
+	ts.Defer(func() { stopServers(ts) }) // before what was deferred earlier
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		response, err := http.Get("http://" + ts.Getenv("MINI_AWS_LISTEN") + "/_mini/health")
 		if err == nil {

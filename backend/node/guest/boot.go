@@ -5,6 +5,7 @@ package guest
 import (
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -12,15 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxThreads is how many threads of init run Go code at once: each of them has caches of its own, and the work of init is
+// to wait.
+const maxThreads = 2
+
 // boot is stage 2: it brings the instance up, then waits for its end. A step that fails is told on the console and the
 // next one is tried, as an instance that half works can still be looked into.
 func boot(config Config) int {
 	debug.SetGCPercent(40) // many instances share the machine's memory, and init is idle
+	runtime.GOMAXPROCS(min(maxThreads, runtime.NumCPU()))
 	screen := newConsole(os.Stdout)
 	requests := listenForShutdown()
 	children := newProcesses(true)
 	go children.reapForever()
-	machine := &instance{root: "/", config: config, processes: children, console: screen, stop: make(chan struct{})}
+	machine := &instance{root: "/", config: config, processes: children, console: screen, rest: newRest(), stop: make(chan struct{})}
 	go machine.start()
 	request := <-requests
 	status := shutdownRequests[request]
@@ -43,6 +49,7 @@ type instance struct {
 	config    Config
 	processes *processes
 	console   *console
+	rest      *rest
 	// stop is closed when the shutdown begins.
 	stop chan struct{}
 
@@ -81,7 +88,7 @@ func (i *instance) start() {
 	}
 	work := planUserData(i.root, i.config, i.processes, i.console)
 	work.early()
-	i.startSSH(&sshServer{root: i.root, processes: i.processes, hostKeys: keys, configured: configured, connect: connectKeys, logf: i.console.logf})
+	i.startSSH(&sshServer{root: i.root, processes: i.processes, hostKeys: keys, configured: configured, connect: connectKeys, rest: i.rest, logf: i.console.logf})
 	if first && len(keys) > 0 {
 		i.console.print(hostKeyAnnouncement(keys, "root@"+hostname))
 	}
@@ -90,7 +97,7 @@ func (i *instance) start() {
 	}
 	work.late()
 	i.console.logf("boot finished")
-	debug.FreeOSMemory()
+	i.rest.after()
 }
 
 // nameHost answers the instance's name; the kernel's was set by the engine, because init may not.

@@ -25,6 +25,8 @@ const (
 	firstLinkWait = 100 * time.Millisecond
 	longLinkWait  = 5 * time.Second
 	linkPatience  = 5 * time.Second
+	// linkKeepAlive is how often init asks whether the gateway is there, which asks more often by itself.
+	linkKeepAlive = 2 * time.Minute
 )
 
 // keepLink offers the gateway connections, until stop is closed.
@@ -32,8 +34,8 @@ func (i *instance) keepLink(hostKeys []ssh.Signer, stop <-chan struct{}) {
 	wait := firstLinkWait
 	for {
 		started := time.Now()
-		if session, err := dialLink(linkAddress, i.config.LinkToken); err == nil {
-			server := &sshServer{root: i.root, processes: i.processes, hostKeys: hostKeys, linked: true, logf: i.console.logf}
+		if session, err := dialLink(linkAddress, i.config.LinkToken, i.rest); err == nil {
+			server := &sshServer{root: i.root, processes: i.processes, hostKeys: hostKeys, linked: true, rest: i.rest, logf: i.console.logf}
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
@@ -61,7 +63,7 @@ func (i *instance) keepLink(hostKeys []ssh.Signer, stop <-chan struct{}) {
 
 // dialLink answers a session on which the gateway opens streams. The few lines of HTTP are written by hand: the standard
 // library's client would cost every instance more memory than the rest of init.
-func dialLink(address, token string) (net.Listener, error) {
+func dialLink(address, token string, rest *rest) (net.Listener, error) {
 	connection, err := net.DialTimeout("tcp", address, linkPatience)
 	if err != nil {
 		return nil, err
@@ -92,7 +94,8 @@ func dialLink(address, token string) (net.Listener, error) {
 	}
 	config := yamux.DefaultConfig()
 	config.LogOutput = io.Discard
-	session, err := yamux.Server(linkConnection{connection, reader}, config)
+	config.KeepAliveInterval = linkKeepAlive
+	session, err := yamux.Server(linkConnection{connection, reader, rest}, config)
 	if err != nil {
 		return fail(err)
 	}
@@ -103,9 +106,14 @@ func dialLink(address, token string) (net.Listener, error) {
 type linkConnection struct {
 	net.Conn
 	reader *bufio.Reader
+	rest   *rest
 }
 
-func (c linkConnection) Read(p []byte) (int, error) { return c.reader.Read(p) }
+func (c linkConnection) Read(p []byte) (int, error) {
+	n, err := c.reader.Read(p)
+	c.rest.afterLittle() // what keeps the link alive is all that happens for hours
+	return n, err
+}
 
 // linkListener ends as a listener does when the link breaks.
 type linkListener struct{ *yamux.Session }

@@ -43,7 +43,9 @@ type sshServer struct {
 	// linked: connections come over the link, whose other side has decided who may come.
 	linked     bool
 	loginGrace time.Duration
-	logf       func(format string, args ...any)
+	// rest is told of the end of each connection; nil for nobody.
+	rest *rest
+	logf func(format string, args ...any)
 
 	// accounts is held while a user is made.
 	accounts sync.Mutex
@@ -114,6 +116,7 @@ func (s *sshServer) serve(listener net.Listener) error {
 			return connection.Close()
 		}
 		s.handlers.Go(func() {
+			defer s.rest.after()
 			defer s.forget(connection)
 			s.handle(connection)
 		})
