@@ -80,6 +80,8 @@ type opPlans struct {
 	op  *wire.Op
 	in  [dialects]atomic.Pointer[plan]
 	out [dialects]atomic.Pointer[plan]
+
+	expected atomic.Int64 // bytes of the next answer
 }
 
 // NewCodec makes the codec of a service. Nothing is unpacked until the first message.
@@ -187,6 +189,9 @@ func (c *Codec) Encode(p meta.Protocol, op, requestID string, out any, buf []byt
 		pl = c.output(o, dialectOf(p), v.Type())
 	}
 	r := &Reply{Status: http.StatusOK, Header: http.Header{}}
+	if expected := int(o.expected.Load()); cap(buf) < expected {
+		buf = make([]byte, 0, expected)
+	}
 	switch p {
 	case meta.AWSQuery, meta.EC2Query:
 		r.Header["Content-Type"] = []string{"text/xml;charset=UTF-8"}
@@ -209,8 +214,20 @@ func (c *Codec) Encode(p meta.Protocol, op, requestID string, out any, buf []byt
 	if err != nil {
 		return nil, err
 	}
+	o.expect(len(r.Body))
 	setRequestID(r.Header, c.Service, requestID)
 	return r, nil
+}
+
+// expect notes how large an answer is, in bytes: the next one begins with as much room, since a body of megabytes that
+// grows by doubling costs more to move than to write. Half as much is expected after every smaller one.
+func (o *opPlans) expect(size int) {
+	if size += size / 16; size < 4<<10 {
+		size = 0
+	}
+	if was := o.expected.Load(); was != 0 || size != 0 {
+		o.expected.Store(max(int64(size), was/2))
+	}
 }
 
 func jsonType(p meta.Protocol) string {

@@ -40,6 +40,7 @@ type plan struct {
 	key, value string       // names inside a map entry
 	elem       *plan        // of list elements or map values
 	fields     []planField
+	tagged     bool           // a field is an XML attribute
 	index      map[string]int // by wire name; body members only
 	openElem   string         // XML tags of elements and entries, made once
 	closeElem  string
@@ -233,6 +234,7 @@ func (c *Codec) add(p *plan, k planKey, m wire.Member, member int32, field int, 
 			p.index[name] = len(p.fields)
 		}
 	}
+	p.tagged = p.tagged || f.attr
 	p.fields = append(p.fields, f)
 }
 

@@ -114,7 +114,7 @@ func xmlElement(b []byte, p *plan, open, closing string, flat bool, v reflect.Va
 
 // xmlStart writes the start tag with the structure's attributes.
 func xmlStart(b []byte, p *plan, open string, v reflect.Value) []byte {
-	if p.kind != kindStruct {
+	if !p.tagged {
 		return append(b, open...)
 	}
 	tagged := false
@@ -176,11 +176,24 @@ func sortedMapKeys(v reflect.Value) []reflect.Value {
 	return keys
 }
 
+// plainXML are the bytes that stand for themselves in a text and in an attribute's value.
+var plainXML = func() (plain [256]bool) {
+	for c := byte(' '); c < utf8.RuneSelf; c++ {
+		plain[c] = !strings.ContainsRune(`&<>"`, rune(c))
+	}
+	plain['\n'], plain['\t'] = true, true
+	return plain
+}()
+
 // appendXMLText escapes text and attribute values. What XML cannot carry becomes U+FFFD.
 func appendXMLText(b []byte, s string) []byte {
 	last := 0
 	for i := 0; i < len(s); {
 		c := s[i]
+		if plainXML[c] {
+			i++
+			continue
+		}
 		escaped, width := "", 1
 		switch {
 		case c == '&':
@@ -193,7 +206,7 @@ func appendXMLText(b []byte, s string) []byte {
 			escaped = "&quot;"
 		case c == '\r':
 			escaped = "&#xD;"
-		case c < 0x20 && c != '\n' && c != '\t':
+		case c < ' ':
 			escaped = "\uFFFD"
 		case c >= utf8.RuneSelf:
 			var r rune

@@ -23,8 +23,12 @@ func (s *Service) DescribeInstances(ctx context.Context, in *ec2.DescribeInstanc
 		out.NextToken = next
 		list = slices.Clone(list)
 		slices.SortStableFunc(list, positions)
+		wired, err := seenInterfacesOfAll(t, list)
+		if err != nil {
+			return err
+		}
 		for _, inst := range list {
-			shown, err := s.instanceToAPI(t, inst)
+			shown, err := s.instanceWith(t, inst, wired[inst.ID])
 			if err != nil {
 				return err
 			}
@@ -51,6 +55,15 @@ func (s *Service) selectInstances(t tx, q query) ([]*instance, *string, error) {
 }
 
 func (s *Service) instanceToAPI(t tx, i *instance) (types.Instance, error) {
+	list, err := seenInterfacesOf(t, i.ID)
+	if err != nil {
+		return types.Instance{}, err
+	}
+	return s.instanceWith(t, i, list)
+}
+
+// instanceWith is the instance with its interfaces, in their order.
+func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (types.Instance, error) {
 	out := types.Instance{
 		InstanceId: aws.String(i.ID), ImageId: aws.String(i.ImageID), AmiLaunchIndex: aws.Int32(i.Index), State: stateToAPI(i.State),
 		Architecture: types.ArchitectureValues(i.Architecture), InstanceType: i.Type, LaunchTime: aws.Time(i.Launched),
@@ -81,7 +94,7 @@ func (s *Service) instanceToAPI(t tx, i *instance) (types.Instance, error) {
 	if i.Profile != nil {
 		out.IamInstanceProfile = &types.IamInstanceProfile{Arn: aws.String(i.Profile.ARN), Id: aws.String(i.Profile.ID)}
 	}
-	if group, err := placementGroups.find(t, i.PlacementGroup); err != nil {
+	if group, err := placementGroups.see(t, i.PlacementGroup); err != nil {
 		return out, err
 	} else if group != nil {
 		out.Placement.GroupName, out.Placement.GroupId = aws.String(group.Name), aws.String(group.ID)
@@ -99,7 +112,7 @@ func (s *Service) instanceToAPI(t tx, i *instance) (types.Instance, error) {
 			AttachTime: aws.Time(i.RootVolume.At), DeleteOnTermination: aws.Bool(i.RootVolume.DeleteOnEnd),
 		},
 	})
-	return out, s.showNetwork(t, i, &out)
+	return out, showNetwork(t, i, wired, &out)
 }
 
 func cpuOptionsOf(i *instance) *types.CpuOptions {
@@ -111,17 +124,13 @@ func cpuOptionsOf(i *instance) *types.CpuOptions {
 }
 
 // showNetwork fills in what the interfaces say.
-func (s *Service) showNetwork(t tx, i *instance, out *types.Instance) error {
-	list, err := interfacesOf(t, i.ID)
-	if err != nil {
-		return err
-	}
+func showNetwork(t tx, i *instance, wired []*networkInterface, out *types.Instance) error {
 	out.VpcId, out.SubnetId, out.PrivateIpAddress = optional(i.VPC), optional(i.Subnet), optional(i.PrivateIP)
 	out.PrivateDnsName = aws.String(instancePrivateName(t, i))
 	out.PrivateDnsNameOptions = &types.PrivateDnsNameOptionsResponse{
 		HostnameType: types.HostnameTypeIpName, EnableResourceNameDnsARecord: aws.Bool(false), EnableResourceNameDnsAAAARecord: aws.Bool(false),
 	}
-	for _, e := range list {
+	for _, e := range wired {
 		shown, err := interfaceToAPI(t, e)
 		if err != nil {
 			return err
@@ -131,8 +140,8 @@ func (s *Service) showNetwork(t tx, i *instance, out *types.Instance) error {
 			continue
 		}
 		out.SecurityGroups, out.SourceDestCheck = shown.Groups, aws.Bool(e.SourceDestCheck)
-		if public := e.Addresses[0].Public; public != "" {
-			out.PublicIpAddress, out.PublicDnsName = aws.String(public), aws.String(publicName(t, e.VPC, public))
+		if a := shown.Association; a != nil {
+			out.PublicIpAddress, out.PublicDnsName = a.PublicIp, a.PublicDnsName
 		}
 		if len(e.IPv6) > 0 {
 			out.Ipv6Address = aws.String(e.IPv6[0])

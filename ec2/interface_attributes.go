@@ -333,7 +333,7 @@ func publicName(t tx, vpcID, public string) string {
 	if public == "" {
 		return ""
 	}
-	v, err := vpcs.find(t, vpcID)
+	v, err := vpcs.see(t, vpcID)
 	if err != nil || v == nil || !v.DNSNames || !v.DNSSupport {
 		return ""
 	}
@@ -363,7 +363,7 @@ func (a interfaceAddress) owner(t tx) string {
 func groupsToAPI(t tx, ids []string) ([]types.GroupIdentifier, error) {
 	list := []types.GroupIdentifier{}
 	for _, id := range ids {
-		g, err := securityGroups.find(t, id)
+		g, err := securityGroups.see(t, id)
 		if err != nil {
 			return nil, err
 		}
@@ -393,13 +393,18 @@ func interfaceToAPI(t tx, e *networkInterface) (types.NetworkInterface, error) {
 		Description: aws.String(e.Description), MacAddress: aws.String(e.MAC), InterfaceType: e.Type, OwnerId: aws.String(t.scope.Account),
 		Status: e.status(), SourceDestCheck: aws.Bool(e.SourceDestCheck), Groups: groups, TagSet: tagSet(t, e.Tags),
 		PrivateIpAddress: aws.String(e.private()), PrivateDnsName: aws.String(privateName(t, e.private())),
-		RequesterId: optional(e.Requester), RequesterManaged: aws.Bool(e.Requester != ""), Association: e.Addresses[0].associationToAPI(t, e.VPC),
+		RequesterId: optional(e.Requester), RequesterManaged: aws.Bool(e.Requester != ""),
 		Ipv6Addresses: []types.NetworkInterfaceIpv6Address{},
 	}
 	for i, a := range e.Addresses {
+		association, name := a.associationToAPI(t, e.VPC), shown.PrivateDnsName
+		if i == 0 {
+			shown.Association = association
+		} else {
+			name = aws.String(privateName(t, a.Private))
+		}
 		shown.PrivateIpAddresses = append(shown.PrivateIpAddresses, types.NetworkInterfacePrivateIpAddress{
-			PrivateIpAddress: aws.String(a.Private), PrivateDnsName: aws.String(privateName(t, a.Private)), Primary: aws.Bool(i == 0),
-			Association: a.associationToAPI(t, e.VPC),
+			PrivateIpAddress: aws.String(a.Private), PrivateDnsName: name, Primary: aws.Bool(i == 0), Association: association,
 		})
 	}
 	for i, address := range e.IPv6 {

@@ -127,6 +127,18 @@ func (k *kind[T]) find(t tx, id string) (*T, error) {
 	return k.in(t).Find(id)
 }
 
+// see is find for those who only read, as read is get.
+func (k *kind[T]) see(t tx, id string) (*T, error) {
+	if id == "" {
+		return nil, nil
+	}
+	rec, err := k.in(t).GetShared(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return rec, err
+}
+
 func (k *kind[T]) put(t tx, rec *T) error    { return k.in(t).Put(rec) }
 func (k *kind[T]) insert(t tx, rec *T) error { return k.in(t).Insert(rec) }
 
@@ -142,6 +154,18 @@ func (k *kind[T]) all(t tx) ([]*T, error) {
 func (k *kind[T]) by(t tx, index string, value ...string) ([]*T, error) {
 	list, _, err := k.in(t).Index(index).List(store.Query{Parts: value})
 	return list, err
+}
+
+// seen is by for those who only read.
+func (k *kind[T]) seen(t tx, index string, value ...string) ([]*T, error) {
+	var list []*T
+	for rec, err := range k.in(t).Index(index).Shared(store.Query{Parts: value}) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, rec)
+	}
+	return list, nil
 }
 
 // any tells whether an index has a record with the value.

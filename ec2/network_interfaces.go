@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/store"
 )
 
 // networkInterface is an elastic network interface.
@@ -333,8 +335,46 @@ func attachInterface(t tx, e *networkInterface, instance string, index int32, de
 // interfacesOf answers an instance's interfaces, in the order of their device indexes.
 func interfacesOf(t tx, instance string) ([]*networkInterface, error) {
 	list, err := interfaces.by(t, "instance", instance)
-	slices.SortFunc(list, func(a, b *networkInterface) int { return int(a.Attachment.DeviceIndex - b.Attachment.DeviceIndex) })
+	slices.SortFunc(list, byDevice)
 	return list, err
+}
+
+// seenInterfacesOf is interfacesOf for those who only read.
+func seenInterfacesOf(t tx, instance string) ([]*networkInterface, error) {
+	list, err := interfaces.seen(t, "instance", instance)
+	slices.SortFunc(list, byDevice)
+	return list, err
+}
+
+// seenInterfacesOfAll answers those of every instance of the list, by its id. Of many they are read in one go.
+func seenInterfacesOfAll(t tx, list []*instance) (map[string][]*networkInterface, error) {
+	wired := make(map[string][]*networkInterface, len(list))
+	const few = 20
+	if len(list) <= few {
+		for _, i := range list {
+			var err error
+			if wired[i.ID], err = seenInterfacesOf(t, i.ID); err != nil {
+				return nil, err
+			}
+		}
+		return wired, nil
+	}
+	for e, err := range interfaces.in(t).Shared(store.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Attachment != nil && e.Attachment.Instance != "" {
+			wired[e.Attachment.Instance] = append(wired[e.Attachment.Instance], e)
+		}
+	}
+	for _, all := range wired {
+		slices.SortFunc(all, byDevice)
+	}
+	return wired, nil
+}
+
+func byDevice(a, b *networkInterface) int {
+	return int(a.Attachment.DeviceIndex - b.Attachment.DeviceIndex)
 }
 
 // releaseInterfaces ends what an instance that is gone has: interfaces die with it or become available.

@@ -88,6 +88,8 @@ func (d *decoded) forgetLater() {
 // versioned is a transaction that knows the revisions of rows, and remembers records.
 type versioned interface {
 	decodedRecords() *decoded
+	// near are the records that this transaction has read one by one, nil for one that writes.
+	near() map[Key]any
 	getVersioned(key Key, known func(Key, uint64) bool) (value []byte, version uint64, err error)
 }
 
@@ -157,6 +159,18 @@ func (r Rows[T]) shared(k Key) (*T, error) {
 		}
 		return r.t.decode(k, b)
 	}
+	near := tx.near()
+	if rec, ok := near[k].(*T); ok {
+		return rec, nil
+	}
+	rec, err := r.lookUp(tx, remembered, k)
+	if near != nil && err == nil {
+		near[k] = rec
+	}
+	return rec, err
+}
+
+func (r Rows[T]) lookUp(tx versioned, remembered *decoded, k Key) (*T, error) {
 	var known *T
 	value, version, err := tx.getVersioned(k, func(k Key, version uint64) bool {
 		known, _ = remembered.find(k, version).(*T)

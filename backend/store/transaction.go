@@ -54,6 +54,7 @@ type transaction struct {
 	now      time.Time
 	random   io.Reader
 	decoded  *decoded
+	read     map[Key]any // records, by those who share them; kept by transactions that only read
 	deadline time.Time
 	over     bool
 
@@ -97,6 +98,13 @@ func (t *transaction) Get(key Key) ([]byte, error) {
 }
 
 func (t *transaction) decodedRecords() *decoded { return t.decoded }
+
+func (t *transaction) near() map[Key]any {
+	if t.read == nil && !t.writable && !t.over {
+		t.read = map[Key]any{}
+	}
+	return t.read
+}
 
 // getVersioned is Get that answers the revision too, 0 for an own write. The value of a row that is known stays nil.
 func (t *transaction) getVersioned(key Key, known func(Key, uint64) bool) ([]byte, uint64, error) {
