@@ -109,39 +109,33 @@ func (l listing) page(tx store.Tx, b *bucket) (f found, err error) {
 	if l.limit == 0 {
 		return f, nil
 	}
-	var cursor store.Cursor
+	var cursor, jump store.Cursor
 	if l.after != "" {
 		cursor = store.After(b.ID, l.after)
 	}
-	for {
-		again := false
-		for o, err := range objects.In(tx, global).Scan(store.Query{Parts: store.ID{b.ID}, Prefix: l.prefix, After: cursor}) {
-			if err != nil {
-				return f, err
+	for o, err := range objects.In(tx, global).Scan(store.Query{Parts: store.ID{b.ID}, Prefix: l.prefix, After: cursor, Jump: &jump}) {
+		if err != nil {
+			return f, err
+		}
+		if o.Marker {
+			continue
+		}
+		group := l.group(o.Key)
+		// A common prefix that the page before ended with, or that the client wants to start behind.
+		if group == "" || group > l.after {
+			if len(f.objects)+len(f.prefixes) == l.limit {
+				f.truncated = true
+				return f, nil
 			}
-			if o.Marker {
+			if group == "" {
+				f.objects, f.last = append(f.objects, o), o.Key
 				continue
 			}
-			group := l.group(o.Key)
-			// A common prefix that the page before ended with, or that the client wants to start behind.
-			if group == "" || group > l.after {
-				if len(f.objects)+len(f.prefixes) == l.limit {
-					f.truncated = true
-					return f, nil
-				}
-				if group == "" {
-					f.objects, f.last = append(f.objects, o), o.Key
-					continue
-				}
-				f.prefixes, f.last = append(f.prefixes, group), group
-			}
-			cursor, again = store.AfterPrefix(b.ID, group), true
-			break
+			f.prefixes, f.last = append(f.prefixes, group), group
 		}
-		if !again {
-			return f, nil
-		}
+		jump = store.AfterPrefix(b.ID, group)
 	}
+	return f, nil
 }
 
 func (l listing) shownPrefixes(all []string) []types.CommonPrefix {

@@ -263,7 +263,7 @@ func (s *badgerSnapshot) scan(r Range, yield func(Row) bool) error {
 	o.Prefix = []byte(commonPrefix(r.Start, r.End))
 	it := s.tx.NewIterator(o)
 	defer it.Close()
-	for it.Seek([]byte(r.Start)); it.Valid(); it.Next() {
+	for it.Seek([]byte(r.Start)); it.Valid(); {
 		item := it.Item()
 		row := Row{Key: Key(item.Key()), Version: item.Version()}
 		if row.Key >= r.End {
@@ -277,6 +277,11 @@ func (s *badgerSnapshot) scan(r Range, yield func(Row) bool) error {
 		}
 		if !yield(row) {
 			return nil
+		}
+		if to := r.after(row.Key); to != "" {
+			it.Seek([]byte(to))
+		} else {
+			it.Next()
 		}
 	}
 	return nil

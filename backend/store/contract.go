@@ -68,6 +68,19 @@ type Range struct {
 	KeysOnly   bool // Row.Value stays nil
 	// Known, if there is one, is asked of each row of the snapshot: the value of one for which it answers true stays nil.
 	Known func(key Key, version uint64) bool
+	// Jump, if there is one, is asked after each row where to go on: rows before that key are left out, but for those that
+	// the transaction itself wrote. Empty is the next row.
+	Jump func() Key
+}
+
+// after is where a scan jumps to behind a row, or empty.
+func (r Range) after(row Key) Key {
+	if r.Jump != nil {
+		if to := r.Jump(); to > row {
+			return to
+		}
+	}
+	return ""
 }
 
 // Row is owned by whoever receives it.

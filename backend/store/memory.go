@@ -91,16 +91,24 @@ func (s memorySnapshot) get(k Key, known func(Key, uint64) bool) ([]byte, uint64
 }
 
 func (s memorySnapshot) scan(r Range, yield func(Row) bool) error {
-	s.tree.Ascend(r.Start, func(k Key, v memoryRow) bool {
-		if k >= r.End {
-			return false
-		}
-		row := Row{Key: k, Version: v.version}
-		if !r.KeysOnly && (r.Known == nil || !r.Known(k, v.version)) {
-			row.Value = slices.Clone(v.value)
-		}
-		return yield(row)
-	})
+	for start := r.Start; start != ""; {
+		from := start
+		start = ""
+		s.tree.Ascend(from, func(k Key, v memoryRow) bool {
+			if k >= r.End {
+				return false
+			}
+			row := Row{Key: k, Version: v.version}
+			if !r.KeysOnly && (r.Known == nil || !r.Known(k, v.version)) {
+				row.Value = slices.Clone(v.value)
+			}
+			if !yield(row) {
+				return false
+			}
+			start = r.after(k)
+			return start == ""
+		})
+	}
 	return nil
 }
 

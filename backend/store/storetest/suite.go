@@ -26,6 +26,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"GetPutDelete", getPutDelete},
 		{"ScanOrderAndOwnWrites", scanOrder},
+		{"ScanJumps", scanJumps},
 		{"ErrorOfClosureWritesNothing", errorOfClosure},
 		{"ViewIsReadOnly", viewIsReadOnly},
 		{"SnapshotDoesNotMove", snapshotDoesNotMove},
@@ -145,6 +146,37 @@ func getPutDelete(t *testing.T, db store.DB) {
 		return err
 	})
 	view(t, db, func(tx store.Tx) error { want(t, "b", get(tx, "/b"), "2"); return nil })
+}
+
+// scanJumps: a scan goes on where its reader says, and never back; what the transaction wrote itself may show up before that.
+func scanJumps(t *testing.T, db store.DB) {
+	put(t, db, "/k/a", "1", "/k/b", "1", "/k/c", "1", "/k/d", "1", "/k/e", "1")
+	jumps := func(tx store.Tx, places ...store.Key) string {
+		r := store.PrefixRange("/k/")
+		r.Jump = func() (to store.Key) {
+			if len(places) > 0 {
+				to, places = places[0], places[1:]
+			}
+			return to
+		}
+		return keys(tx, r)
+	}
+	err := db.View(t.Context(), func(tx store.Tx) error {
+		want(t, "behind a, then on", jumps(tx, "/k/d"), "/k/a=1 /k/d=1 /k/e=1")
+		want(t, "between two, back, on, and over the end", jumps(tx, "/k/bb", "/k/a", "", "/z"), "/k/a=1 /k/c=1 /k/d=1 /k/e=1")
+		want(t, "out of the range", jumps(tx, "/l"), "/k/a=1")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, db, func(tx store.Tx) error {
+		if err := errors.Join(tx.Put("/k/f", []byte("2")), tx.Delete("/k/e")); err != nil {
+			return err
+		}
+		want(t, "with own writes", jumps(tx, "/k/d"), "/k/a=1 /k/d=1 /k/f=2")
+		return nil
+	})
 }
 
 func scanOrder(t *testing.T, db store.DB) {
