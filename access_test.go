@@ -237,7 +237,11 @@ func problemsOf(access awsapi.Access) (problems []string) {
 		}
 	}
 	for key := range access.Conditions {
-		if !oneContext[access.Action] && !action.HasKey(key) {
+		has := action.HasKey(key)
+		for _, resource := range access.Resources { // what AWS's reference does not have the type of has all keys
+			has = has && (resource == "*" || !action.Takes(resource) || action.HasKeyOn(resource, key) || access.Conditions["ec2:CreateAction"] != nil)
+		}
+		if !oneContext[access.Action] && !has {
 			problem("gives %s the condition key %s, which it does not have", access.Action, key)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 // arn names a resource: typ is as in AWS's service authorization reference, such as "vpc"; id may be "*".
 func arn(scope store.Scope, typ types.ResourceType, id string) string {
-	if typ == types.ResourceTypeImage {
+	if typ == types.ResourceTypeImage || typ == types.ResourceTypeSnapshot {
 		scope.Account = "" // AWS: images are found by everybody who may use them
 	}
 	return fmt.Sprintf("arn:aws:ec2:%s:%s:%s/%s", scope.Region, scope.Account, typ, id)
@@ -31,13 +31,6 @@ func (s *Service) arnOf(scope store.Scope, id string) string {
 	return "*"
 }
 
-// idKeys are the condition keys with a resource's own id, by the prefix of ids.
-var idKeys = map[string]string{
-	"vpc-": "ec2:VpcID", "subnet-": "ec2:SubnetID", "sg-": "ec2:SecurityGroupID", "rtb-": "ec2:RouteTableID", "igw-": "ec2:InternetGatewayID",
-	"acl-": "ec2:NetworkAclID", "eni-": "ec2:NetworkInterfaceID", "ami-": "ec2:ImageID", "vol-": "ec2:VolumeID", "i-": "ec2:InstanceID",
-	"dopt-": "ec2:DhcpOptionsID", "eipalloc-": "ec2:AllocationId", "pcx-": "ec2:VpcPeeringConnectionID",
-}
-
 // accessTo is what an action needs for each of the resources, with the condition keys that EC2 knows of them.
 // AWS: "Actions, resources, and condition keys for Amazon EC2" in the service authorization reference.
 func (s *Service) accessTo(ctx context.Context, action string, ids []string) ([]awsapi.Access, error) {
@@ -49,14 +42,9 @@ func (s *Service) accessTo(ctx context.Context, action string, ids []string) ([]
 			if id == "" {
 				continue
 			}
-			access := awsapi.Access{Action: action, Resources: []string{s.arnOf(scope, id)}, Conditions: map[string][]string{"ec2:Region": {scope.Region}}}
-			if k := s.kindOf(id); k != nil && action != "ec2:DeleteTags" { // AWS: DeleteTags knows tags and the region alone
-				if vpc := k.vpcOf(t, id); vpc != "" {
-					access.Conditions["ec2:Vpc"] = []string{arn(scope, types.ResourceTypeVpc, vpc)}
-				}
-				if key := idKeys[k.idPrefix()]; key != "" {
-					access.Conditions[key] = []string{id}
-				}
+			access, err := s.accessToOne(t, action, id)
+			if err != nil {
+				return err
 			}
 			all = append(all, access)
 		}
@@ -68,10 +56,30 @@ func (s *Service) accessTo(ctx context.Context, action string, ids []string) ([]
 	return all, err
 }
 
+// accessToOne is accessTo within a transaction.
+func (s *Service) accessToOne(t tx, action, id string) (awsapi.Access, error) {
+	access := awsapi.Access{Action: action, Resources: []string{s.arnOf(t.scope, id)}}
+	k := s.kindOf(id)
+	if k == nil {
+		conditionsOf(&access, t.scope, "")
+		return access, nil
+	}
+	return access, conditionsOf(&access, t.scope, k.resourceType()).ofResource(t, k, id)
+}
+
+// inRegion is the access function of an operation that is on no resource.
+func inRegion[In any](action string) func(context.Context, *In) ([]awsapi.Access, error) {
+	return func(ctx context.Context, _ *In) ([]awsapi.Access, error) {
+		return []awsapi.Access{{Action: "ec2:" + action, Conditions: map[string][]string{"ec2:Region": {scopeOf(ctx).Region}}}}, nil
+	}
+}
+
 // on is the access function of an operation on existing resources: action is without "ec2:".
 func on[In any](s *Service, action string, ids func(*In) []string) func(context.Context, *In) ([]awsapi.Access, error) {
 	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
-		return s.accessTo(ctx, "ec2:"+action, ids(in))
+		all, err := s.accessTo(ctx, "ec2:"+action, ids(in))
+		withAttributes(action, in, all)
+		return all, err
 	}
 }
 
@@ -81,11 +89,9 @@ func makes[In any](s *Service, action string, typ types.ResourceType, near func(
 	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
 		scope := scopeOf(ctx)
 		tags := requestTags(tagSpecificationsOf(in))
-		made := awsapi.Access{Action: "ec2:" + action, Resources: []string{arn(scope, typ, "*")}, Conditions: map[string][]string{"ec2:Region": {scope.Region}}}
-		for key, values := range tags {
-			made.Conditions[key] = values
-		}
-		all := []awsapi.Access{made}
+		made := awsapi.Access{Action: "ec2:" + action, Resources: []string{arn(scope, typ, "*")}, Conditions: tags}
+		conditionsOf(&made, scope, typ).ofNew(tx{scope: scope}, in)
+		all := append([]awsapi.Access{made}, madeBesides(scope, action)...)
 		if near != nil {
 			around, err := s.accessTo(ctx, "ec2:"+action, near(in))
 			if err != nil {
@@ -97,6 +103,19 @@ func makes[In any](s *Service, action string, typ types.ResourceType, near func(
 		}
 		return append(all, tagOnCreate(ctx, action, tagSpecificationsOf(in))...), nil
 	}
+}
+
+// madeBesides is access to what an operation makes along with what it is named after.
+func madeBesides(scope store.Scope, action string) []awsapi.Access {
+	if action != "CreateImage" && action != "CopyImage" {
+		return nil
+	}
+	snapshot := awsapi.Access{Action: "ec2:" + action, Resources: []string{arn(scope, types.ResourceTypeSnapshot, "*")}}
+	c := conditionsOf(&snapshot, scope, types.ResourceTypeSnapshot)
+	if action == "CreateImage" {
+		c.ofNew(tx{scope: scope}, nil)
+	}
+	return []awsapi.Access{snapshot}
 }
 
 // onTagged is on for operations on existing resources that make something with tags on it.

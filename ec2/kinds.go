@@ -46,6 +46,8 @@ type taggable interface {
 	each(t tx, fn func(*resource) error) error
 	// vpcOf is the VPC of a record, or "".
 	vpcOf(t tx, id string) string
+	// record answers the record, to be read only; nil where there is none.
+	record(t tx, id string) (any, error)
 }
 
 func (k *kind[T]) idPrefix() string                 { return k.prefix }
@@ -84,6 +86,17 @@ func (k *kind[T]) vpcOf(t tx, id string) string {
 		return within.vpc()
 	}
 	return ""
+}
+
+func (k *kind[T]) record(t tx, id string) (any, error) {
+	if !k.wellFormed(id) {
+		return nil, nil
+	}
+	rec, err := k.in(t).Find(id)
+	if rec == nil {
+		return nil, err
+	}
+	return rec, err
 }
 
 func (k *kind[T]) in(t tx) store.Rows[T] { return k.table.In(t.Tx, t.scope) }

@@ -236,12 +236,12 @@ func (s *Service) registerInsights(server *awsapi.Server) {
 		awsapi.Op(s.CreateNetworkInsightsPath, makes(s, "CreateNetworkInsightsPath", types.ResourceTypeNetworkInsightsPath, func(in *ec2.CreateNetworkInsightsPathInput) []string {
 			return slices.DeleteFunc([]string{idOf(in.Source), idOf(in.Destination)}, func(id string) bool { return s.kindOf(id) == nil })
 		})),
-		awsapi.Op(s.DescribeNetworkInsightsPaths, awsapi.Action[ec2.DescribeNetworkInsightsPathsInput]("ec2:DescribeNetworkInsightsPaths")),
+		awsapi.Op(s.DescribeNetworkInsightsPaths, inRegion[ec2.DescribeNetworkInsightsPathsInput]("DescribeNetworkInsightsPaths")),
 		awsapi.Op(s.DeleteNetworkInsightsPath, on(s, "DeleteNetworkInsightsPath", func(in *ec2.DeleteNetworkInsightsPathInput) []string { return strs(in.NetworkInsightsPathId) })),
 		awsapi.Op(s.StartNetworkInsightsAnalysis, makes(s, "StartNetworkInsightsAnalysis", types.ResourceTypeNetworkInsightsAnalysis, func(in *ec2.StartNetworkInsightsAnalysisInput) []string {
 			return strs(in.NetworkInsightsPathId)
 		})),
-		awsapi.Op(s.DescribeNetworkInsightsAnalyses, awsapi.Action[ec2.DescribeNetworkInsightsAnalysesInput]("ec2:DescribeNetworkInsightsAnalyses")),
+		awsapi.Op(s.DescribeNetworkInsightsAnalyses, inRegion[ec2.DescribeNetworkInsightsAnalysesInput]("DescribeNetworkInsightsAnalyses")),
 		awsapi.Op(s.DeleteNetworkInsightsAnalysis, on(s, "DeleteNetworkInsightsAnalysis", func(in *ec2.DeleteNetworkInsightsAnalysisInput) []string { return strs(in.NetworkInsightsAnalysisId) })),
 	)
 }

@@ -152,6 +152,8 @@ func (ruleKind) vpcOf(t tx, id string) string {
 	return g.VPC
 }
 
+func (ruleKind) record(tx, string) (any, error) { return nil, nil }
+
 // portsToAPI are nil where the protocol has none.
 func (r securityRule) portsToAPI() (from, to *int32) {
 	switch r.Protocol {

@@ -69,6 +69,15 @@ var baseline = map[types.VolumeType]struct{ iops, throughput int32 }{
 	types.VolumeTypeGp3: {3000, 125}, types.VolumeTypeGp2: {100, 0}, types.VolumeTypeIo1: {100, 0}, types.VolumeTypeIo2: {100, 0},
 }
 
+// performance answers the operations a second and MiB/s of a volume; 0 where the type does not say.
+func performance(typ types.VolumeType, gib int32) (iops, throughput int32) {
+	does := baseline[typ]
+	if typ == types.VolumeTypeGp2 {
+		does.iops = max(does.iops, 3*gib)
+	}
+	return does.iops, does.throughput
+}
+
 // DescribeVolumes lists the root volumes of instances.
 func (s *Service) DescribeVolumes(ctx context.Context, in *ec2.DescribeVolumesInput) (*ec2.DescribeVolumesOutput, error) {
 	list, next, err := describe(ctx, s, volumes, query{in.VolumeIds, "volumeIds", in.Filters, in.MaxResults, in.NextToken}, func(_ tx, v *volume) (types.Volume, error) {
@@ -81,10 +90,10 @@ func (s *Service) DescribeVolumes(ctx context.Context, in *ec2.DescribeVolumesIn
 				AttachTime: aws.Time(v.Created), DeleteOnTermination: aws.Bool(v.DeleteOnEnd),
 			}},
 		}
-		if does := baseline[v.Type]; does.iops > 0 {
-			out.Iops = aws.Int32(max(does.iops, map[bool]int32{true: 3 * v.GiB}[v.Type == types.VolumeTypeGp2]))
-			if does.throughput > 0 {
-				out.Throughput = aws.Int32(does.throughput)
+		if iops, throughput := performance(v.Type, v.GiB); iops > 0 {
+			out.Iops = aws.Int32(iops)
+			if throughput > 0 {
+				out.Throughput = aws.Int32(throughput)
 			}
 		}
 		return out, nil

@@ -25,20 +25,20 @@ func (s *Service) registerVPC(server *awsapi.Server) {
 
 func (s *Service) registerAccount(server *awsapi.Server) {
 	server.Register(meta.EC2,
-		awsapi.Op(s.DescribeRegions, awsapi.Action[ec2.DescribeRegionsInput]("ec2:DescribeRegions")),
-		awsapi.Op(s.DescribeAvailabilityZones, awsapi.Action[ec2.DescribeAvailabilityZonesInput]("ec2:DescribeAvailabilityZones")),
-		awsapi.Op(s.DescribeAccountAttributes, awsapi.Action[ec2.DescribeAccountAttributesInput]("ec2:DescribeAccountAttributes")),
+		awsapi.Op(s.DescribeRegions, inRegion[ec2.DescribeRegionsInput]("DescribeRegions")),
+		awsapi.Op(s.DescribeAvailabilityZones, inRegion[ec2.DescribeAvailabilityZonesInput]("DescribeAvailabilityZones")),
+		awsapi.Op(s.DescribeAccountAttributes, inRegion[ec2.DescribeAccountAttributesInput]("DescribeAccountAttributes")),
 		awsapi.Op(s.CreateTags, s.accessOfCreateTags),
 		awsapi.Op(s.DeleteTags, s.accessOfDeleteTags),
-		awsapi.Op(s.DescribeTags, awsapi.Action[ec2.DescribeTagsInput]("ec2:DescribeTags")),
+		awsapi.Op(s.DescribeTags, inRegion[ec2.DescribeTagsInput]("DescribeTags")),
 	)
 }
 
 func (s *Service) registerVPCs(server *awsapi.Server) {
 	server.Register(meta.EC2,
 		awsapi.Op(s.CreateVpc, makes[ec2.CreateVpcInput](s, "CreateVpc", types.ResourceTypeVpc, nil)),
-		awsapi.Op(s.CreateDefaultVpc, awsapi.Action[ec2.CreateDefaultVpcInput]("ec2:CreateDefaultVpc")),
-		awsapi.Op(s.DescribeVpcs, awsapi.Action[ec2.DescribeVpcsInput]("ec2:DescribeVpcs")),
+		awsapi.Op(s.CreateDefaultVpc, inRegion[ec2.CreateDefaultVpcInput]("CreateDefaultVpc")),
+		awsapi.Op(s.DescribeVpcs, inRegion[ec2.DescribeVpcsInput]("DescribeVpcs")),
 		awsapi.Op(s.DescribeVpcAttribute, on(s, "DescribeVpcAttribute", func(in *ec2.DescribeVpcAttributeInput) []string { return strs(in.VpcId) })),
 		awsapi.Op(s.ModifyVpcAttribute, on(s, "ModifyVpcAttribute", func(in *ec2.ModifyVpcAttributeInput) []string { return strs(in.VpcId) })),
 		awsapi.Op(s.ModifyVpcTenancy, on(s, "ModifyVpcTenancy", func(in *ec2.ModifyVpcTenancyInput) []string { return strs(in.VpcId) })),
@@ -47,15 +47,15 @@ func (s *Service) registerVPCs(server *awsapi.Server) {
 		awsapi.Op(s.DeleteVpc, on(s, "DeleteVpc", func(in *ec2.DeleteVpcInput) []string { return strs(in.VpcId) })),
 
 		awsapi.Op(s.CreateSubnet, makes(s, "CreateSubnet", types.ResourceTypeSubnet, func(in *ec2.CreateSubnetInput) []string { return strs(in.VpcId) })),
-		awsapi.Op(s.CreateDefaultSubnet, awsapi.Action[ec2.CreateDefaultSubnetInput]("ec2:CreateDefaultSubnet")),
-		awsapi.Op(s.DescribeSubnets, awsapi.Action[ec2.DescribeSubnetsInput]("ec2:DescribeSubnets")),
+		awsapi.Op(s.CreateDefaultSubnet, inRegion[ec2.CreateDefaultSubnetInput]("CreateDefaultSubnet")),
+		awsapi.Op(s.DescribeSubnets, inRegion[ec2.DescribeSubnetsInput]("DescribeSubnets")),
 		awsapi.Op(s.ModifySubnetAttribute, on(s, "ModifySubnetAttribute", func(in *ec2.ModifySubnetAttributeInput) []string { return strs(in.SubnetId) })),
 		awsapi.Op(s.AssociateSubnetCidrBlock, on(s, "AssociateSubnetCidrBlock", func(in *ec2.AssociateSubnetCidrBlockInput) []string { return strs(in.SubnetId) })),
 		awsapi.Op(s.DisassociateSubnetCidrBlock, onAssociated(s, "DisassociateSubnetCidrBlock", subnets, "association", func(in *ec2.DisassociateSubnetCidrBlockInput) *string { return in.AssociationId }, nil)),
 		awsapi.Op(s.DeleteSubnet, on(s, "DeleteSubnet", func(in *ec2.DeleteSubnetInput) []string { return strs(in.SubnetId) })),
 
 		awsapi.Op(s.CreateDhcpOptions, makes[ec2.CreateDhcpOptionsInput](s, "CreateDhcpOptions", types.ResourceTypeDhcpOptions, nil)),
-		awsapi.Op(s.DescribeDhcpOptions, awsapi.Action[ec2.DescribeDhcpOptionsInput]("ec2:DescribeDhcpOptions")),
+		awsapi.Op(s.DescribeDhcpOptions, inRegion[ec2.DescribeDhcpOptionsInput]("DescribeDhcpOptions")),
 		awsapi.Op(s.AssociateDhcpOptions, on(s, "AssociateDhcpOptions", func(in *ec2.AssociateDhcpOptionsInput) []string {
 			if aws.ToString(in.DhcpOptionsId) == "default" {
 				return strs(in.VpcId)
@@ -69,7 +69,7 @@ func (s *Service) registerVPCs(server *awsapi.Server) {
 func (s *Service) registerRouting(server *awsapi.Server) {
 	server.Register(meta.EC2,
 		awsapi.Op(s.CreateRouteTable, makes(s, "CreateRouteTable", types.ResourceTypeRouteTable, func(in *ec2.CreateRouteTableInput) []string { return strs(in.VpcId) })),
-		awsapi.Op(s.DescribeRouteTables, awsapi.Action[ec2.DescribeRouteTablesInput]("ec2:DescribeRouteTables")),
+		awsapi.Op(s.DescribeRouteTables, inRegion[ec2.DescribeRouteTablesInput]("DescribeRouteTables")),
 		awsapi.Op(s.DeleteRouteTable, on(s, "DeleteRouteTable", func(in *ec2.DeleteRouteTableInput) []string { return strs(in.RouteTableId) })),
 		awsapi.Op(s.AssociateRouteTable, on(s, "AssociateRouteTable", func(in *ec2.AssociateRouteTableInput) []string { return strs(in.RouteTableId, in.SubnetId) })),
 		awsapi.Op(s.DisassociateRouteTable, onAssociated(s, "DisassociateRouteTable", routeTables, "association", func(in *ec2.DisassociateRouteTableInput) *string { return in.AssociationId }, nil)),
@@ -80,18 +80,18 @@ func (s *Service) registerRouting(server *awsapi.Server) {
 		awsapi.Op(s.DeleteRoute, on(s, "DeleteRoute", func(in *ec2.DeleteRouteInput) []string { return strs(in.RouteTableId) })),
 
 		awsapi.Op(s.CreateInternetGateway, makes[ec2.CreateInternetGatewayInput](s, "CreateInternetGateway", types.ResourceTypeInternetGateway, nil)),
-		awsapi.Op(s.DescribeInternetGateways, awsapi.Action[ec2.DescribeInternetGatewaysInput]("ec2:DescribeInternetGateways")),
+		awsapi.Op(s.DescribeInternetGateways, inRegion[ec2.DescribeInternetGatewaysInput]("DescribeInternetGateways")),
 		awsapi.Op(s.AttachInternetGateway, on(s, "AttachInternetGateway", func(in *ec2.AttachInternetGatewayInput) []string { return strs(in.InternetGatewayId, in.VpcId) })),
 		awsapi.Op(s.DetachInternetGateway, on(s, "DetachInternetGateway", func(in *ec2.DetachInternetGatewayInput) []string { return strs(in.InternetGatewayId, in.VpcId) })),
 		awsapi.Op(s.DeleteInternetGateway, on(s, "DeleteInternetGateway", func(in *ec2.DeleteInternetGatewayInput) []string { return strs(in.InternetGatewayId) })),
 		awsapi.Op(s.CreateEgressOnlyInternetGateway, makes(s, "CreateEgressOnlyInternetGateway", types.ResourceTypeEgressOnlyInternetGateway, func(in *ec2.CreateEgressOnlyInternetGatewayInput) []string { return strs(in.VpcId) })),
-		awsapi.Op(s.DescribeEgressOnlyInternetGateways, awsapi.Action[ec2.DescribeEgressOnlyInternetGatewaysInput]("ec2:DescribeEgressOnlyInternetGateways")),
+		awsapi.Op(s.DescribeEgressOnlyInternetGateways, inRegion[ec2.DescribeEgressOnlyInternetGatewaysInput]("DescribeEgressOnlyInternetGateways")),
 		awsapi.Op(s.DeleteEgressOnlyInternetGateway, on(s, "DeleteEgressOnlyInternetGateway", func(in *ec2.DeleteEgressOnlyInternetGatewayInput) []string {
 			return strs(in.EgressOnlyInternetGatewayId)
 		})),
 
 		awsapi.Op(s.CreateNatGateway, makes(s, "CreateNatGateway", types.ResourceTypeNatgateway, func(in *ec2.CreateNatGatewayInput) []string { return strs(in.SubnetId, in.AllocationId) })),
-		awsapi.Op(s.DescribeNatGateways, awsapi.Action[ec2.DescribeNatGatewaysInput]("ec2:DescribeNatGateways")),
+		awsapi.Op(s.DescribeNatGateways, inRegion[ec2.DescribeNatGatewaysInput]("DescribeNatGateways")),
 		awsapi.Op(s.DeleteNatGateway, on(s, "DeleteNatGateway", func(in *ec2.DeleteNatGatewayInput) []string { return strs(in.NatGatewayId) })),
 	)
 }
@@ -99,21 +99,21 @@ func (s *Service) registerRouting(server *awsapi.Server) {
 func (s *Service) registerFilters(server *awsapi.Server) {
 	server.Register(meta.EC2,
 		awsapi.Op(s.CreateSecurityGroup, makes(s, "CreateSecurityGroup", types.ResourceTypeSecurityGroup, func(in *ec2.CreateSecurityGroupInput) []string { return strs(in.VpcId) })),
-		awsapi.Op(s.DescribeSecurityGroups, awsapi.Action[ec2.DescribeSecurityGroupsInput]("ec2:DescribeSecurityGroups")),
+		awsapi.Op(s.DescribeSecurityGroups, inRegion[ec2.DescribeSecurityGroupsInput]("DescribeSecurityGroups")),
 		awsapi.Op(s.DeleteSecurityGroup, on(s, "DeleteSecurityGroup", func(in *ec2.DeleteSecurityGroupInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.AuthorizeSecurityGroupIngress, onTagged(s, "AuthorizeSecurityGroupIngress", func(in *ec2.AuthorizeSecurityGroupIngressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.AuthorizeSecurityGroupEgress, onTagged(s, "AuthorizeSecurityGroupEgress", func(in *ec2.AuthorizeSecurityGroupEgressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.RevokeSecurityGroupIngress, on(s, "RevokeSecurityGroupIngress", func(in *ec2.RevokeSecurityGroupIngressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.RevokeSecurityGroupEgress, on(s, "RevokeSecurityGroupEgress", func(in *ec2.RevokeSecurityGroupEgressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.ModifySecurityGroupRules, on(s, "ModifySecurityGroupRules", func(in *ec2.ModifySecurityGroupRulesInput) []string { return strs(in.GroupId) })),
-		awsapi.Op(s.DescribeSecurityGroupRules, awsapi.Action[ec2.DescribeSecurityGroupRulesInput]("ec2:DescribeSecurityGroupRules")),
+		awsapi.Op(s.DescribeSecurityGroupRules, inRegion[ec2.DescribeSecurityGroupRulesInput]("DescribeSecurityGroupRules")),
 		awsapi.Op(s.UpdateSecurityGroupRuleDescriptionsIngress, on(s, "UpdateSecurityGroupRuleDescriptionsIngress", func(in *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.UpdateSecurityGroupRuleDescriptionsEgress, on(s, "UpdateSecurityGroupRuleDescriptionsEgress", func(in *ec2.UpdateSecurityGroupRuleDescriptionsEgressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.DescribeSecurityGroupReferences, on(s, "DescribeSecurityGroupReferences", func(in *ec2.DescribeSecurityGroupReferencesInput) []string { return in.GroupId })),
-		awsapi.Op(s.DescribeStaleSecurityGroups, awsapi.Action[ec2.DescribeStaleSecurityGroupsInput]("ec2:DescribeStaleSecurityGroups")),
+		awsapi.Op(s.DescribeStaleSecurityGroups, inRegion[ec2.DescribeStaleSecurityGroupsInput]("DescribeStaleSecurityGroups")),
 
 		awsapi.Op(s.CreateNetworkAcl, makes(s, "CreateNetworkAcl", types.ResourceTypeNetworkAcl, func(in *ec2.CreateNetworkAclInput) []string { return strs(in.VpcId) })),
-		awsapi.Op(s.DescribeNetworkAcls, awsapi.Action[ec2.DescribeNetworkAclsInput]("ec2:DescribeNetworkAcls")),
+		awsapi.Op(s.DescribeNetworkAcls, inRegion[ec2.DescribeNetworkAclsInput]("DescribeNetworkAcls")),
 		awsapi.Op(s.DeleteNetworkAcl, on(s, "DeleteNetworkAcl", func(in *ec2.DeleteNetworkAclInput) []string { return strs(in.NetworkAclId) })),
 		awsapi.Op(s.CreateNetworkAclEntry, on(s, "CreateNetworkAclEntry", func(in *ec2.CreateNetworkAclEntryInput) []string { return strs(in.NetworkAclId) })),
 		awsapi.Op(s.ReplaceNetworkAclEntry, on(s, "ReplaceNetworkAclEntry", func(in *ec2.ReplaceNetworkAclEntryInput) []string { return strs(in.NetworkAclId) })),
@@ -122,8 +122,8 @@ func (s *Service) registerFilters(server *awsapi.Server) {
 			func(in *ec2.ReplaceNetworkAclAssociationInput, _ *networkACL) []string { return strs(in.NetworkAclId) })),
 
 		awsapi.Op(s.CreateManagedPrefixList, makes[ec2.CreateManagedPrefixListInput](s, "CreateManagedPrefixList", types.ResourceTypePrefixList, nil)),
-		awsapi.Op(s.DescribeManagedPrefixLists, awsapi.Action[ec2.DescribeManagedPrefixListsInput]("ec2:DescribeManagedPrefixLists")),
-		awsapi.Op(s.DescribePrefixLists, awsapi.Action[ec2.DescribePrefixListsInput]("ec2:DescribePrefixLists")),
+		awsapi.Op(s.DescribeManagedPrefixLists, inRegion[ec2.DescribeManagedPrefixListsInput]("DescribeManagedPrefixLists")),
+		awsapi.Op(s.DescribePrefixLists, inRegion[ec2.DescribePrefixListsInput]("DescribePrefixLists")),
 		awsapi.Op(s.GetManagedPrefixListEntries, on(s, "GetManagedPrefixListEntries", func(in *ec2.GetManagedPrefixListEntriesInput) []string { return strs(in.PrefixListId) })),
 		awsapi.Op(s.GetManagedPrefixListAssociations, on(s, "GetManagedPrefixListAssociations", func(in *ec2.GetManagedPrefixListAssociationsInput) []string { return strs(in.PrefixListId) })),
 		awsapi.Op(s.ModifyManagedPrefixList, on(s, "ModifyManagedPrefixList", func(in *ec2.ModifyManagedPrefixListInput) []string { return strs(in.PrefixListId) })),
@@ -135,8 +135,8 @@ func (s *Service) registerFilters(server *awsapi.Server) {
 func (s *Service) registerInterfaces(server *awsapi.Server) {
 	server.Register(meta.EC2,
 		awsapi.Op(s.CreateNetworkInterface, makes(s, "CreateNetworkInterface", types.ResourceTypeNetworkInterface, func(in *ec2.CreateNetworkInterfaceInput) []string { return append(strs(in.SubnetId), in.Groups...) })),
-		awsapi.Op(s.DescribeNetworkInterfaces, awsapi.Action[ec2.DescribeNetworkInterfacesInput]("ec2:DescribeNetworkInterfaces")),
-		awsapi.Op(s.DescribeNetworkInterfaceAttribute, awsapi.Action[ec2.DescribeNetworkInterfaceAttributeInput]("ec2:DescribeNetworkInterfaceAttribute")),
+		awsapi.Op(s.DescribeNetworkInterfaces, inRegion[ec2.DescribeNetworkInterfacesInput]("DescribeNetworkInterfaces")),
+		awsapi.Op(s.DescribeNetworkInterfaceAttribute, inRegion[ec2.DescribeNetworkInterfaceAttributeInput]("DescribeNetworkInterfaceAttribute")),
 		awsapi.Op(s.ModifyNetworkInterfaceAttribute, on(s, "ModifyNetworkInterfaceAttribute", func(in *ec2.ModifyNetworkInterfaceAttributeInput) []string {
 			return append(strs(in.NetworkInterfaceId), in.Groups...)
 		})),
@@ -150,8 +150,8 @@ func (s *Service) registerInterfaces(server *awsapi.Server) {
 		awsapi.Op(s.UnassignIpv6Addresses, on(s, "UnassignIpv6Addresses", func(in *ec2.UnassignIpv6AddressesInput) []string { return strs(in.NetworkInterfaceId) })),
 
 		awsapi.Op(s.AllocateAddress, makes[ec2.AllocateAddressInput](s, "AllocateAddress", types.ResourceTypeElasticIp, nil)),
-		awsapi.Op(s.DescribeAddresses, awsapi.Action[ec2.DescribeAddressesInput]("ec2:DescribeAddresses")),
-		awsapi.Op(s.DescribeAddressesAttribute, awsapi.Action[ec2.DescribeAddressesAttributeInput]("ec2:DescribeAddressesAttribute")),
+		awsapi.Op(s.DescribeAddresses, inRegion[ec2.DescribeAddressesInput]("DescribeAddresses")),
+		awsapi.Op(s.DescribeAddressesAttribute, inRegion[ec2.DescribeAddressesAttributeInput]("DescribeAddressesAttribute")),
 		awsapi.Op(s.AssociateAddress, onAddress(s, "AssociateAddress", func(in *ec2.AssociateAddressInput) (allocation, association, public *string) {
 			return in.AllocationId, nil, in.PublicIp
 		}, func(in *ec2.AssociateAddressInput) []string {
@@ -173,7 +173,7 @@ func (s *Service) registerConnections(server *awsapi.Server) {
 		awsapi.Op(s.RejectVpcPeeringConnection, on(s, "RejectVpcPeeringConnection", func(in *ec2.RejectVpcPeeringConnectionInput) []string { return strs(in.VpcPeeringConnectionId) })),
 		awsapi.Op(s.DeleteVpcPeeringConnection, on(s, "DeleteVpcPeeringConnection", func(in *ec2.DeleteVpcPeeringConnectionInput) []string { return strs(in.VpcPeeringConnectionId) })),
 		awsapi.Op(s.ModifyVpcPeeringConnectionOptions, on(s, "ModifyVpcPeeringConnectionOptions", func(in *ec2.ModifyVpcPeeringConnectionOptionsInput) []string { return strs(in.VpcPeeringConnectionId) })),
-		awsapi.Op(s.DescribeVpcPeeringConnections, awsapi.Action[ec2.DescribeVpcPeeringConnectionsInput]("ec2:DescribeVpcPeeringConnections")),
+		awsapi.Op(s.DescribeVpcPeeringConnections, inRegion[ec2.DescribeVpcPeeringConnectionsInput]("DescribeVpcPeeringConnections")),
 
 		awsapi.Op(s.CreateVpcEndpoint, makes(s, "CreateVpcEndpoint", types.ResourceTypeVpcEndpoint, func(in *ec2.CreateVpcEndpointInput) []string {
 			return append(append(append(strs(in.VpcId), in.RouteTableIds...), in.SubnetIds...), in.SecurityGroupIds...)
@@ -182,15 +182,15 @@ func (s *Service) registerConnections(server *awsapi.Server) {
 			return append(append(append(strs(in.VpcEndpointId), in.AddRouteTableIds...), in.AddSubnetIds...), in.AddSecurityGroupIds...)
 		})),
 		awsapi.Op(s.DeleteVpcEndpoints, on(s, "DeleteVpcEndpoints", func(in *ec2.DeleteVpcEndpointsInput) []string { return in.VpcEndpointIds })),
-		awsapi.Op(s.DescribeVpcEndpoints, awsapi.Action[ec2.DescribeVpcEndpointsInput]("ec2:DescribeVpcEndpoints")),
-		awsapi.Op(s.DescribeVpcEndpointServices, awsapi.Action[ec2.DescribeVpcEndpointServicesInput]("ec2:DescribeVpcEndpointServices")),
+		awsapi.Op(s.DescribeVpcEndpoints, inRegion[ec2.DescribeVpcEndpointsInput]("DescribeVpcEndpoints")),
+		awsapi.Op(s.DescribeVpcEndpointServices, inRegion[ec2.DescribeVpcEndpointServicesInput]("DescribeVpcEndpointServices")),
 	)
 }
 
 func (s *Service) registerFlowLogs(server *awsapi.Server) {
 	server.Register(meta.EC2,
 		awsapi.Op(s.CreateFlowLogs, makes(s, "CreateFlowLogs", types.ResourceTypeVpcFlowLog, func(in *ec2.CreateFlowLogsInput) []string { return in.ResourceIds })),
-		awsapi.Op(s.DescribeFlowLogs, awsapi.Action[ec2.DescribeFlowLogsInput]("ec2:DescribeFlowLogs")),
+		awsapi.Op(s.DescribeFlowLogs, inRegion[ec2.DescribeFlowLogsInput]("DescribeFlowLogs")),
 		awsapi.Op(s.DeleteFlowLogs, on(s, "DeleteFlowLogs", func(in *ec2.DeleteFlowLogsInput) []string { return in.FlowLogIds })),
 	)
 }

@@ -159,11 +159,11 @@ func (s *Service) operations() []awsapi.Operation {
 		awsapi.Op(s.ListSigningCertificates, on[iam.ListSigningCertificatesInput](s, onOwnUser)),
 		awsapi.Op(s.UpdateSigningCertificate, on[iam.UpdateSigningCertificateInput](s, onOwnUser)),
 		awsapi.Op(s.DeleteSigningCertificate, on[iam.DeleteSigningCertificateInput](s, onOwnUser)),
-		awsapi.Op(s.CreateServiceSpecificCredential, on[iam.CreateServiceSpecificCredentialInput](s, onUser)),
+		awsapi.Op(s.CreateServiceSpecificCredential, onSpecific[iam.CreateServiceSpecificCredentialInput](s)),
 		awsapi.Op(s.ListServiceSpecificCredentials, on[iam.ListServiceSpecificCredentialsInput](s, onOwnUser)),
-		awsapi.Op(s.ResetServiceSpecificCredential, on[iam.ResetServiceSpecificCredentialInput](s, onOwnUser)),
-		awsapi.Op(s.UpdateServiceSpecificCredential, on[iam.UpdateServiceSpecificCredentialInput](s, onOwnUser)),
-		awsapi.Op(s.DeleteServiceSpecificCredential, on[iam.DeleteServiceSpecificCredentialInput](s, onOwnUser)),
+		awsapi.Op(s.ResetServiceSpecificCredential, onSpecific[iam.ResetServiceSpecificCredentialInput](s)),
+		awsapi.Op(s.UpdateServiceSpecificCredential, onSpecific[iam.UpdateServiceSpecificCredentialInput](s)),
+		awsapi.Op(s.DeleteServiceSpecificCredential, onSpecific[iam.DeleteServiceSpecificCredentialInput](s)),
 
 		// server certificates
 		awsapi.Op(s.UploadServerCertificate, on[iam.UploadServerCertificateInput](s, onCertificate)),

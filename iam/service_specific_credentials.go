@@ -2,7 +2,9 @@ package iam
 
 import (
 	"context"
+	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,6 +34,43 @@ var specificTable = store.NewTable(store.Spec[specificCredential]{
 
 // AWS: "Use IAM with CodeCommit" and "Use IAM with Amazon Keyspaces" in the IAM user guide.
 var specificServices = []string{"codecommit.amazonaws.com", "cassandra.amazonaws.com"}
+
+// onSpecific is the user whose credential it is, or is to be, with the service that it is for.
+// AWS: "Actions, resources, and condition keys for AWS Identity and Access Management".
+func onSpecific[In any](s *Service) func(context.Context, *In) ([]awsapi.Access, error) {
+	user := on[In](s, onOwnUser)
+	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
+		wanted, err := user(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		conditions, v := wanted[0].Conditions, reflect.ValueOf(in).Elem()
+		if wish, ok := any(in).(*iam.CreateServiceSpecificCredentialInput); ok {
+			if name := aws.ToString(wish.ServiceName); name != "" {
+				conditions["iam:ServiceSpecificCredentialServiceName"] = []string{name}
+			}
+			if wish.CredentialAgeDays != nil {
+				conditions["iam:ServiceSpecificCredentialAgeDays"] = []string{strconv.Itoa(int(*wish.CredentialAgeDays))}
+			}
+			return wanted, nil
+		}
+		name := stringMember(v, "UserName")
+		if name == "" {
+			name = ownName(ctx, nil)
+		}
+		return wanted, s.view(ctx, func(tx store.Tx, account string) error {
+			u, err := userTable.In(tx, store.Scope{Account: account}).Find(folded(name))
+			if err != nil || u == nil {
+				return err
+			}
+			held, err := specificRows(tx, account).Find(u.ID, stringMember(v, "ServiceSpecificCredentialId"))
+			if held != nil {
+				conditions["iam:ServiceSpecificCredentialServiceName"] = []string{held.Service}
+			}
+			return err
+		})
+	}
+}
 
 const maxSpecificCredentials = 2
 

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"strconv"
 	"strings"
@@ -137,7 +138,6 @@ func (s *Service) through(ctx context.Context, name, key string, wanted ...awsap
 	if err != nil || p == nil {
 		return wanted, err
 	}
-	origin, _ := p.origin()
 	resource := p.arn()
 	if key != "" {
 		resource += "/object/" + key
@@ -145,10 +145,10 @@ func (s *Service) through(ctx context.Context, name, key string, wanted ...awsap
 	all := make([]awsapi.Access, 0, 2*len(wanted))
 	for _, w := range wanted {
 		keys := conditions(w.Conditions)
-		keys["s3:DataAccessPointArn"] = []string{p.arn()}
-		keys["s3:DataAccessPointAccount"] = []string{p.Account}
-		keys["s3:AccessPointNetworkOrigin"] = []string{string(origin)}
-		all = append(all, awsapi.Access{Action: w.Action, Resources: []string{resource}, Conditions: keys}, w)
+		p.conditions(keys)
+		own := maps.Clone(keys)
+		p.tagConditions(own)
+		all = append(all, awsapi.Access{Action: w.Action, Resources: []string{resource}, Conditions: own}, w)
 	}
 	return all, nil
 }

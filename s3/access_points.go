@@ -104,17 +104,54 @@ func (s *Service) Control() *Control { return &Control{s} }
 // AWS: "Actions, resources, and condition keys for Amazon S3", accesspoint.
 
 // point makes the access function of an operation on an access point.
-func point[In any](action string, name func(*In) (account, name *string)) func(context.Context, *In) ([]awsapi.Access, error) {
+func point[In any](c *Control, action string, name func(*In) (account, name *string)) func(context.Context, *In) ([]awsapi.Access, error) {
 	return func(ctx context.Context, in *In) ([]awsapi.Access, error) {
 		r := awsapi.FromContext(ctx)
 		account, name := name(in)
 		if aws.ToString(account) != r.Principal.Account {
 			return nil, errAccessDenied()
 		}
-		return []awsapi.Access{{
-			Action: action, Resources: []string{accessPointARN(r.Principal.Account, r.Region, aws.ToString(name))},
-			Conditions: keysOf(r, r.Principal.Account),
-		}}, nil
+		var known *accessPoint
+		err := c.service.db.View(ctx, func(tx store.Tx) (err error) {
+			known, err = accessPoints.In(tx, store.Scope{}).Find(r.Principal.Account, r.Region, aws.ToString(name))
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if known == nil {
+			known = newAccessPoint(r, in, aws.ToString(name))
+		}
+		keys := keysOf(r, r.Principal.Account)
+		if action != "s3:PutAccessPointPolicy" { // AWS's reference has none of these keys there
+			known.conditions(keys)
+			known.tagConditions(keys)
+		}
+		return []awsapi.Access{{Action: action, Resources: []string{known.arn()}, Conditions: keys}}, nil
+	}
+}
+
+// newAccessPoint is what policies can know of an access point that is not there, or is to be made.
+func newAccessPoint(r *awsapi.Request, in any, name string) *accessPoint {
+	p := &accessPoint{Account: r.Principal.Account, Region: r.Region, Name: name}
+	if wanted, ok := in.(*s3control.CreateAccessPointInput); ok && wanted.VpcConfiguration != nil {
+		p.VPC = aws.ToString(wanted.VpcConfiguration.VpcId)
+	}
+	return p
+}
+
+// conditions are the keys of requests to an access point, and through it.
+// AWS: "Configuring IAM policies for using access points".
+func (p *accessPoint) conditions(keys conditions) {
+	origin, _ := p.origin()
+	keys["s3:DataAccessPointArn"] = []string{p.arn()}
+	keys["s3:DataAccessPointAccount"] = []string{p.Account}
+	keys["s3:AccessPointNetworkOrigin"] = []string{string(origin)}
+}
+
+func (p *accessPoint) tagConditions(keys conditions) {
+	for key, value := range p.Tags {
+		keys["s3:AccessPointTag/"+key] = []string{value}
 	}
 }
 

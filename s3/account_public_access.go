@@ -19,14 +19,14 @@ func (c *Control) Register(server *awsapi.Server) {
 		awsapi.Op(c.GetPublicAccessBlock, ofAccount("s3:GetAccountPublicAccessBlock", func(in *s3control.GetPublicAccessBlockInput) *string { return in.AccountId })),
 		awsapi.Op(c.DeletePublicAccessBlock, ofAccount("s3:PutAccountPublicAccessBlock", func(in *s3control.DeletePublicAccessBlockInput) *string { return in.AccountId })),
 
-		awsapi.Op(c.CreateAccessPoint, point("s3:CreateAccessPoint", func(in *s3control.CreateAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
-		awsapi.Op(c.GetAccessPoint, point("s3:GetAccessPoint", func(in *s3control.GetAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
-		awsapi.Op(c.DeleteAccessPoint, point("s3:DeleteAccessPoint", func(in *s3control.DeleteAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
+		awsapi.Op(c.CreateAccessPoint, point(c, "s3:CreateAccessPoint", func(in *s3control.CreateAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
+		awsapi.Op(c.GetAccessPoint, point(c, "s3:GetAccessPoint", func(in *s3control.GetAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
+		awsapi.Op(c.DeleteAccessPoint, point(c, "s3:DeleteAccessPoint", func(in *s3control.DeleteAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
 		awsapi.Op(c.ListAccessPoints, ofAccount("s3:ListAccessPoints", func(in *s3control.ListAccessPointsInput) *string { return in.AccountId })),
-		awsapi.Op(c.PutAccessPointPolicy, point("s3:PutAccessPointPolicy", func(in *s3control.PutAccessPointPolicyInput) (*string, *string) { return in.AccountId, in.Name })),
-		awsapi.Op(c.GetAccessPointPolicy, point("s3:GetAccessPointPolicy", func(in *s3control.GetAccessPointPolicyInput) (*string, *string) { return in.AccountId, in.Name })),
-		awsapi.Op(c.DeleteAccessPointPolicy, point("s3:DeleteAccessPointPolicy", func(in *s3control.DeleteAccessPointPolicyInput) (*string, *string) { return in.AccountId, in.Name })),
-		awsapi.Op(c.GetAccessPointPolicyStatus, point("s3:GetAccessPointPolicyStatus", func(in *s3control.GetAccessPointPolicyStatusInput) (*string, *string) { return in.AccountId, in.Name })),
+		awsapi.Op(c.PutAccessPointPolicy, point(c, "s3:PutAccessPointPolicy", func(in *s3control.PutAccessPointPolicyInput) (*string, *string) { return in.AccountId, in.Name })),
+		awsapi.Op(c.GetAccessPointPolicy, point(c, "s3:GetAccessPointPolicy", func(in *s3control.GetAccessPointPolicyInput) (*string, *string) { return in.AccountId, in.Name })),
+		awsapi.Op(c.DeleteAccessPointPolicy, point(c, "s3:DeleteAccessPointPolicy", func(in *s3control.DeleteAccessPointPolicyInput) (*string, *string) { return in.AccountId, in.Name })),
+		awsapi.Op(c.GetAccessPointPolicyStatus, point(c, "s3:GetAccessPointPolicyStatus", func(in *s3control.GetAccessPointPolicyStatusInput) (*string, *string) { return in.AccountId, in.Name })),
 	)
 }
 
@@ -36,7 +36,8 @@ func ofAccount[In any](action string, account func(*In) *string) func(context.Co
 		if aws.ToString(account(in)) != awsapi.FromContext(ctx).Principal.Account {
 			return nil, errAccessDenied()
 		}
-		return []awsapi.Access{{Action: action}}, nil
+		r := awsapi.FromContext(ctx)
+		return []awsapi.Access{{Action: action, Conditions: keysOf(r, r.Principal.Account)}}, nil
 	}
 }
 

@@ -86,7 +86,10 @@ func (s *Service) registerBuckets(server *awsapi.Server) {
 	server.Register(meta.S3,
 		awsapi.Op(s.CreateBucket, s.createBucketAccess),
 		awsapi.Op(s.HeadBucket, s.headBucketAccess, awsapi.Unsigned()),
-		awsapi.Op(s.ListBuckets, awsapi.Action[s3.ListBucketsInput]("s3:ListAllMyBuckets")),
+		awsapi.Op(s.ListBuckets, func(ctx context.Context, _ *s3.ListBucketsInput) ([]awsapi.Access, error) {
+			r := awsapi.FromContext(ctx)
+			return []awsapi.Access{{Action: "s3:ListAllMyBuckets", Conditions: keysOf(r, r.Principal.Account)}}, nil
+		}),
 		awsapi.Op(s.DeleteBucket, onBucket[s3.DeleteBucketInput](s, "s3:DeleteBucket"), awsapi.Unsigned()),
 		awsapi.Op(s.GetBucketLocation, onBucket[s3.GetBucketLocationInput](s, "s3:GetBucketLocation"), awsapi.Unsigned()),
 	)

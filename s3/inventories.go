@@ -43,6 +43,16 @@ func checkReportBucket(arn *string) error {
 	return nil
 }
 
+// inventoryFields sets the key of the fields that an inventory asks for.
+func inventoryFields(in *s3.PutBucketInventoryConfigurationInput, keys conditions) {
+	if in.InventoryConfiguration == nil {
+		return
+	}
+	for _, field := range in.InventoryConfiguration.OptionalFields {
+		keys["s3:InventoryAccessibleOptionalFields"] = append(keys["s3:InventoryAccessibleOptionalFields"], string(field))
+	}
+}
+
 // GetBucketInventoryConfiguration answers one configuration.
 func (s *Service) GetBucketInventoryConfiguration(ctx context.Context, in *s3.GetBucketInventoryConfigurationInput) (*s3.GetBucketInventoryConfigurationOutput, error) {
 	c, err := getConfiguration[types.InventoryConfiguration](ctx, s, in.Bucket, in.ExpectedBucketOwner, kindInventory, in.Id)

@@ -66,9 +66,12 @@ func (s *Service) registerObjects(server *awsapi.Server) {
 		awsapi.Op(s.RestoreObject, tagged(s, onObject[s3.RestoreObjectInput](s, "s3:RestoreObject", "")), open),
 
 		awsapi.Op(s.CreateMultipartUpload, s.createUploadAccess, open),
-		awsapi.Op(s.UploadPart, onObject[s3.UploadPartInput](s, "s3:PutObject", ""), open),
+		awsapi.Op(s.UploadPart, onObject(s, "s3:PutObject", "", func(_ *s3.UploadPartInput, keys conditions) { keys.creates(false) }), open),
 		awsapi.Op(s.UploadPartCopy, s.partCopyAccess, open),
-		awsapi.Op(s.CompleteMultipartUpload, onObject[s3.CompleteMultipartUploadInput](s, "s3:PutObject", ""), open),
+		awsapi.Op(s.CompleteMultipartUpload, onObject(s, "s3:PutObject", "", func(in *s3.CompleteMultipartUploadInput, keys conditions) {
+			keys.creates(true)
+			keys.condition(in.IfMatch, in.IfNoneMatch)
+		}), open),
 		awsapi.Op(s.AbortMultipartUpload, onObject[s3.AbortMultipartUploadInput](s, "s3:AbortMultipartUpload", ""), open),
 		awsapi.Op(s.ListParts, onObject[s3.ListPartsInput](s, "s3:ListMultipartUploadParts", ""), open),
 
@@ -219,13 +222,13 @@ func (s *Service) accesses(ctx context.Context, b *bucket, name, key string, act
 // AWS: "Actions, resources, and condition keys for Amazon S3", service authorization reference.
 var notOf = map[string][]string{
 	"s3:PutObjectAcl": {"s3:x-amz-server-side-encryption", "s3:x-amz-website-redirect-location", "s3:RequestObjectTag", "s3:x-amz-copy-source",
-		"s3:x-amz-metadata-directive", "s3:object-lock-", "s3:if-"},
+		"s3:x-amz-metadata-directive", "s3:object-lock-", "s3:if-", "s3:ObjectCreation"},
 	"s3:PutObjectTagging": {"s3:x-amz-server-side-encryption", "s3:x-amz-website-redirect-location", "s3:x-amz-grant-", "s3:x-amz-acl", "s3:x-amz-storage-class",
-		"s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-", "s3:if-"},
+		"s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-", "s3:if-", "s3:ObjectCreation"},
 	"s3:PutObjectRetention": {"s3:x-amz-server-side-encryption", "s3:x-amz-website-redirect-location", "s3:x-amz-grant-", "s3:x-amz-acl", "s3:x-amz-storage-class",
-		"s3:RequestObjectTag", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-legal-hold", "s3:if-"},
+		"s3:RequestObjectTag", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-legal-hold", "s3:if-", "s3:ObjectCreation"},
 	"s3:PutObjectLegalHold": {"s3:x-amz-server-side-encryption", "s3:x-amz-website-redirect-location", "s3:x-amz-grant-", "s3:x-amz-acl", "s3:x-amz-storage-class",
-		"s3:RequestObjectTag", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-mode", "s3:object-lock-re", "s3:if-"},
+		"s3:RequestObjectTag", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:object-lock-mode", "s3:object-lock-re", "s3:if-", "s3:ObjectCreation"},
 }
 
 // of are the keys that an action has. An action without keys of an upload to leave out has them all, shared.
@@ -261,7 +264,16 @@ func (s *Service) putAccess(ctx context.Context, in *s3.PutObjectInput) ([]awsap
 		customerKey: customerKey{algorithm: in.SSECustomerAlgorithm}, algorithm: in.ServerSideEncryption, keyID: in.SSEKMSKeyId,
 	})
 	keys.condition(in.IfMatch, in.IfNoneMatch)
+	keys.creates(true)
 	return wanted, err
+}
+
+// creates sets the key by which policies tell what makes an object from what only begins or continues an upload in parts.
+// AWS: "Enforce conditional writes on Amazon S3 buckets".
+func (c conditions) creates(object bool) {
+	if c != nil {
+		c["s3:ObjectCreationOperation"] = []string{strconv.FormatBool(object)}
+	}
 }
 
 // condition sets the keys of conditional writes.
@@ -274,11 +286,12 @@ func (c conditions) condition(match, noneMatch *string) {
 }
 
 func (s *Service) createUploadAccess(ctx context.Context, in *s3.CreateMultipartUploadInput) ([]awsapi.Access, error) {
-	_, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{
+	keys, wanted, err := s.onWrite(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, attributeWish{
 		tagging: in.Tagging, class: in.StorageClass, redirect: in.WebsiteRedirectLocation, lockMode: in.ObjectLockMode, lockUntil: in.ObjectLockRetainUntilDate,
 		hold: in.ObjectLockLegalHoldStatus,
 		acl:  aclWish{canned: string(in.ACL), full: in.GrantFullControl, read: in.GrantRead, readACP: in.GrantReadACP, writeACP: in.GrantWriteACP},
 	}, encryptionWish{customerKey: customerKey{algorithm: in.SSECustomerAlgorithm}, algorithm: in.ServerSideEncryption, keyID: in.SSEKMSKeyId})
+	keys.creates(false)
 	return wanted, err
 }
 
@@ -297,6 +310,8 @@ func (s *Service) copyAccess(ctx context.Context, in *s3.CopyObjectInput) ([]aws
 	}
 	keys.set("s3:x-amz-copy-source", in.CopySource)
 	keys.set("s3:x-amz-metadata-directive", (*string)(&in.MetadataDirective))
+	keys.condition(in.IfMatch, in.IfNoneMatch)
+	keys.creates(true)
 	return s.sourceAccess(ctx, source, in.TaggingDirective != "REPLACE", wanted)
 }
 
@@ -310,6 +325,7 @@ func (s *Service) partCopyAccess(ctx context.Context, in *s3.UploadPartCopyInput
 		return nil, err
 	}
 	keys.set("s3:x-amz-copy-source", in.CopySource)
+	keys.creates(false)
 	return s.sourceAccess(ctx, source, false, wanted)
 }
 

@@ -48,7 +48,7 @@ func (s *Service) registerSettings(server *awsapi.Server) {
 		awsapi.Op(s.PutBucketReplication, s.replicationAccess, awsapi.Unsigned()),
 		awsapi.Op(s.GetBucketReplication, onBucket[s3.GetBucketReplicationInput](s, "s3:GetReplicationConfiguration"), awsapi.Unsigned()),
 		awsapi.Op(s.DeleteBucketReplication, onBucket[s3.DeleteBucketReplicationInput](s, "s3:PutReplicationConfiguration"), awsapi.Unsigned()),
-		awsapi.Op(s.PutBucketInventoryConfiguration, onBucket[s3.PutBucketInventoryConfigurationInput](s, "s3:PutInventoryConfiguration"), awsapi.Unsigned()),
+		awsapi.Op(s.PutBucketInventoryConfiguration, onBucket(s, "s3:PutInventoryConfiguration", inventoryFields), awsapi.Unsigned()),
 		awsapi.Op(s.GetBucketInventoryConfiguration, onBucket[s3.GetBucketInventoryConfigurationInput](s, "s3:GetInventoryConfiguration"), awsapi.Unsigned()),
 		awsapi.Op(s.DeleteBucketInventoryConfiguration, onBucket[s3.DeleteBucketInventoryConfigurationInput](s, "s3:PutInventoryConfiguration"), awsapi.Unsigned()),
 		awsapi.Op(s.ListBucketInventoryConfigurations, onBucket[s3.ListBucketInventoryConfigurationsInput](s, "s3:GetInventoryConfiguration"), awsapi.Unsigned()),

@@ -2,11 +2,9 @@ package reference
 
 import (
 	_ "embed"
-	"regexp"
+	"slices"
 	"strings"
 	"sync"
-
-	"miniaws/backend/lazyregexp"
 )
 
 //go:embed actions.txt
@@ -18,7 +16,8 @@ type Action struct {
 	Name string
 	// Resources are the types that the action can be about; none means that policies name it with "*".
 	Resources []Resource
-	// ConditionKeys are the service's and those global ones that depend on the action; "${TagKey}" stands for any tag.
+	// ConditionKeys are those of the action itself, whatever the resource: the service's, and those global ones that depend
+	// on the action. "${TagKey}" stands for any tag.
 	ConditionKeys []string
 	// Needs are actions that the caller must be allowed besides.
 	Needs []string
@@ -30,6 +29,8 @@ type Resource struct {
 	Required bool
 	// ARN is its form, with "${...}" for what differs.
 	ARN string
+	// ConditionKeys are those that the action has on this type, besides the action's own.
+	ConditionKeys []string
 }
 
 // Find answers an action by its full name, in any case.
@@ -53,8 +54,9 @@ var actions = sync.OnceValue(func() map[string]Action {
 		default:
 			a := Action{Name: service + ":" + fields[0], ConditionKeys: strings.Fields(fields[2]), Needs: strings.Fields(fields[3])}
 			for _, name := range strings.Fields(fields[1]) {
-				typ, required := strings.CutSuffix(name, "!")
-				a.Resources = append(a.Resources, Resource{Type: typ, Required: required, ARN: arns[typ]})
+				parts := strings.Split(name, "|")
+				typ, required := strings.CutSuffix(parts[0], "!")
+				a.Resources = append(a.Resources, Resource{Type: typ, Required: required, ARN: arns[typ], ConditionKeys: parts[1:]})
 			}
 			all[strings.ToLower(a.Name)] = a
 		}
@@ -62,13 +64,21 @@ var actions = sync.OnceValue(func() map[string]Action {
 	return all
 })
 
-var placeholder = lazyregexp.New(`\\\$\\\{[^}]*\\\}`)
-
-// Is tells whether an ARN is of the type's form.
+// Is tells whether an ARN is of the type's form: what is between the placeholders is there, in that order.
 func (r Resource) Is(arn string) bool {
-	pattern := placeholder.ReplaceAllString(regexp.QuoteMeta(r.ARN), ".*")
-	ok, err := regexp.MatchString("^"+pattern+"$", arn)
-	return err == nil && ok
+	form, rest := r.ARN, arn
+	for first := true; ; first = false {
+		fixed, behind, placeholder := strings.Cut(form, "${")
+		at := strings.Index(rest, fixed)
+		switch {
+		case !placeholder:
+			return strings.HasSuffix(rest, fixed) && (!first || rest == fixed)
+		case at < 0 || first && at > 0:
+			return false
+		}
+		rest = rest[at+len(fixed):]
+		_, form, _ = strings.Cut(behind, "}")
+	}
 }
 
 // Takes tells whether a resource is one that the action can be about: an ARN of one of its types, or "*".
@@ -84,9 +94,18 @@ func (a Action) Takes(arn string) bool {
 	return false
 }
 
-// HasKey tells whether the action has a condition key.
+// HasKey tells whether the action has a condition key, on any resource.
 func (a Action) HasKey(key string) bool {
-	for _, k := range a.ConditionKeys {
+	return hasKey(a.ConditionKeys, key) || slices.ContainsFunc(a.Resources, func(r Resource) bool { return hasKey(r.ConditionKeys, key) })
+}
+
+// HasKeyOn tells whether the action has a condition key on a resource.
+func (a Action) HasKeyOn(arn, key string) bool {
+	return hasKey(a.ConditionKeys, key) || slices.ContainsFunc(a.Resources, func(r Resource) bool { return r.Is(arn) && hasKey(r.ConditionKeys, key) })
+}
+
+func hasKey(keys []string, key string) bool {
+	for _, k := range keys {
 		if strings.EqualFold(k, key) {
 			return true
 		}
