@@ -167,6 +167,7 @@ func newCloud(c cloudConfig) *cloud {
 		Endpoints:  made.machines,
 		Region:     c.Region,
 		Domain:     c.Domain,
+		Hold:       store.Hold,
 		Recorders:  append(slices.Clone(c.Recorders), made.audit, buckets),
 		Now:        c.Now,
 		Unavailable: func(err error) bool {

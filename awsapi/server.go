@@ -46,6 +46,8 @@ type Options struct {
 	Domain string
 	// BodyPatience is how long a body that is held in memory may take to arrive; 0 is a minute.
 	BodyPatience time.Duration
+	// Hold, if there is one, makes what a call's steps read one snapshot, from the question whether it is allowed until release.
+	Hold func(context.Context) (held context.Context, release func())
 	// Recorders are told of every call, in this order.
 	Recorders []Recorder
 	// Unavailable tells a handler's errors that are over as soon as the machine recovers, such as a full disk: they are
@@ -103,8 +105,10 @@ type call struct {
 	input     any
 	output    any
 	accesses  []Access
-	failure   error  // what the answer says
-	reply     *Reply // made by a step that ends the way early
+	failure   error           // what the answer says
+	reply     *Reply          // made by a step that ends the way early
+	held      context.Context // nil unless steps read together
+	release   func()
 }
 
 // pipeline is a request's way, in order. The first step that fails ends it; the answer is encoded after it.
@@ -115,7 +119,9 @@ var pipeline = []func(*call, context.Context) error{
 	(*call).authenticate,
 	(*call).receive,
 	(*call).decode,
+	(*call).hold,
 	(*call).authorize,
+	(*call).decided,
 	(*call).validate,
 	(*call).dryRun,
 	(*call).handle,
@@ -165,12 +171,41 @@ func (c *call) answer(ctx context.Context) (reply *Reply) {
 
 // run takes the steps.
 func (c *call) run(ctx context.Context) error {
+	defer c.letGo()
 	for _, step := range pipeline {
-		if err := step(c, ctx); err != nil || c.reply != nil {
+		at := ctx
+		if c.held != nil {
+			at = c.held
+		}
+		if err := step(c, at); err != nil || c.reply != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hold begins what is read together.
+func (c *call) hold(ctx context.Context) error {
+	if c.server.options.Hold != nil {
+		c.held, c.release = c.server.options.Hold(ctx)
+	}
+	return nil
+}
+
+// decided ends it once the call is allowed, unless all that the operation does is to read: of an object and of its bucket,
+// the answer is as the decision found them.
+func (c *call) decided(context.Context) error {
+	if !s3Family(c.route.service.meta) || (c.http.Method != http.MethodGet && c.http.Method != http.MethodHead) {
+		c.letGo()
+	}
+	return nil
+}
+
+func (c *call) letGo() {
+	if c.held != nil {
+		c.release()
+		c.held = nil
+	}
 }
 
 // read takes what the request claims about its signer, and the whole body, within bounds, unless it may be an object's.

@@ -134,14 +134,19 @@ func isRead(ctx context.Context) bool {
 
 // existingTags adds the tags of the object, and answers the error that it is missing, which ends nothing yet.
 func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name, key, version string) (missing, err error) {
+	var b *bucket
 	err = s.db.View(ctx, func(tx store.Tx) error {
-		b, err := sharedBucket(tx, name)
-		if err != nil || b == nil {
-			return err
-		}
-		if free, err := s.undeniable(ctx, b, name); free || err != nil {
-			return err
-		}
+		b, err = sharedBucket(tx, name)
+		return err
+	})
+	if err != nil || b == nil {
+		return nil, err
+	}
+	// Not in a transaction: the question has its own.
+	if free, err := s.undeniable(ctx, b, name); free || err != nil {
+		return nil, err
+	}
+	err = s.db.View(ctx, func(tx store.Tx) error {
 		var id *string
 		if version != "" {
 			id = &version

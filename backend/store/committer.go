@@ -177,6 +177,10 @@ func (e *engine) View(ctx context.Context, fn func(Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if h := e.heldBy(ctx); h != nil {
+		defer h.mu.Unlock()
+		return fn(h.tx)
+	}
 	tx := e.begin(ctx, false)
 	defer tx.end()
 	return fn(tx)
@@ -187,6 +191,7 @@ func (e *engine) Update(ctx context.Context, fn func(Tx) error) error {
 		return err
 	}
 	defer e.running.Done()
+	letGo(ctx)
 	for attempt := 1; ; attempt++ {
 		if err := ctx.Err(); err != nil {
 			return err
