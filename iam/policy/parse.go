@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
@@ -56,12 +57,31 @@ type Malformed struct{ Message string }
 
 func (m *Malformed) Error() string { return m.Message }
 
-// The words of IAM's front end for what is not in the grammar at all, and for what only its older parser refuses.
-// AWS: error MalformedPolicyDocument of the IAM API reference.
+// AWS documents the error MalformedPolicyDocument and not its words: behind each message here is where it was seen as an
+// answer of AWS's. There are two families: permissions policies are read by one parser, trust policies, as policies of
+// buckets, by another.
+
+// The words for what is not in the grammar at all, and for what only an older parser refuses.
+// Seen: 99designs/iamy issue 74, aws-cloudformation/cfn-lint issue 3751 (syntax); hashicorp/terraform issue 10057 (the case of
+// an effect), 99designs/iamy issue 65 and amancevice/terraform-aws-custom-ecr-domain issue 2 (one statement before the
+// version), dan-v/awslambdaproxy pull request 3 (white space before the document), Graylog2/graylog-plugin-aws issue 172
+// (an account that is none), badmintoncryer/cdk-preflight (numbers, dates and addresses that are none).
 var (
 	errSyntax = &Malformed{"Syntax errors in policy."}
 	errLegacy = &Malformed{"The policy failed legacy parsing"}
 )
+
+// The words of the other family, for trust policies.
+// Seen: CreateRole in several public notes (invalid Json); humanmade/S3-Uploads issue 191 and versity/versitygw, package
+// iamapi/policy (missing fields, version, statement, effect, NotPrincipal, NotResource); Wolox/carthage_cache issue 22 (ids).
+var (
+	errTrustJSON      = &Malformed{"This policy contains invalid Json"}
+	errTrustVersion   = &Malformed{"The policy must contain a valid version string"}
+	errTrustStatement = &Malformed{"Could not parse the policy: Statement is empty!"}
+	errTrustIDs       = &Malformed{"The Statement Ids in the policy are not unique"}
+)
+
+func missingField(name string) error { return malformed("Missing required field %s", name) }
 
 func malformed(format string, arguments ...any) error {
 	return &Malformed{fmt.Sprintf(format, arguments...)}
@@ -115,8 +135,13 @@ func (s *Statement) ActionTexts() []string { return s.actionTexts }
 // Parse reads and compiles a document. Its errors are *Malformed.
 func Parse(kind Kind, text string) (*Document, error) {
 	root, ok := readTree(text)
-	if !ok || root.kind != objectNode {
+	switch {
+	case kind == Trust && !json.Valid([]byte(text)):
+		return nil, errTrustJSON
+	case !ok || root.kind != objectNode:
 		return nil, errSyntax
+	case kind <= Trust && text[0] != '{':
+		return nil, errLegacy
 	}
 	d := &Document{kind: kind}
 	p := parser{document: d, text: text, sids: map[string]bool{}}
@@ -162,7 +187,7 @@ func (p *parser) top(root *node) error {
 			}
 			p.document.id = root.items[i].text
 		default:
-			return errSyntax
+			return p.unknown(name)
 		}
 	}
 	if err := p.version(root.member("Version")); err != nil {
@@ -170,14 +195,14 @@ func (p *parser) top(root *node) error {
 	}
 	statement := root.member("Statement")
 	if statement == nil {
-		return errSyntax
+		return p.words(errTrustStatement)
 	}
 	list := []*node{statement}
 	if statement.kind == listNode {
 		list = statement.items
 	}
 	if len(list) == 0 {
-		return errSyntax
+		return p.words(errTrustStatement)
 	}
 	trees := make([]Statement, len(list))
 	for i, n := range list {
@@ -191,8 +216,23 @@ func (p *parser) top(root *node) error {
 		}
 	}
 	p.document.statements = trees
+	if version := slices.Index(root.names, "Version"); p.document.kind <= Trust && statement.kind == objectNode && version > slices.Index(root.names, "Statement") {
+		return errLegacy
+	}
 	return nil
 }
+
+// words are those of a trust policy for what is no grammar, and for other policies the one sentence.
+func (p *parser) words(trust error) error {
+	if p.document.kind == Trust {
+		return trust
+	}
+	return errSyntax
+}
+
+// unknown is what is said of an element that there is not.
+// Seen: as "Unknown field" in public notes about CreateRole.
+func (p *parser) unknown(name string) error { return p.words(malformed("Unknown field %s", name)) }
 
 func (p *parser) version(n *node) error {
 	switch {
@@ -203,7 +243,7 @@ func (p *parser) version(n *node) error {
 	case n == nil, n.kind == stringNode && n.text == "2008-10-17":
 		return &Malformed{"Policy document must be version 2012-10-17 or greater."}
 	default:
-		return errSyntax
+		return p.words(errTrustVersion)
 	}
 	return nil
 }
@@ -218,7 +258,7 @@ func (p *parser) grammar(n *node, s *Statement) error {
 	}
 	for _, name := range n.names {
 		if !slices.Contains(elements, name) {
-			return errSyntax
+			return p.unknown(name)
 		}
 	}
 	for _, name := range []string{"Principal", "Action", "Resource"} {
@@ -242,17 +282,17 @@ func (p *parser) grammar(n *node, s *Statement) error {
 	}
 	effect := n.member("Effect")
 	if effect == nil || effect.kind != stringNode {
-		return errSyntax
+		return p.words(missingField("Effect"))
 	}
 	switch effect.text {
 	case "Allow":
 	case "Deny":
 		s.Effect = Deny
 	default:
-		if strings.EqualFold(effect.text, "Allow") || strings.EqualFold(effect.text, "Deny") {
+		if p.document.kind != Trust && (strings.EqualFold(effect.text, "Allow") || strings.EqualFold(effect.text, "Deny")) {
 			return errLegacy
 		}
-		return errSyntax
+		return p.words(malformed("Invalid effect: %s", effect.text))
 	}
 	s.Start, s.End = positionAt(p.text, n.from), positionAt(p.text, n.to)
 	return p.conditions(n.member("Condition"), s)
@@ -284,14 +324,27 @@ func (p *parser) conditions(n *node, s *Statement) error {
 			c := condition{operator: op, quantifier: set, ifExists: ifExists, key: lower, name: key}
 			for _, text := range texts {
 				v := compileValue(op.comparison, text, p.document.version)
-				if !v.valid && op.comparison >= dateEquals && op.comparison <= dateGreaterEquals {
-					return errLegacy
+				if err := p.impossible(op.comparison, v); err != nil {
+					return err
 				}
 				c.values = append(c.values, v)
 			}
 			s.conditions = append(s.conditions, c)
 			s.names = append(s.names, key)
 		}
+	}
+	return nil
+}
+
+// impossible refuses a value that is not of its operator's type, for IAM's own policies.
+func (p *parser) impossible(c comparison, v conditionValue) error {
+	switch {
+	case v.valid || p.document.kind > Trust:
+		return nil
+	case c >= numericEquals && c <= dateGreaterEquals, c == ipAddress:
+		return errLegacy
+	case c == binaryEquals: // Seen: badmintoncryer/cdk-preflight
+		return errSyntax
 	}
 	return nil
 }
@@ -318,11 +371,15 @@ func (p *parser) sid(sid string, present bool) error {
 	case Resource:
 	default:
 		if !isWord(sid) {
+			// Seen: aws-cloudformation/cfn-lint issue 708
 			return &Malformed{"Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"}
 		}
 	}
 	if sid != "" && p.sids[sid] {
-		return &Malformed{"Statement IDs (SID) in a single policy must be unique."}
+		if p.document.kind == Trust {
+			return errTrustIDs
+		}
+		return &Malformed{"Statement IDs (SID) in a single policy must be unique."} // Seen: kubernetes/kops issue 4951
 	}
 	p.sids[sid] = true
 	return nil
@@ -336,7 +393,7 @@ func (p *parser) principal(n *node, s *Statement) error {
 	switch p.document.kind {
 	case Identity, Managed:
 		if element != nil {
-			return &Malformed{"Policy document should not specify a principal."}
+			return &Malformed{"Policy document should not specify a principal."} // Seen: lyft/metadataproxy issue 53
 		}
 		return nil
 	case ServiceControl:
@@ -350,15 +407,19 @@ func (p *parser) principal(n *node, s *Statement) error {
 			return errSyntax
 		}
 	case Trust:
-		if element == nil {
-			return &Malformed{"Missing required field Principal"}
-		}
-		if not && s.Effect == Allow {
-			return &Malformed{"Allow with NotPrincipal is not allowed."}
+		switch {
+		case element == nil:
+			return missingField("Principal")
+		case not && s.Effect == Allow:
+			return &Malformed{"Allow with NotPrincipal is not allowed."} // Seen: versity/versitygw
+		case not:
+			return &Malformed{"AssumeRole policy must not contain NotPrincipal field."} // Seen: versity/versitygw
+		case element.kind == stringNode && element.text == "*":
+			return &Malformed{`AssumeRolepolicy contained an invalid principal: "STAR":"*".`} // Seen: aws/aws-cdk, the test of roles
 		}
 	default:
 		if element == nil {
-			return &Malformed{"Missing required field Principal"}
+			return missingField("Principal")
 		}
 	}
 	s.principals = &principals{not: not}
@@ -382,11 +443,17 @@ func (p *parser) principal(n *node, s *Statement) error {
 			if !ok {
 				return invalidPrincipal(class, text)
 			}
+			if p.document.kind == Trust && entry.kind == entryFederated && text == cognito && len(s.conditions) == 0 {
+				return &Malformed{"A condition block must be present for the Cognito provider"} // Seen: badmintoncryer/cdk-preflight
+			}
 			s.principals.entries = append(s.principals.entries, entry)
 		}
 	}
 	return nil
 }
+
+// cognito is the provider of everybody's identity pools.
+const cognito = "cognito-identity.amazonaws.com"
 
 func invalidPrincipal(class, text string) error {
 	switch class {
@@ -402,7 +469,10 @@ func (p *parser) actions(n *node, s *Statement) error {
 		list, s.notActions = n.member("NotAction"), true
 	}
 	if list == nil {
-		return &Malformed{"Policy statement must contain actions."}
+		if p.document.kind == Trust {
+			return missingField("Action")
+		}
+		return &Malformed{"Policy statement must contain actions."} // Seen: as that of resources below
 	}
 	texts, _ := list.strings()
 	if len(texts) == 0 {
@@ -428,10 +498,13 @@ func (p *parser) action(text string) error {
 	vendor, name, found := strings.Cut(text, ":")
 	switch {
 	case !found || text == "":
+		// Seen: CreatePolicy through CloudFormation, in public notes
 		return &Malformed{"Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."}
 	case strings.Contains(name, ":"):
-		return &Malformed{"Actions/Condition can contain only one colon."}
+		return &Malformed{"Actions/Condition can contain only one colon."} // Seen: garnaat/kappa issue 111
 	case vendor == "*" && name == "*":
+	case strings.ContainsAny(vendor, "*?"):
+		return &Malformed{"Action vendors (e.g., aws, ec2, etc.) must not contain wildcards."} // Seen: badmintoncryer/cdk-preflight
 	case !isVendor(vendor):
 		return malformed("Vendor %s is not valid", vendor)
 	case p.document.kind == Trust && (!strings.EqualFold(vendor, "sts") || !isTrustAction(strings.ToLower(name))):
@@ -443,8 +516,12 @@ func (p *parser) action(text string) error {
 // trustActions are what a trust policy can allow. AWS: "Actions defined by AWS Security Token Service", resource role.
 var trustActions = []string{"assumerole", "assumerolewithsaml", "assumerolewithwebidentity", "tagsession", "setsourceidentity", "setcontext"}
 
+// isTrustAction knows patterns of these actions, and of no others.
 func isTrustAction(name string) bool {
 	pattern := wild.Replace(name)
+	if strings.ContainsAny(name, "*?") && !strings.HasPrefix(name, "assumerole") {
+		return false
+	}
 	return slices.ContainsFunc(trustActions, func(action string) bool { return matchGlob(pattern, action) })
 }
 
@@ -463,16 +540,20 @@ func (p *parser) resources(n *node, s *Statement) error {
 		list, s.notResources = n.member("NotResource"), true
 	}
 	if p.document.kind == Trust {
-		if list != nil {
-			return &Malformed{"Has prohibited field Resource"}
+		switch {
+		case list != nil && s.notResources:
+			return &Malformed{"AssumeRole policy must not contain resources."} // Seen: versity/versitygw
+		case list != nil:
+			return &Malformed{"Has prohibited field Resource"} // Seen: devopsacademyau/academy pull request 1368
 		}
 		s.notResources = false
 		return nil
 	}
 	if list == nil {
 		if p.document.kind == Resource {
-			return &Malformed{"Missing required field Resource"}
+			return missingField("Resource")
 		}
+		// Seen: terraform-aws-modules/terraform-aws-iam issue 603
 		return &Malformed{"Policy statement must contain resources."}
 	}
 	texts, _ := list.strings()
@@ -488,8 +569,9 @@ func (p *parser) resources(n *node, s *Statement) error {
 	return nil
 }
 
-// partitions that a resource can be in. AWS: "Amazon Resource Names (ARNs)".
-var partitions = []string{"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"}
+// ownPartition is the one that all accounts here are in: policies of an account name resources of its partition.
+// AWS: "Amazon Resource Names (ARNs)".
+const ownPartition = "aws"
 
 func checkResource(text string) error {
 	if text == "*" {
@@ -497,10 +579,12 @@ func checkResource(text string) error {
 	}
 	rest, found := strings.CutPrefix(text, "arn:")
 	if !found {
+		// Seen: trussworks/terraform-aws-s3-anti-virus issue 21
 		return malformed(`Resource %s must be in ARN format or "*".`, text)
 	}
 	partition, rest, _ := strings.Cut(rest, ":")
-	if !strings.ContainsAny(partition, "*?$") && !slices.Contains(partitions, partition) {
+	if !strings.ContainsAny(partition, "*?") && partition != ownPartition {
+		// Seen: cloudera-labs/cloudera.exe issue 112
 		padded := text
 		for range 5 - strings.Count(text, ":") {
 			padded += ":*"
@@ -509,6 +593,7 @@ func checkResource(text string) error {
 	}
 	vendor, _, _ := strings.Cut(rest, ":")
 	if !strings.Contains(vendor, "${") && (vendor == "" || strings.ContainsAny(vendor, "*?")) {
+		// Seen: PutRolePolicy in public notes
 		return &Malformed{"Resource vendor must be fully qualified and cannot contain regexes."}
 	}
 	a := make([]string, 0, 6)
@@ -521,11 +606,25 @@ func checkResource(text string) error {
 	if account := a[4]; account != "" && account != "aws" && !isAccount(account) && !strings.ContainsAny(account, "*?$") {
 		return errLegacy
 	}
-	if vendor == "s3" && a[3] != "" && a[3] != "*" && !strings.Contains(a[3], "$") && !strings.ContainsAny(a[5], ":/*") {
-		return malformed("Resource %s can not contain region information.", text)
+	if vendor == "s3" && !strings.ContainsAny(a[5], ":/*") || vendor == "route53" {
+		if err := checkPlaceless(text, a[3], a[4]); err != nil {
+			return err
+		}
 	}
 	if vendor == "iam" {
 		return checkIAMResource(text, a[3], a[5])
+	}
+	return nil
+}
+
+// checkPlaceless refuses a region and an account in the ARN of what has neither.
+// Seen: PutRolePolicy for a hosted zone, in public notes.
+func checkPlaceless(text, region, account string) error {
+	switch {
+	case region != "" && !strings.ContainsAny(region, "*?$"):
+		return malformed("Resource %s can not contain region information.", text)
+	case account != "" && !strings.ContainsAny(account, "*?$"):
+		return malformed("Resource %s cannot contain an account id.", text)
 	}
 	return nil
 }
@@ -536,15 +635,17 @@ var iamPaths = []string{"user/", "federated-user/", "role/", "group/", "instance
 
 func checkIAMResource(text, region, path string) error {
 	if region != "" && region != "*" {
+		// Seen: cloud-gov/terraform-provision pull request 1838
 		return malformed("IAM resource %s cannot contain region information.", text)
 	}
-	// A wildcard may stand for any of the beginnings.
-	known := strings.ContainsAny(path[:min(len(path), 1+strings.IndexByte(path+"/", '/'))], "*?$") || path == "root"
+	// Only a whole wildcard stands for any of the beginnings.
+	known := path == "*" || path == "root" || strings.HasPrefix(path, "${")
 	for _, begin := range iamPaths {
 		known = known || strings.HasPrefix(path, begin)
 	}
 	if !known {
-		return malformed(`IAM resource path must either be "*" or start with %s.`, strings.Join(iamPaths, ", "))
+		// Seen: PutRolePolicy and CreatePolicyVersion in 2026, in public notes, for "*/NAME" and "*NAME*", too
+		return malformed(`IAM resource path must either be "*", root, or start with %s.`, strings.Join(iamPaths, ", "))
 	}
 	return nil
 }
