@@ -125,7 +125,7 @@ type documentKey struct {
 // policy that says nothing: it might deny.
 func (s *Service) document(kind policy.Kind, text string) (*policy.Document, error) {
 	return s.documents.get(documentKey{kind, text}, func() (*policy.Document, error) {
-		d, err := policy.Parse(kind, text)
+		d, err := policy.Compile(kind, text)
 		if err != nil {
 			return nil, fmt.Errorf("a stored policy cannot be read: %w: %s", err, text)
 		}

@@ -132,19 +132,25 @@ func (s *Statement) ConditionKeys() []string { return s.names }
 // ActionTexts are the statement's actions (or, with NotAction, what they are not), as written.
 func (s *Statement) ActionTexts() []string { return s.actionTexts }
 
-// Parse reads and compiles a document. Its errors are *Malformed.
-func Parse(kind Kind, text string) (*Document, error) {
+// Parse reads, checks and compiles a document. Its errors are *Malformed.
+func Parse(kind Kind, text string) (*Document, error) { return read(kind, text, false) }
+
+// Compile is [Parse] for a document that was checked when it was stored. What only checks of today refuse in it still means
+// what it says: one that cannot be read might deny.
+func Compile(kind Kind, text string) (*Document, error) { return read(kind, text, true) }
+
+func read(kind Kind, text string, stored bool) (*Document, error) {
 	root, ok := readTree(text)
 	switch {
-	case kind == Trust && !json.Valid([]byte(text)):
+	case kind == Trust && !ok && !json.Valid([]byte(text)):
 		return nil, errTrustJSON
 	case !ok || root.kind != objectNode:
 		return nil, errSyntax
-	case kind <= Trust && text[0] != '{':
+	case kind <= Trust && text[0] != '{' && !stored:
 		return nil, errLegacy
 	}
 	d := &Document{kind: kind}
-	p := parser{document: d, text: text, sids: map[string]bool{}}
+	p := parser{document: d, text: text, stored: stored, sids: map[string]bool{}}
 	if err := p.top(root); err != nil {
 		return nil, err
 	}
@@ -174,7 +180,9 @@ func (s *Statement) eachKey(add func(string)) {
 type parser struct {
 	document *Document
 	text     string
-	sids     map[string]bool
+	// stored tells that the text was checked before: only what cannot be understood is refused.
+	stored bool
+	sids   map[string]bool
 }
 
 func (p *parser) top(root *node) error {
@@ -216,7 +224,7 @@ func (p *parser) top(root *node) error {
 		}
 	}
 	p.document.statements = trees
-	if version := slices.Index(root.names, "Version"); p.document.kind <= Trust && statement.kind == objectNode && version > slices.Index(root.names, "Statement") {
+	if version := slices.Index(root.names, "Version"); !p.stored && p.document.kind <= Trust && statement.kind == objectNode && version > slices.Index(root.names, "Statement") {
 		return errLegacy
 	}
 	return nil
@@ -339,7 +347,7 @@ func (p *parser) conditions(n *node, s *Statement) error {
 // impossible refuses a value that is not of its operator's type, for IAM's own policies.
 func (p *parser) impossible(c comparison, v conditionValue) error {
 	switch {
-	case v.valid || p.document.kind > Trust:
+	case v.valid || p.document.kind > Trust || p.stored:
 		return nil
 	case c >= numericEquals && c <= dateGreaterEquals, c == ipAddress:
 		return errLegacy
@@ -410,6 +418,7 @@ func (p *parser) principal(n *node, s *Statement) error {
 		switch {
 		case element == nil:
 			return missingField("Principal")
+		case p.stored:
 		case not && s.Effect == Allow:
 			return &Malformed{"Allow with NotPrincipal is not allowed."} // Seen: versity/versitygw
 		case not:
@@ -443,7 +452,7 @@ func (p *parser) principal(n *node, s *Statement) error {
 			if !ok {
 				return invalidPrincipal(class, text)
 			}
-			if p.document.kind == Trust && entry.kind == entryFederated && text == cognito && len(s.conditions) == 0 {
+			if p.document.kind == Trust && !p.stored && entry.kind == entryFederated && text == cognito && len(s.conditions) == 0 {
 				return &Malformed{"A condition block must be present for the Cognito provider"} // Seen: badmintoncryer/cdk-preflight
 			}
 			s.principals.entries = append(s.principals.entries, entry)
@@ -479,7 +488,7 @@ func (p *parser) actions(n *node, s *Statement) error {
 		return &Malformed{"Policy statement must contain actions."}
 	}
 	for _, text := range texts {
-		if err := p.action(text); err != nil {
+		if err := p.action(text); err != nil && !p.stored {
 			return err
 		}
 		s.actions = append(s.actions, compileAction(text))
@@ -561,7 +570,7 @@ func (p *parser) resources(n *node, s *Statement) error {
 		return &Malformed{"Policy statement must contain resources."}
 	}
 	for _, text := range texts {
-		if err := checkResource(text); err != nil {
+		if err := checkResource(text); err != nil && !p.stored {
 			return err
 		}
 		s.resources = append(s.resources, compileARN(text, p.document.version))

@@ -248,3 +248,29 @@ func TestHostileTexts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStoredDocumentsAreRead: what was stored before a check was made is compiled all the same.
+func TestStoredDocumentsAreRead(t *testing.T) {
+	for _, text := range []string{
+		" " + statement(`"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"`),
+		`{"Statement":{"Effect":"Deny","Principal":"*","Action":"sts:*"},"Version":"2012-10-17"}`,
+	} {
+		if _, err := Parse(Trust, text); err == nil {
+			t.Errorf("%s is not refused", text)
+		}
+		if _, err := Compile(Trust, text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, elements := range []string{
+		`"Effect":"Deny","Action":"s*:x","Resource":"*"`, `"Effect":"Deny","Action":"*","Resource":"arn:aws-cn:iam:x:1:*/y"`, `"Effect":"Deny","Action":"*","Resource":"x"`,
+		`"Effect":"Deny","Action":"*","Resource":"*","Condition":{"NumericEquals":{"a:b":"ten"}}`,
+	} {
+		if _, err := Compile(Identity, statement(elements)); err != nil {
+			t.Errorf("%s: %v", elements, err)
+		}
+	}
+	if _, err := Compile(Identity, `{"Version":"2012-10-17","Statement":[]`); err == nil {
+		t.Error("what is cut off is read")
+	}
+}
