@@ -177,8 +177,7 @@ func without(policies []Policy, victim int, effect Effect) ([]Policy, bool) {
 	var left []Policy
 	found := false
 	for _, p := range policies {
-		d := *p.Document
-		d.statements = nil
+		d := Document{kind: p.Document.kind, version: p.Document.version, keys: p.Document.keys}
 		for _, s := range p.Document.statements {
 			if s.Effect == effect {
 				if victim == 0 {

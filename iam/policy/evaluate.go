@@ -205,14 +205,19 @@ func (r *request) identity() bool {
 func (r *request) policies(l Layer, policies []Policy) grant {
 	best := grantNone
 	for i := range policies {
-		statements := policies[i].Document.statements
-		for j := range statements {
-			g := statements[j].match(r)
+		candidates, tried := policies[i].Document.about(r.action), -1
+		for j := range candidates {
+			c := &candidates[j]
+			if !c.mayMatch(&r.resource) || c.index == tried {
+				continue
+			}
+			tried = c.index
+			g := c.statement.match(r)
 			if g == grantNone {
 				continue
 			}
-			m := Match{Layer: l, Policy: &policies[i], Statement: &statements[j], Index: j}
-			if statements[j].Effect == Deny {
+			m := Match{Layer: l, Policy: &policies[i], Statement: c.statement, Index: c.index}
+			if c.statement.Effect == Deny {
 				r.decision.Denies = append(r.decision.Denies, m)
 				r.decision.Layers[l] = ExplicitDeny
 				continue
@@ -224,11 +229,8 @@ func (r *request) policies(l Layer, policies []Policy) grant {
 	return best
 }
 
-// match tells whether the statement is about the request, and how directly it means the caller.
+// match tells whether the statement, which is about the action, is about the request, and how directly it means the caller.
 func (s *Statement) match(r *request) grant {
-	if s.actionMatches(r.action) == s.notActions {
-		return grantNone
-	}
 	g := grantDirect
 	if s.principals != nil {
 		if g = s.principals.grant(&r.Principal, s.Effect); g == grantNone {

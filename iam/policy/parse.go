@@ -94,6 +94,8 @@ type Document struct {
 	id         string
 	statements []Statement
 	keys       []string
+	// actions remembers which statements are about an action.
+	actions knownActions
 }
 
 // Empty is a document that says nothing, which the grammar does not have: it allows nobody anything.
