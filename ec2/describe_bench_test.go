@@ -93,3 +93,69 @@ func BenchmarkDescribeSecurityGroupsByWildcard(b *testing.B) {
 func BenchmarkDescribeInterfacesByMACAndStatus(b *testing.B) {
 	benchmarkInterfaces(b, 1, types.Filter{Name: aws.String("status"), Values: []string{"available"}}, types.Filter{Name: aws.String("tag:Name"), Values: []string{"eni777?", "none"}}, types.Filter{Name: aws.String("tag-value"), Values: []string{"eni7777"}})
 }
+
+// launched is a service with 10,000 instances of three subnets, a hundred to a reservation.
+func launched(b *testing.B) *ec2.Client {
+	_, client, _ := newCloud(b)
+	ctx := context.Background()
+	images, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{Filters: []types.Filter{{Name: aws.String("name"), Values: []string{"debian-12-amd64-*"}}}})
+	if err != nil || len(images.Images) == 0 {
+		b.Fatal(images, err)
+	}
+	subnets, err := client.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: []types.Filter{{Name: aws.String("availability-zone"), Values: []string{"us-east-1a", "us-east-1b", "us-east-1c"}}}})
+	if err != nil || len(subnets.Subnets) < 3 {
+		b.Fatal(subnets, err)
+	}
+	for i := range 100 {
+		typ := types.InstanceTypeT3Micro
+		if i == 77 {
+			typ = types.InstanceTypeM5Large
+		}
+		_, err := client.RunInstances(ctx, &ec2.RunInstancesInput{
+			ImageId: images.Images[0].ImageId, InstanceType: typ, MinCount: aws.Int32(100), MaxCount: aws.Int32(100), SubnetId: subnets.Subnets[i%3].SubnetId,
+			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeInstance, Tags: []types.Tag{{Key: aws.String("Name"), Value: aws.String(fmt.Sprint("fleet", i))}}}},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	return client
+}
+
+func benchmarkInstances(b *testing.B, want int, filters ...types.Filter) {
+	client := launched(b)
+	for b.Loop() {
+		list, err := client.DescribeInstances(context.Background(), &ec2.DescribeInstancesInput{Filters: filters})
+		if err != nil {
+			b.Fatal(err)
+		}
+		found := 0
+		for _, r := range list.Reservations {
+			found += len(r.Instances)
+		}
+		if found != want {
+			b.Fatal(found)
+		}
+	}
+}
+
+func BenchmarkDescribeInstancesByTag(b *testing.B) {
+	benchmarkInstances(b, 100, types.Filter{Name: aws.String("tag:Name"), Values: []string{"fleet77"}})
+}
+
+func BenchmarkDescribeInstancesByAddress(b *testing.B) {
+	benchmarkInstances(b, 0, types.Filter{Name: aws.String("private-ip-address"), Values: []string{"10.9.9.9"}})
+}
+
+func BenchmarkDescribeInstancesByType(b *testing.B) {
+	benchmarkInstances(b, 100, types.Filter{Name: aws.String("instance-type"), Values: []string{"m5.large"}})
+}
+
+func BenchmarkDescribeInstancesByStateAndWildcard(b *testing.B) {
+	benchmarkInstances(b, 100, types.Filter{Name: aws.String("instance-state-name"), Values: []string{"pending", "running"}}, types.Filter{Name: aws.String("tag:Name"), Values: []string{"fleet7?", "none"}}, types.Filter{Name: aws.String("tag-value"), Values: []string{"fleet77"}})
+}
+
+func BenchmarkDescribeInstancesByGroupName(b *testing.B) {
+	benchmarkInstances(b, 100, types.Filter{Name: aws.String("instance-type"), Values: []string{"m5.*"}}, types.Filter{Name: aws.String("instance.group-name"), Values: []string{"default"}})
+}

@@ -286,7 +286,7 @@ func assignPublicOf(t tx, i *instance) error {
 // interfaceValues are what a filter of interfaces says of an instance's.
 func interfaceValues(t tx, i *instance, name string) []string {
 	values := interfaces.filters[name]
-	list, err := interfacesOf(t, i.ID)
+	list, err := seenInterfacesOf(t, i.ID)
 	if err != nil || values == nil {
 		return nil
 	}
@@ -298,8 +298,9 @@ func interfaceValues(t tx, i *instance, name string) []string {
 }
 
 // primary answers the interface at index 0, nil where there is none.
-func primary(t tx, i *instance) *networkInterface {
-	list, err := interfacesOf(t, i.ID)
+func primary(t tx, i *instance) *networkInterface { return firstOf(interfacesOf(t, i.ID)) }
+
+func firstOf(list []*networkInterface, err error) *networkInterface {
 	if err != nil || len(list) == 0 || list[0].Attachment.DeviceIndex != 0 {
 		return nil
 	}
@@ -307,7 +308,7 @@ func primary(t tx, i *instance) *networkInterface {
 }
 
 func instancePublicAddress(t tx, i *instance) string {
-	if e := primary(t, i); e != nil {
+	if e := firstOf(seenInterfacesOf(t, i.ID)); e != nil {
 		return e.Addresses[0].Public
 	}
 	return ""

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -153,7 +154,9 @@ var instances = &kind[instance]{
 			}
 			return one(i.Profile.Association)
 		},
+		"private": func(i *instance) []string { return one(i.PrivateIP) },
 	}),
+	narrow:  map[string]string{"reservation-id": "reservation", "vpc-id": "vpc"},
 	pages:   pageBounds{5, 1000},
 	filters: instanceFilters,
 }
@@ -280,11 +283,65 @@ var instanceFilters = filters[instance]{
 }
 
 func init() {
+	instances.reach = reachInstances
 	// AWS: "DescribeInstances", Filters: network-interface.* are those of DescribeNetworkInterfaces.
 	for name := range interfaces.filters {
 		full := "network-interface." + name
 		instanceFilters[full] = func(t tx, i *instance) []string { return interfaceValues(t, i, name) }
 	}
+}
+
+// reachInstances finds instances by their ids, and by what their interfaces have.
+func reachInstances(t tx, filter string, values []string) (found []*instance, ok bool, err error) {
+	index := map[string]string{
+		"private-ip-address": "private", "ip-address": "public", "subnet-id": "subnet", "group-id": "group", "instance.group-id": "group",
+	}[filter]
+	if name, ofInterface := strings.CutPrefix(filter, "network-interface."); ofInterface {
+		index = interfaces.narrow[name]
+	}
+	if index == "" && filter != "instance-id" {
+		return nil, false, nil
+	}
+	ids := map[string]bool{}
+	for _, value := range values {
+		if value == "" {
+			continue
+		}
+		if index == "" {
+			ids[value] = true
+			continue
+		}
+		list, err := shared(interfaces.in(t).Index(index).Shared(store.Query{Parts: []string{value}}))
+		if err != nil {
+			return nil, false, err
+		}
+		for _, e := range list {
+			if e.Attachment != nil && e.Attachment.Instance != "" {
+				ids[e.Attachment.Instance] = true
+			}
+		}
+		if filter != "private-ip-address" {
+			continue
+		}
+		// Where no node agent wires interfaces an instance's address is the engine's, and no interface has it.
+		own, err := shared(instances.in(t).Index("private").Shared(store.Query{Parts: []string{value}}))
+		if err != nil {
+			return nil, false, err
+		}
+		for _, i := range own {
+			ids[i.ID] = true
+		}
+	}
+	for id := range ids {
+		switch i, err := instances.in(t).GetShared(id); {
+		case err == nil:
+			found = append(found, i)
+		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrInvalidKey): // no such instance: nothing is selected
+		default:
+			return nil, false, err
+		}
+	}
+	return found, true, nil
 }
 
 // filterTime is how filters name a time.

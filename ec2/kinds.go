@@ -31,6 +31,9 @@ type kind[T any] struct {
 	filters filters[T]
 	// narrow names the indexes that answer a filter's exact values: filter name -> index name.
 	narrow map[string]string
+	// reach answers records among which are all that a filter with exact values selects, where other records lead to them;
+	// ok is false where none do. nil is for kinds that nothing leads to.
+	reach func(t tx, filter string, values []string) (found []*T, ok bool, err error)
 	// pages bounds MaxResults; the zero value is 5 to 1000.
 	pages pageBounds
 }

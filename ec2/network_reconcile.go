@@ -120,24 +120,36 @@ func (s *Service) confirm(ctx context.Context, scope store.Scope, applied *backe
 	for _, e := range observed.ENIs {
 		wired[e.ID] = true
 	}
-	return s.updateIn(ctx, scope, func(t tx) error {
-		v, err := vpcs.find(t, applied.ID)
-		if err != nil || v == nil {
+	has := map[string]bool{}
+	for _, e := range applied.ENIs {
+		has[e.ID] = true
+	}
+	for more := true; more; {
+		err := s.updateIn(ctx, scope, func(t tx) error {
+			more = false
+			v, err := vpcs.find(t, applied.ID)
+			if err != nil || v == nil {
+				return err
+			}
+			if v.State == types.VpcStatePending {
+				v.State = types.VpcStateAvailable
+				if err := vpcs.put(t, v); err != nil {
+					return err
+				}
+			}
+			for _, confirm := range []func(tx, *backend.WantedVPC) error{confirmNATGateways, confirmPeerings, confirmEndpoints} {
+				if err := confirm(t, applied); err != nil {
+					return err
+				}
+			}
+			more, err = confirmInterfaces(t, applied.ID, has, func(id string) bool { return observed.Simulated || wired[id] })
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		if v.State == types.VpcStatePending {
-			v.State = types.VpcStateAvailable
-			if err := vpcs.put(t, v); err != nil {
-				return err
-			}
-		}
-		for _, confirm := range []func(tx, *backend.WantedVPC) error{confirmNATGateways, confirmPeerings, confirmEndpoints} {
-			if err := confirm(t, applied); err != nil {
-				return err
-			}
-		}
-		return confirmInterfaces(t, applied, func(id string) bool { return observed.Simulated || wired[id] })
-	})
+	}
+	return nil
 }
 
 func confirmNATGateways(t tx, applied *backend.WantedVPC) error {
@@ -199,15 +211,29 @@ func confirmEndpoints(t tx, applied *backend.WantedVPC) error {
 	return nil
 }
 
-func confirmInterfaces(t tx, applied *backend.WantedVPC, wired func(id string) bool) error {
-	list, err := interfaces.by(t, "vpc", applied.ID)
+// confirmedAtOnce is how many interfaces one transaction confirms: as many as surely fit.
+const confirmedAtOnce = 200
+
+// confirmInterfaces moves the interfaces of a VPC out of their transitional states; more tells that there are others.
+func confirmInterfaces(t tx, vpcID string, has map[string]bool, wired func(id string) bool) (more bool, err error) {
+	list, err := shared(interfaces.in(t).Index("vpc").Shared(store.Query{Parts: []string{vpcID}}))
 	if err != nil {
-		return err
+		return false, err
 	}
-	for _, e := range list {
+	confirmed := 0
+	for _, seen := range list {
+		if a := seen.Attachment; !seen.Pending && (a == nil || a.Instance == "" || a.Status == types.AttachmentStatusAttached) {
+			continue
+		}
+		if confirmed == confirmedAtOnce {
+			return true, nil
+		}
+		e, err := interfaces.get(t, seen.ID) // one of our own, to be changed
+		if err != nil {
+			return false, err
+		}
 		changed := false
-		has := slices.ContainsFunc(applied.ENIs, func(w backend.WantedENI) bool { return w.ID == e.ID })
-		if e.Pending && (has || e.Type == natInterface) {
+		if e.Pending && (has[e.ID] || e.Type == natInterface) {
 			e.Pending, changed = false, true
 		}
 		if a := e.Attachment; a != nil && a.Instance != "" {
@@ -219,12 +245,13 @@ func confirmInterfaces(t tx, applied *backend.WantedVPC, wired func(id string) b
 			}
 		}
 		if changed {
+			confirmed++
 			if err := interfaces.put(t, e); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // hotWiring is how often to look for an instance that is to run before its new interface can be wired.

@@ -156,10 +156,33 @@ func (k *kind[T]) candidates(t tx, q query) ([]*T, error) {
 			found = append(found, list...)
 		}
 	default:
-		return shared(k.in(t).Shared(store.Query{}))
+		reached, ok, err := k.reached(t, q.filters)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return shared(k.in(t).Shared(store.Query{}))
+		}
+		found = reached
 	}
 	slices.SortFunc(found, func(a, b *T) int { return strings.Compare(k.base(a).ID, k.base(b).ID) })
 	return slices.CompactFunc(found, func(a, b *T) bool { return k.base(a).ID == k.base(b).ID }), nil
+}
+
+// reached are the records to which a filter leads by way of other records; ok is false where none does.
+func (k *kind[T]) reached(t tx, wanted []types.Filter) (found []*T, ok bool, err error) {
+	if k.reach == nil {
+		return nil, false, nil
+	}
+	for _, w := range wanted {
+		if slices.ContainsFunc(w.Values, func(value string) bool { return !compilePattern(value).exact() }) {
+			continue
+		}
+		if found, ok, err = k.reach(t, aws.ToString(w.Name), w.Values); ok || err != nil {
+			return found, ok, err
+		}
+	}
+	return nil, false, nil
 }
 
 // narrowest is the index that answers one of the filters, and the values to look for in it.
