@@ -63,6 +63,7 @@ type NetworkLooker interface {
 // VPCNetwork is everything that an engine can do about VPCs.
 type VPCNetwork interface {
 	VPCs
+	TransitGateways
 	Interfaces
 	Reach
 	// Close lets go of the connection. Networks go on working.
@@ -169,12 +170,14 @@ type WantedVPC struct {
 	NetworkACLs   []WantedNetworkACL      `json:"networkAcls,omitempty"`
 	ENIs          []WantedENI             `json:"enis,omitempty"`
 	// InternetGateway is the attached one's id; empty for none, which makes routes to one blackholes.
-	InternetGateway string              `json:"internetGateway,omitempty"`
-	NATGateways     []WantedNATGateway  `json:"natGateways,omitempty"`
-	Peerings        []WantedPeering     `json:"peerings,omitempty"`
-	Endpoints       []WantedVPCEndpoint `json:"endpoints,omitempty"`
-	DNS             WantedDNS           `json:"dns"`
-	FlowLogs        []WantedFlowLog     `json:"flowLogs,omitempty"`
+	InternetGateway string             `json:"internetGateway,omitempty"`
+	NATGateways     []WantedNATGateway `json:"natGateways,omitempty"`
+	Peerings        []WantedPeering    `json:"peerings,omitempty"`
+	// TransitAttachments are those of transit gateways, at most one of each gateway.
+	TransitAttachments []WantedTransitAttachment `json:"transitAttachments,omitempty"`
+	Endpoints          []WantedVPCEndpoint       `json:"endpoints,omitempty"`
+	DNS                WantedDNS                 `json:"dns"`
+	FlowLogs           []WantedFlowLog           `json:"flowLogs,omitempty"`
 }
 
 // WantedSubnet is a subnet with what is associated with it, explicitly or by the VPC's defaults.
@@ -198,7 +201,7 @@ type WantedRouteTable struct {
 type WantedRoute struct {
 	// Destinations is one range, or the entries of a prefix list.
 	Destinations []netip.Prefix `json:"destinations"`
-	// Target is the id that says by its prefix what it is: igw-, eigw-, nat-, eni-, pcx-, vpce- (a gateway endpoint).
+	// Target is the id that says by its prefix what it is: igw-, eigw-, nat-, eni-, pcx-, tgw-, vpce- (a gateway endpoint).
 	// Any other, and one that the value does not have, is a blackhole.
 	Target string `json:"target"`
 }

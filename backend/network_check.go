@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Check answers how the value contradicts itself, or nil. Engines call it before they change anything.
@@ -208,5 +209,27 @@ func (c *checker) gateways() {
 	}
 	for _, endpoint := range c.vpc.Endpoints {
 		c.once(endpoint.ID)
+	}
+	c.transits()
+}
+
+func (c *checker) transits() {
+	gateways := map[string]bool{}
+	for _, attachment := range c.vpc.TransitAttachments {
+		c.once(attachment.ID)
+		if attachment.Gateway == "" || gateways[attachment.Gateway] || len(attachment.Subnets) == 0 {
+			c.fail("%s: gateway %q is none or there twice, or has no subnet", attachment.ID, attachment.Gateway)
+		}
+		gateways[attachment.Gateway] = true
+		for _, id := range attachment.Subnets {
+			if _, ok := c.subnets[id]; !ok {
+				c.fail("%s: subnet %q is not there", attachment.ID, id)
+			}
+		}
+		for from, entry := range attachment.Ways {
+			if _, ok := c.subnets[from]; !ok || !slices.Contains(attachment.Subnets, entry) {
+				c.fail("%s: no way from %q by %q", attachment.ID, from, entry)
+			}
+		}
 	}
 }

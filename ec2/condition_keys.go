@@ -93,6 +93,8 @@ var idKeys = map[types.ResourceType]string{
 	types.ResourceTypeNetworkInterface: "ec2:NetworkInterfaceID", types.ResourceTypeImage: "ec2:ImageID", types.ResourceTypeVolume: "ec2:VolumeID",
 	types.ResourceTypeInstance: "ec2:InstanceID", types.ResourceTypeDhcpOptions: "ec2:DhcpOptionsID", types.ResourceTypeElasticIp: "ec2:AllocationId",
 	types.ResourceTypeVpcPeeringConnection: "ec2:VpcPeeringConnectionID", types.ResourceTypeSnapshot: "ec2:SnapshotID",
+	types.ResourceTypeTransitGateway: "ec2:transitGatewayId", types.ResourceTypeTransitGatewayAttachment: "ec2:transitGatewayAttachmentId",
+	types.ResourceTypeTransitGatewayRouteTable: "ec2:transitGatewayRouteTableId",
 }
 
 // conditioned is a record that policies can know more of than its id.

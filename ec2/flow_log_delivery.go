@@ -301,7 +301,7 @@ func flowLines(t tx, f *flowLog, window *flowWindow, now time.Time) (lines []*fl
 	}
 	for _, e := range all {
 		covered := f.Resource == f.VPC || f.Resource == e.Subnet || f.Resource == e.ID
-		if !covered || e.Attachment == nil || e.Type == natInterface {
+		if !covered || e.Attachment == nil || e.ofGateway() {
 			continue
 		}
 		line := place[e.ID]

@@ -78,7 +78,13 @@ func (s *Service) behind(t tx, id string) ([]behind, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i == nil {
+	switch {
+	case i != nil:
+	case strings.HasPrefix(id, peerings.prefix):
+		return behindPeering(t, id)
+	case strings.HasPrefix(id, transitGateways.prefix):
+		return behindTransit(t, id)
+	default:
 		for _, k := range s.kinds {
 			if strings.HasPrefix(id, k.idPrefix()) {
 				return []behind{{vpc: k.vpcOf(t, id), id: id}}, nil
@@ -92,6 +98,36 @@ func (s *Service) behind(t tx, id string) ([]behind, error) {
 		all = append(all, behind{said: backend.Fact{Name: "interface", Value: e.ID + " " + e.MAC}, vpc: e.VPC, id: e.ID})
 	}
 	return all, err
+}
+
+// behindPeering is the connection's device, in both VPCs.
+func behindPeering(t tx, id string) ([]behind, error) {
+	p, err := peerings.find(t, id)
+	if p == nil || err != nil {
+		return nil, err
+	}
+	var all []behind
+	for _, side := range []peeringSide{p.Requester, p.Accepter} {
+		all = append(all, behind{said: backend.Fact{Name: "side", Value: side.VPC}, vpc: side.VPC, id: id})
+	}
+	return all, nil
+}
+
+// behindTransit is a transit gateway's own namespace, for an attachment the VPC's too.
+func behindTransit(t tx, id string) ([]behind, error) {
+	if a, err := transitAttachments.find(t, id); a != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return []behind{{vpc: a.VPC, id: id}, {said: backend.Fact{Name: "gateway", Value: a.Gateway}, vpc: a.Gateway, id: a.table()}}, nil
+	}
+	if r, err := transitTables.find(t, id); r != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return []behind{{vpc: r.Gateway, id: id}}, nil
+	}
+	return []behind{{vpc: id, id: id}}, nil
 }
 
 // lookVPC asks the network what it holds.

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -272,7 +273,8 @@ func (s *Service) answer(t tx, p *insightsPath, a *insightsAnalysis) error {
 	return nil
 }
 
-// worldAround are the two VPCs and those that they are peered with, as the network gets them.
+// worldAround are the two VPCs, those that they are peered with and the transit gateways that they are attached to, as
+// the network gets them.
 func (s *Service) worldAround(t tx, ids ...string) (plan.World, error) {
 	known := map[string]backend.WantedVPC{}
 	var attached = map[string]bool{}
@@ -310,15 +312,27 @@ func (s *Service) worldAround(t tx, ids ...string) (plan.World, error) {
 	}
 	for _, id := range ids {
 		if err := add(id, true); err != nil {
-			return nil, err
+			return plan.World{}, err
 		}
 	}
 	var all []backend.WantedVPC
+	transits := map[string]backend.WantedTransitGateway{}
 	for _, v := range known {
 		all = append(all, v)
+		there := t
+		there.scope = store.Scope{Account: v.Account, Region: v.Region}
+		for _, attachment := range v.TransitAttachments {
+			g, err := wantedTransit(there, attachment.Gateway)
+			if err != nil {
+				return plan.World{}, err
+			}
+			if g != nil {
+				transits[g.ID] = *g
+			}
+		}
 	}
 	slices.SortFunc(all, func(x, y backend.WantedVPC) int { return strings.Compare(x.ID, y.ID) })
-	return plan.NewWorld(all, func(eni string) bool { return attached[eni] }), nil
+	return plan.NewWorld(all, slices.Collect(maps.Values(transits)), func(eni string) bool { return attached[eni] }), nil
 }
 
 // noteAttached notes the interfaces that are plugged into something that runs.

@@ -223,12 +223,19 @@ func insightsPathToAPI(t tx, p *insightsPath) (types.NetworkInsightsPath, error)
 var componentTypes = map[string]types.ResourceType{
 	"i": types.ResourceTypeInstance, "eni": types.ResourceTypeNetworkInterface, "igw": types.ResourceTypeInternetGateway, "sg": types.ResourceTypeSecurityGroup,
 	"acl": types.ResourceTypeNetworkAcl, "rtb": types.ResourceTypeRouteTable, "nat": types.ResourceTypeNatgateway, "pcx": types.ResourceTypeVpcPeeringConnection,
-	"subnet": types.ResourceTypeSubnet, "vpc": types.ResourceTypeVpc,
+	"subnet": types.ResourceTypeSubnet, "vpc": types.ResourceTypeVpc, "tgw": types.ResourceTypeTransitGateway,
+	"tgw-attach": types.ResourceTypeTransitGatewayAttachment, "tgw-rtb": types.ResourceTypeTransitGatewayRouteTable,
+}
+
+// componentType is what an id's prefix says: all before the last dash.
+func componentType(id string) (types.ResourceType, bool) {
+	typ, known := componentTypes[id[:max(strings.LastIndex(id, "-"), 0)]]
+	return typ, known
 }
 
 func endARN(t tx, id string) string {
-	prefix, _, _ := strings.Cut(id, "-")
-	return arn(t.scope, componentTypes[prefix], id)
+	typ, _ := componentType(id)
+	return arn(t.scope, typ, id)
 }
 
 func (s *Service) registerInsights(server *awsapi.Server) {

@@ -15,8 +15,7 @@ type insightsShown struct{ t tx }
 
 // component names a resource; nil for none.
 func (s insightsShown) component(id string) *types.AnalysisComponent {
-	prefix, _, _ := strings.Cut(id, "-")
-	typ, known := componentTypes[prefix]
+	typ, known := componentType(id)
 	if !known {
 		return nil
 	}
@@ -78,6 +77,11 @@ func (s insightsShown) hop(h plan.Hop, at int) types.PathComponent {
 		}
 	case "igw", "nat", "pcx":
 		c.OutboundHeader = header(h.Packet)
+	case "tgw":
+		c.OutboundHeader, c.TransitGatewayRouteTableRoute = header(h.Packet), s.transitRoute(h)
+		if h.Transit == nil && typeOf(h.ID) == types.ResourceTypeTransitGateway {
+			c.TransitGateway = s.component(h.ID)
+		}
 	}
 	return c
 }
@@ -159,6 +163,29 @@ func (s insightsShown) route(h plan.Hop) *types.AnalysisRouteTableRoute {
 	return shown
 }
 
+func typeOf(id string) types.ResourceType {
+	typ, _ := componentType(id)
+	return typ
+}
+
+func (s insightsShown) transitRoute(h plan.Hop) *types.TransitGatewayRouteTableRoute {
+	if h.Transit == nil {
+		return nil
+	}
+	shown := &types.TransitGatewayRouteTableRoute{
+		DestinationCidr: aws.String(h.Transit.Destination.String()), State: aws.String("active"), AttachmentId: optional(h.Transit.Attachment), RouteOrigin: aws.String("propagated"),
+	}
+	if x, err := transitRoutes.In(s.t, s.t.scope).Find(h.ID, h.Transit.Destination.String()); err == nil && x != nil {
+		shown.RouteOrigin = aws.String("static")
+	}
+	if h.Transit.Attachment == "" {
+		shown.State = aws.String("blackhole")
+	} else if a, err := transitAttachments.find(s.t, h.Transit.Attachment); err == nil && a != nil {
+		shown.ResourceId, shown.ResourceType = aws.String(a.VPC), aws.String("vpc")
+	}
+	return shown
+}
+
 // explanation words what is in the way.
 // AWS: "Reachability Analyzer explanation codes".
 func (s insightsShown) explanation(b plan.Block) types.Explanation {
@@ -178,6 +205,13 @@ func (s insightsShown) explanation(b plan.Block) types.Explanation {
 		}
 	case plan.CodeNoPublicEgress, plan.CodeNoPublicIngress:
 		e.InternetGateway = s.component(b.ID)
+	case plan.CodeTransitZone:
+		e.RouteTable, e.RouteTableRoute, e.Subnet = s.component(b.ID), s.route(b.Hop), s.component(b.Subnet)
+	case plan.CodeTransitNoRoute, plan.CodeTransitBlackhole:
+		e.TransitGatewayRouteTable, e.TransitGatewayRouteTableRoute = s.component(b.ID), s.transitRoute(b.Hop)
+		e.Address = aws.String(b.Packet.Destination.String())
+	case plan.CodeTransitNoTable:
+		e.TransitGatewayAttachment = s.component(b.ID)
 	case plan.CodeSourceCheck:
 		e.NetworkInterface = s.component(b.ID)
 	default:

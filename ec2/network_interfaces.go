@@ -65,6 +65,13 @@ type attachment struct {
 
 func (e *networkInterface) vpc() string { return e.VPC }
 
+// gatewayInterface tells whether interfaces of the type stand for a gateway: no device is theirs alone.
+func gatewayInterface(typ types.NetworkInterfaceType) bool {
+	return typ == natInterface || typ == transitInterface
+}
+
+func (e *networkInterface) ofGateway() bool { return gatewayInterface(e.Type) }
+
 // private is the primary private address.
 func (e *networkInterface) private() string { return e.Addresses[0].Private }
 
@@ -211,7 +218,7 @@ func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
 		return nil, err
 	}
 	groups := slices.Compact(slices.Clone(spec.groups))
-	if len(groups) == 0 && spec.typ != natInterface {
+	if len(groups) == 0 && !gatewayInterface(spec.typ) {
 		g, err := defaultSecurityGroup(t, n.VPC)
 		if err != nil {
 			return nil, err
@@ -223,7 +230,7 @@ func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
 	}
 	e := &networkInterface{
 		resource: resource{ID: t.NewID("eni-"), Tags: spec.tags}, VPC: n.VPC, Subnet: n.ID, Zone: n.Zone, Description: spec.description, MAC: newMAC(),
-		Type: spec.typ, Pending: true, Groups: groups, SourceDestCheck: spec.typ != natInterface, Requester: spec.requester,
+		Type: spec.typ, Pending: true, Groups: groups, SourceDestCheck: !gatewayInterface(spec.typ), Requester: spec.requester,
 	}
 	if e.Type == "" {
 		e.Type = types.NetworkInterfaceTypeInterface

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -21,6 +22,9 @@ type Network interface {
 	Flows(ctx context.Context) ([]backend.FlowRecord, error)
 	AttachENI(ctx context.Context, attachment backend.Attachment) (backend.ObservedENI, error)
 	DetachENI(ctx context.Context, vpc, eni string) error
+	ApplyTransitGateway(ctx context.Context, wanted backend.WantedTransitGateway) (backend.ObservedTransitGateway, error)
+	RemoveTransitGateway(ctx context.Context, id string) error
+	ListTransitGateways(ctx context.Context) ([]backend.ObservedTransitGateway, error)
 }
 
 // Kinds of things to make true.
@@ -46,6 +50,7 @@ func wantGone(t tx, id string) error {
 
 func (s *Service) reconcileVPC(loop *reconcile.Loop) {
 	loop.Handle(networkKind, s.reconcileNetwork)
+	loop.Handle(transitKind, s.reconcileTransit)
 	loop.Handle(settleKind, s.settle)
 	loop.Handle(goneKind, s.forget)
 	loop.Handle(insightsKind, s.analyze)
@@ -233,7 +238,7 @@ func confirmInterfaces(t tx, vpcID string, has map[string]bool, wired func(id st
 			return false, err
 		}
 		changed := false
-		if e.Pending && (has[e.ID] || e.Type == natInterface) {
+		if e.Pending && (has[e.ID] || e.ofGateway()) {
 			e.Pending, changed = false, true
 		}
 		if a := e.Attachment; a != nil && a.Instance != "" {
@@ -351,6 +356,9 @@ func (s *Service) settle(ctx context.Context, item reconcile.Item) (time.Duratio
 // forget removes the record of something that ended a while ago, and ends requests that nobody accepted.
 func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duration, error) {
 	return 0, s.updateIn(ctx, scopeOfItem(item), func(t tx) error {
+		if known, err := forgetTransit(t, item.ID); known || err != nil {
+			return err
+		}
 		g, err := natGateways.find(t, item.ID)
 		if err != nil {
 			return err
@@ -381,9 +389,20 @@ func (s *Service) sweepNetworks(ctx context.Context) error {
 	if s.config.Network == nil {
 		return nil
 	}
-	there, err := s.config.Network.ListVPCs(ctx)
+	vpcs, err := s.config.Network.ListVPCs(ctx)
 	if err != nil {
 		return err
+	}
+	gateways, err := s.config.Network.ListTransitGateways(ctx)
+	if err != nil {
+		return err
+	}
+	var there []string
+	for _, o := range vpcs {
+		there = append(there, o.ID)
+	}
+	for _, o := range gateways {
+		there = append(there, o.ID)
 	}
 	known := map[string]store.Scope{}
 	return s.config.DB.Update(ctx, func(raw store.Tx) error {
@@ -394,17 +413,17 @@ func (s *Service) sweepNetworks(ctx context.Context) error {
 			}
 			known[row.VPC] = store.Scope{Account: row.Account, Region: row.Region}
 		}
-		for _, o := range there {
-			scope, ok := known[o.ID]
-			delete(known, o.ID)
+		for _, id := range there {
+			scope, ok := known[id]
+			delete(known, id)
 			if !ok {
-				if err := reconcile.Want(raw, reconcile.Item{Kind: networkKind, Account: scope.Account, Region: scope.Region, ID: o.ID}); err != nil {
+				if err := reconcile.Want(raw, reconcile.Item{Kind: kindOfNetwork(id), Account: scope.Account, Region: scope.Region, ID: id}); err != nil {
 					return err
 				}
 			}
 		}
 		for id, scope := range known {
-			if err := reconcile.Want(raw, reconcile.Item{Kind: networkKind, Account: scope.Account, Region: scope.Region, ID: id}); err != nil {
+			if err := reconcile.Want(raw, reconcile.Item{Kind: kindOfNetwork(id), Account: scope.Account, Region: scope.Region, ID: id}); err != nil {
 				return err
 			}
 		}
@@ -412,7 +431,15 @@ func (s *Service) sweepNetworks(ctx context.Context) error {
 	})
 }
 
-// knownNetwork remembers in one place which VPCs there are in all accounts and regions.
+// kindOfNetwork is the kind of thing to make true behind the id of a VPC or a transit gateway.
+func kindOfNetwork(id string) string {
+	if strings.HasPrefix(id, transitGateways.prefix) {
+		return transitKind
+	}
+	return networkKind
+}
+
+// knownNetwork remembers in one place which VPCs and transit gateways there are in all accounts and regions.
 type knownNetwork struct{ VPC, Account, Region string }
 
 var knownNetworks = store.NewTable(store.Spec[knownNetwork]{

@@ -22,7 +22,7 @@ func wantedNetwork(t tx, v *vpc, domain string) (*backend.WantedVPC, error) {
 	if domain != "" {
 		b.wanted.DNS.Delegated = []string{domain + "."}
 	}
-	for _, part := range []func() error{b.subnets, b.routeTables, b.networkACLs, b.securityGroups, b.interfaces, b.gateways, b.peerings, b.endpoints, b.flowLogs} {
+	for _, part := range []func() error{b.subnets, b.routeTables, b.networkACLs, b.securityGroups, b.interfaces, b.gateways, b.peerings, b.transits, b.endpoints, b.flowLogs} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -220,7 +220,7 @@ func (e *networkInterface) addresses() []netip.Addr {
 func (b *networkBuilder) interfaces() error {
 	list, err := interfaces.by(b.t, "vpc", b.vpc.ID)
 	for _, e := range list {
-		if e.Type == natInterface {
+		if e.ofGateway() {
 			continue // what it does is the gateway's
 		}
 		if a := e.Attachment; a != nil && a.Status == types.AttachmentStatusDetaching && a.Instance == "" {

@@ -15,7 +15,7 @@ import (
 type route struct {
 	// Destination is an IPv4 or IPv6 range, or the id of a prefix list.
 	Destination string
-	// Target is an id that says by its prefix what it is: igw-, eigw-, nat-, eni-, pcx-, vpce-; "local" where a local
+	// Target is an id that says by its prefix what it is: igw-, eigw-, nat-, eni-, pcx-, tgw-, vpce-; "local" where a local
 	// route is named again.
 	Target string
 	Origin types.RouteOrigin
@@ -23,13 +23,13 @@ type route struct {
 
 // routeTarget is what CreateRoute and ReplaceRoute have in common.
 type routeTarget struct {
-	gateway, egressOnly, nat, networkInterface, instance, peering, endpoint *string
+	gateway, egressOnly, nat, networkInterface, instance, peering, endpoint, transit *string
 }
 
 // CreateRoute adds a route.
 func (s *Service) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput) (*ec2.CreateRouteOutput, error) {
 	if err := unsupported("CreateRoute", "CarrierGatewayId", in.CarrierGatewayId, "CoreNetworkArn", in.CoreNetworkArn, "LocalGatewayId", in.LocalGatewayId,
-		"OdbNetworkArn", in.OdbNetworkArn, "TransitGatewayId", in.TransitGatewayId); err != nil {
+		"OdbNetworkArn", in.OdbNetworkArn); err != nil {
 		return nil, err
 	}
 	destination, err := routeDestination(in.DestinationCidrBlock, in.DestinationIpv6CidrBlock, in.DestinationPrefixListId)
@@ -38,7 +38,7 @@ func (s *Service) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput) (*e
 	}
 	return &ec2.CreateRouteOutput{Return: aws.Bool(true)}, s.update(ctx, func(t tx) error {
 		return routeTables.changeNetwork(t, aws.ToString(in.RouteTableId), func(r *routeTable) error {
-			target, err := resolveTarget(t, r, destination, routeTarget{in.GatewayId, in.EgressOnlyInternetGatewayId, in.NatGatewayId, in.NetworkInterfaceId, in.InstanceId, in.VpcPeeringConnectionId, in.VpcEndpointId})
+			target, err := resolveTarget(t, r, destination, routeTarget{in.GatewayId, in.EgressOnlyInternetGatewayId, in.NatGatewayId, in.NetworkInterfaceId, in.InstanceId, in.VpcPeeringConnectionId, in.VpcEndpointId, in.TransitGatewayId})
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ func (s *Service) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput) (*e
 // ReplaceRoute gives an existing route another target.
 func (s *Service) ReplaceRoute(ctx context.Context, in *ec2.ReplaceRouteInput) (*ec2.ReplaceRouteOutput, error) {
 	if err := unsupported("ReplaceRoute", "CarrierGatewayId", in.CarrierGatewayId, "CoreNetworkArn", in.CoreNetworkArn, "LocalGatewayId", in.LocalGatewayId,
-		"OdbNetworkArn", in.OdbNetworkArn, "TransitGatewayId", in.TransitGatewayId, "LocalTarget", in.LocalTarget); err != nil {
+		"OdbNetworkArn", in.OdbNetworkArn, "LocalTarget", in.LocalTarget); err != nil {
 		return nil, err
 	}
 	destination, err := routeDestination(in.DestinationCidrBlock, in.DestinationIpv6CidrBlock, in.DestinationPrefixListId)
@@ -70,7 +70,7 @@ func (s *Service) ReplaceRoute(ctx context.Context, in *ec2.ReplaceRouteInput) (
 	}
 	return &ec2.ReplaceRouteOutput{}, s.update(ctx, func(t tx) error {
 		return routeTables.changeNetwork(t, aws.ToString(in.RouteTableId), func(r *routeTable) error {
-			target, err := resolveTarget(t, r, destination, routeTarget{in.GatewayId, in.EgressOnlyInternetGatewayId, in.NatGatewayId, in.NetworkInterfaceId, in.InstanceId, in.VpcPeeringConnectionId, in.VpcEndpointId})
+			target, err := resolveTarget(t, r, destination, routeTarget{in.GatewayId, in.EgressOnlyInternetGatewayId, in.NatGatewayId, in.NetworkInterfaceId, in.InstanceId, in.VpcPeeringConnectionId, in.VpcEndpointId, in.TransitGatewayId})
 			if err != nil {
 				return err
 			}
@@ -149,7 +149,7 @@ func isLocal(t tx, r *routeTable, destination string) (bool, error) {
 
 // resolveTarget checks the target of a route and answers its id. An instance is its only interface.
 func resolveTarget(t tx, r *routeTable, destination string, wanted routeTarget) (string, error) {
-	given := strs(wanted.gateway, wanted.egressOnly, wanted.nat, wanted.networkInterface, wanted.instance, wanted.peering, wanted.endpoint)
+	given := strs(wanted.gateway, wanted.egressOnly, wanted.nat, wanted.networkInterface, wanted.instance, wanted.peering, wanted.endpoint, wanted.transit)
 	switch {
 	case len(given) == 0:
 		return "", errMissingParameter("gatewayId")
@@ -227,6 +227,15 @@ func resolveTarget(t tx, r *routeTable, destination string, wanted routeTarget) 
 			return "", differ("VPC peering connection", "")
 		}
 		return id, nil
+	case wanted.transit != nil:
+		works, err := targetWorks(t, r.VPC, id)
+		if err != nil {
+			return "", err
+		}
+		if !works {
+			return "", errTransitGatewayNotReached(id)
+		}
+		return id, nil
 	default:
 		return "", errNotImplemented("A route to a VPC endpoint")
 	}
@@ -282,6 +291,8 @@ func routesToAPI(t tx, r *routeTable) ([]types.Route, error) {
 			shown.NatGatewayId = target
 		case "pcx":
 			shown.VpcPeeringConnectionId = target
+		case "tgw":
+			shown.TransitGatewayId = target
 		case "eni":
 			shown.NetworkInterfaceId = target
 			e, err := interfaces.find(t, x.Target)
@@ -321,6 +332,9 @@ func targetWorks(t tx, vpcID, target string) (bool, error) {
 	case "pcx":
 		p, err := peerings.find(t, target)
 		return p != nil && p.active(), err
+	case "tgw":
+		list, err := transitAttachments.by(t, "vpc", vpcID)
+		return slices.ContainsFunc(list, func(a *transitAttachment) bool { return a.Gateway == target && a.works() }), err
 	case "vpce":
 		e, err := endpoints.find(t, target)
 		return e != nil, err

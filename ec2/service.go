@@ -133,7 +133,7 @@ func (s *Service) ForgetAccount(ctx context.Context, account string) error {
 				return err
 			}
 			if row.Account == account {
-				if err := reconcile.Want(t, reconcile.Item{Kind: networkKind, Account: row.Account, Region: row.Region, ID: row.VPC}); err != nil {
+				if err := reconcile.Want(t, reconcile.Item{Kind: kindOfNetwork(row.VPC), Account: row.Account, Region: row.Region, ID: row.VPC}); err != nil {
 					return err
 				}
 			}

@@ -21,6 +21,7 @@ func (s *Service) registerVPC(server *awsapi.Server) {
 	s.registerConnections(server)
 	s.registerFlowLogs(server)
 	s.registerInsights(server)
+	s.registerTransit(server)
 }
 
 func (s *Service) registerAccount(server *awsapi.Server) {
@@ -200,12 +201,13 @@ func vpcTables() []store.Schema {
 		networks, knownNetworks, clientTokens, privateAddresses, publicAddresses, vpcs.table, subnets.table, dhcpOptionSets.table, routeTables.table,
 		internetGateways.table, egressOnlyGateways.table, natGateways.table, elasticIPs.table, securityGroups.table, networkACLs.table, interfaces.table,
 		prefixLists.table, peerings.table, endpoints.table, flowLogs.table, knownFlowLogs, insightsPaths.table, insightsAnalyses.table,
+		transitGateways.table, transitAttachments.table, transitTables.table, transitRoutes,
 	}
 }
 
 func vpcKinds() []taggable {
 	return []taggable{
 		vpcs, subnets, dhcpOptionSets, routeTables, internetGateways, egressOnlyGateways, natGateways, elasticIPs, securityGroups, securityGroupRules,
-		networkACLs, interfaces, prefixLists, peerings, endpoints, flowLogs, insightsPaths, insightsAnalyses,
+		networkACLs, interfaces, prefixLists, peerings, endpoints, flowLogs, insightsPaths, insightsAnalyses, transitGateways, transitAttachments, transitTables,
 	}
 }

@@ -307,7 +307,7 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *ec2.AssociateVp
 	}
 	out := &ec2.AssociateVpcCidrBlockOutput{VpcId: in.VpcId}
 	return out, s.update(ctx, func(t tx) error {
-		return vpcs.changeNetwork(t, aws.ToString(in.VpcId), func(v *vpc) error {
+		err := vpcs.changeNetwork(t, aws.ToString(in.VpcId), func(v *vpc) error {
 			added := rangeAssociation{ID: t.NewID("vpc-cidr-assoc-")}
 			if in.CidrBlock == nil {
 				if len(v.IPv6) == maxVPCRanges {
@@ -342,6 +342,10 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *ec2.AssociateVp
 			out.CidrBlockAssociation = &shown
 			return nil
 		})
+		if err != nil {
+			return err
+		}
+		return wantTransitsOf(t, aws.ToString(in.VpcId))
 	})
 }
 
@@ -386,6 +390,9 @@ func (s *Service) DisassociateVpcCidrBlock(ctx context.Context, in *ec2.Disassoc
 		}
 		v.CIDRs, v.IPv6 = slices.DeleteFunc(v.CIDRs, has), slices.DeleteFunc(v.IPv6, has)
 		if err := vpcs.put(t, v); err != nil {
+			return err
+		}
+		if err := wantTransitsOf(t, v.ID); err != nil {
 			return err
 		}
 		return wantNetwork(t, v.ID)

@@ -260,7 +260,11 @@ func (c *cloud) connects(fromVPC *backend.WantedVPC, from, fromENI string, toVPC
 	for _, v := range c.vpcs {
 		all = append(all, *v)
 	}
-	trace := plan.NewWorld(all, func(string) bool { return true }).Answer(plan.Question{
+	var transits []backend.WantedTransitGateway
+	for _, g := range c.transits {
+		transits = append(transits, *g)
+	}
+	trace := plan.NewWorld(all, transits, func(string) bool { return true }).Answer(plan.Question{
 		FromVPC: fromVPC.ID, FromENI: fromENI, ToVPC: toVPC.ID, ToENI: toENI, Protocol: backend.ProtocolTCP, Destination: addr(address), DestPort: port,
 	})
 	out, err := c.in(from, connectTo(address, port))

@@ -61,8 +61,10 @@ type cloud struct {
 	engine  *docker.Engine
 	network *node.Network
 	vpcs    map[string]*backend.WantedVPC
-	pids    map[string]int
-	next    int
+	// transits are those that explanations are to know.
+	transits []*backend.WantedTransitGateway
+	pids     map[string]int
+	next     int
 }
 
 func openCloud(t testing.TB) *cloud {
@@ -180,6 +182,18 @@ func (c *cloud) vpc(id string) *backend.WantedVPC {
 	}
 	c.vpcs[id] = v
 	return v
+}
+
+// public answers one of the public addresses that may be given out.
+func (c *cloud) public(n int) netip.Addr {
+	c.Helper()
+	info, err := c.network.NetworkInfo(c.Context())
+	must(c, err)
+	address := info.Public.Addr()
+	for range n {
+		address = address.Next()
+	}
+	return address
 }
 
 func (c *cloud) apply(v *backend.WantedVPC) backend.ObservedVPC {

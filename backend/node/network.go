@@ -38,6 +38,7 @@ type Network struct {
 	// mu guards what was said to the agent.
 	mu       sync.Mutex
 	wanted   map[string]backend.WantedVPC
+	transits map[string]backend.WantedTransitGateway
 	attached map[string]backend.Attachment
 }
 
@@ -149,6 +150,32 @@ func (n *Network) RemoveVPC(ctx context.Context, id string) error {
 // ListVPCs asks the agent for what is there.
 func (n *Network) ListVPCs(ctx context.Context) (all []backend.ObservedVPC, err error) {
 	err = n.call(ctx, http.MethodGet, "/vpcs", nil, &all)
+	return all, err
+}
+
+// ApplyTransitGateway tells the agent the gateway as it should be.
+func (n *Network) ApplyTransitGateway(ctx context.Context, wanted backend.WantedTransitGateway) (observed backend.ObservedTransitGateway, err error) {
+	if err := wanted.Check(); err != nil {
+		return observed, &backend.Error{Kind: backend.KindPermanent, Op: "apply transit gateway", Object: wanted.ID, Err: err}
+	}
+	n.mu.Lock()
+	n.transits[wanted.ID] = wanted
+	n.mu.Unlock()
+	err = n.call(ctx, http.MethodPut, "/transit-gateways/"+url.PathEscape(wanted.ID), wanted, &observed)
+	return observed, err
+}
+
+// RemoveTransitGateway tells the agent to end the gateway.
+func (n *Network) RemoveTransitGateway(ctx context.Context, id string) error {
+	n.mu.Lock()
+	delete(n.transits, id)
+	n.mu.Unlock()
+	return n.call(ctx, http.MethodDelete, "/transit-gateways/"+url.PathEscape(id), nil, nil)
+}
+
+// ListTransitGateways asks the agent for what is there.
+func (n *Network) ListTransitGateways(ctx context.Context) (all []backend.ObservedTransitGateway, err error) {
+	err = n.call(ctx, http.MethodGet, "/transit-gateways", nil, &all)
 	return all, err
 }
 

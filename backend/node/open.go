@@ -54,7 +54,7 @@ const startPatience = 20 * time.Second
 // New answers a network whose agent is brought up when it is needed first; where this installation has used one before,
 // at once, in the background.
 func New(options Options) *Network {
-	n := &Network{options: options, wanted: map[string]backend.WantedVPC{}, attached: map[string]backend.Attachment{}, opening: make(chan struct{}, 1)}
+	n := &Network{options: options, wanted: map[string]backend.WantedVPC{}, transits: map[string]backend.WantedTransitGateway{}, attached: map[string]backend.Attachment{}, opening: make(chan struct{}, 1)}
 	n.answers.init()
 	n.client = &http.Client{Transport: &http.Transport{
 		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return n.dial(ctx) },
@@ -284,6 +284,10 @@ func (n *Network) repeat(ctx context.Context) error {
 	for _, wanted := range n.wanted {
 		vpcs = append(vpcs, wanted)
 	}
+	var transits []backend.WantedTransitGateway
+	for _, wanted := range n.transits {
+		transits = append(transits, wanted)
+	}
 	var attachments []backend.Attachment
 	for _, attachment := range n.attached {
 		attachments = append(attachments, attachment)
@@ -292,6 +296,9 @@ func (n *Network) repeat(ctx context.Context) error {
 	var errs []error
 	for _, wanted := range vpcs {
 		errs = append(errs, n.ask(ctx, http.MethodPut, "/vpcs/"+url.PathEscape(wanted.ID), wanted, nil))
+	}
+	for _, wanted := range transits {
+		errs = append(errs, n.ask(ctx, http.MethodPut, "/transit-gateways/"+url.PathEscape(wanted.ID), wanted, nil))
 	}
 	for _, attachment := range attachments {
 		// A container that ended meanwhile is not the agent's concern.

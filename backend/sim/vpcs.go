@@ -21,7 +21,8 @@ type Network struct {
 
 	mu       sync.Mutex
 	wanted   map[string]backend.WantedVPC
-	applied  map[string]time.Time
+	applied  map[string]time.Time // of VPCs and transit gateways
+	transits map[string]backend.WantedTransitGateway
 	attached map[string]backend.Attachment // by the interface's id
 }
 
@@ -29,7 +30,7 @@ var _ backend.VPCNetwork = (*Network)(nil)
 
 // OpenNetwork makes a network without VPCs. now is its clock.
 func OpenNetwork(now func() time.Time) *Network {
-	return &Network{now: now, wanted: map[string]backend.WantedVPC{}, applied: map[string]time.Time{}, attached: map[string]backend.Attachment{}}
+	return &Network{now: now, wanted: map[string]backend.WantedVPC{}, applied: map[string]time.Time{}, transits: map[string]backend.WantedTransitGateway{}, attached: map[string]backend.Attachment{}}
 }
 
 // NetworkInfo says that nothing here is real.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,10 +45,13 @@ type Agent struct {
 	options Options
 	state   state
 	back    back
+	// transitState is the state of transit gateways.
+	transitState state
 
 	// mu guards what is below; it is held while the kernel is told, so that calls come one after the other.
-	mu   sync.Mutex
-	vpcs map[string]*vpc
+	mu       sync.Mutex
+	vpcs     map[string]*vpc
+	transits map[string]*transit
 	// applied is closed and made anew whenever a VPC was applied.
 	applied chan struct{}
 }
@@ -74,12 +78,19 @@ type attachment struct {
 }
 
 func newAgent(options Options) (*Agent, error) {
-	a := &Agent{options: options, state: state{folder: stateFolder}, vpcs: map[string]*vpc{}, applied: make(chan struct{})}
-	saved, err := a.state.load()
-	if err != nil {
+	a := &Agent{options: options, state: state{folder: stateFolder}, transitState: state{folder: filepath.Join(stateFolder, "transit-gateways")}, applied: make(chan struct{})}
+	var err error
+	if a.vpcs, err = load(a.state, func(v *vpc) string { return v.Wanted.ID }); err != nil {
 		return nil, err
 	}
-	a.vpcs = saved
+	if a.transits, err = load(a.transitState, func(t *transit) string { return t.Wanted.ID }); err != nil {
+		return nil, err
+	}
+	for _, v := range a.vpcs {
+		if v.Attachments == nil {
+			v.Attachments = map[string]attachment{}
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.convergeAll()
@@ -93,6 +104,7 @@ func (a *Agent) convergeAll() {
 			slog.Error("a VPC is not as wanted", "vpc", v.Wanted.ID, "error", err)
 		}
 	}
+	a.convergeTransits()
 }
 
 func (a *Agent) sorted() []*vpc {
@@ -100,12 +112,7 @@ func (a *Agent) sorted() []*vpc {
 	for _, v := range a.vpcs {
 		all = append(all, v)
 	}
-	slices.SortFunc(all, func(x, y *vpc) int {
-		if x.Wanted.ID < y.Wanted.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(x, y *vpc) int { return cmp.Compare(x.Wanted.ID, y.Wanted.ID) })
 	return all
 }
 
@@ -151,7 +158,8 @@ func (a *Agent) applyVPC(wanted backend.WantedVPC) (backend.ObservedVPC, error) 
 			err = errors.Join(err, a.converge(other))
 		}
 	}
-	if saveErr := a.state.save(v); saveErr != nil {
+	err = errors.Join(err, a.convergeTransitsOf(before, wanted))
+	if saveErr := a.state.save(v.Wanted.ID, v); saveErr != nil {
 		err = errors.Join(err, saveErr)
 	}
 	close(a.applied)
@@ -334,7 +342,7 @@ func (a *Agent) attachENI(ctx context.Context, wanted backend.Attachment) (backe
 		return fail(backend.KindUnavailable, err)
 	}
 	v.Attachments[wanted.ENI] = made
-	if err := errors.Join(a.program(v), a.state.save(v)); err != nil {
+	if err := errors.Join(a.program(v), a.state.save(v.Wanted.ID, v)); err != nil {
 		return fail(backend.KindUnavailable, err)
 	}
 	return backend.ObservedENI{
@@ -359,7 +367,7 @@ func (a *Agent) detachENI(vpcID, eni string) error {
 		}
 		err = errors.Join(err, a.program(v))
 	}
-	if err = errors.Join(err, a.state.save(v)); err != nil {
+	if err = errors.Join(err, a.state.save(v.Wanted.ID, v)); err != nil {
 		return &backend.Error{Kind: backend.KindUnavailable, Op: "detach eni", Object: eni, Err: err}
 	}
 	return nil
@@ -420,7 +428,7 @@ func (a *Agent) cleanNamespaces() {
 		return
 	}
 	for _, entry := range entries {
-		if a.vpcs[entry.Name()] != nil {
+		if a.vpcs[entry.Name()] != nil || a.transits[entry.Name()] != nil {
 			continue
 		}
 		router, err := kernel.OpenRouter(namespacePath(entry.Name()))

@@ -29,6 +29,7 @@ func (a *Agent) converge(v *vpc) error {
 	}
 	note(a.uplink(v))
 	note(a.peer(v))
+	note(a.join(v))
 	note(a.mendDevices(v))
 	note(a.program(v))
 	note(a.serve(v))
@@ -89,7 +90,7 @@ func (a *Agent) peer(v *vpc) error {
 		if v.Wanted.ID > other.Wanted.ID {
 			first, second = second, first
 		}
-		errs = append(errs, kernel.Peer(first, second, plan.DeviceName(peering.ID)))
+		errs = append(errs, kernel.Peer(first, second, plan.DeviceName(peering.ID), defaultMTU))
 	}
 	return errors.Join(errs...)
 }
@@ -104,6 +105,9 @@ func (a *Agent) mendDevices(v *vpc) error {
 	wanted := map[string]bool{}
 	for _, peering := range v.Wanted.Peerings {
 		wanted[plan.DeviceName(peering.ID)] = true
+	}
+	for _, attachment := range v.Wanted.TransitAttachments {
+		wanted[plan.DeviceName(attachment.ID)] = true
 	}
 	errs := []error{}
 	changed := false
@@ -124,12 +128,12 @@ func (a *Agent) mendDevices(v *vpc) error {
 		errs = append(errs, a.wire(v, attached))
 	}
 	for device := range devices {
-		if (strings.HasPrefix(device, "eni") || strings.HasPrefix(device, "pcx")) && !wanted[device] {
+		if (strings.HasPrefix(device, "eni") || strings.HasPrefix(device, "pcx") || strings.HasPrefix(device, "tgw")) && !wanted[device] {
 			errs = append(errs, v.router.Detach(device))
 		}
 	}
 	if changed {
-		errs = append(errs, a.state.save(v))
+		errs = append(errs, a.state.save(v.Wanted.ID, v))
 	}
 	return errors.Join(errs...)
 }
@@ -166,7 +170,7 @@ func (a *Agent) wire(v *vpc, attached attachment) error {
 
 // program tells the kernel addresses, routes and rules.
 func (a *Agent) program(v *vpc) error {
-	place := plan.Place{Subnets: v.Subnets, Attached: map[string]bool{}, Peers: map[string]bool{}}
+	place := plan.Place{Subnets: v.Subnets, Attached: map[string]bool{}, Peers: map[string]bool{}, Transits: map[string]bool{}}
 	if v.Own.IsValid() {
 		place.Gateway, place.Own = a.options.Gateway, v.Own
 		var err error
@@ -181,6 +185,9 @@ func (a *Agent) program(v *vpc) error {
 		if other := a.vpcs[peering.VPC]; other != nil && other.router != nil {
 			place.Peers[peering.VPC] = true
 		}
+	}
+	for _, attachment := range v.Wanted.TransitAttachments {
+		place.Transits[attachment.Gateway] = a.transitOf(v, attachment) != nil
 	}
 	v.place = place
 	changed, err := v.router.Apply(plan.Of(v.Wanted, place))

@@ -25,6 +25,9 @@ func (a *Agent) look(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) factsOf(vpcID, id string) ([]backend.Fact, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if t := a.transits[vpcID]; t != nil && t.router != nil {
+		return t.look(id)
+	}
 	v := a.vpcs[vpcID]
 	if v == nil || v.router == nil {
 		return nil, &backend.Error{Kind: backend.KindNotFound, Op: "look", Object: vpcID}
@@ -68,7 +71,7 @@ func (a *Agent) factsOf(vpcID, id string) ([]backend.Fact, error) {
 				s.add("public", nat.Public.String()+answered(live.Public, nat.Public.String()))
 			}
 		}
-	case "pcx":
+	case "pcx", "tgw":
 		s.device(plan.DeviceName(id))
 		s.add("routes", s.routesBy(func(r plan.Route) bool { return r.Device == plan.DeviceName(id) })...)
 	}
@@ -148,8 +151,12 @@ func (s *sight) device(name string) {
 }
 
 func (s *sight) routesBy(matches func(plan.Route) bool) []string {
+	return routeLines(s.live, matches)
+}
+
+func routeLines(live kernel.Live, matches func(plan.Route) bool) []string {
 	var lines []string
-	for _, route := range s.live.Routes {
+	for _, route := range live.Routes {
 		if !matches(route) {
 			continue
 		}

@@ -80,6 +80,26 @@ func (a *Agent) routes() http.Handler {
 		}
 		answer(w, nil)
 	})
+	mux.HandleFunc("GET /transit-gateways", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.listTransits()) })
+	mux.HandleFunc("PUT /transit-gateways/{gateway}", func(w http.ResponseWriter, r *http.Request) {
+		var wanted backend.WantedTransitGateway
+		if !read(w, r, &wanted) {
+			return
+		}
+		observed, err := a.applyTransit(wanted)
+		if err != nil {
+			fail(w, "apply transit gateway", wanted.ID, err)
+			return
+		}
+		answer(w, observed)
+	})
+	mux.HandleFunc("DELETE /transit-gateways/{gateway}", func(w http.ResponseWriter, r *http.Request) {
+		if err := a.removeTransit(r.PathValue("gateway")); err != nil {
+			fail(w, "remove transit gateway", r.PathValue("gateway"), err)
+			return
+		}
+		answer(w, nil)
+	})
 	mux.HandleFunc("PUT /enis", func(w http.ResponseWriter, r *http.Request) {
 		var wanted backend.Attachment
 		if !read(w, r, &wanted) {

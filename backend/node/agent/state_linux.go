@@ -9,22 +9,22 @@ import (
 	"strings"
 )
 
-// state is what the agent was told last, one file for each VPC, so that the next agent does not need to be told.
+// state is what the agent was told last, one file for each VPC or transit gateway, so that the next agent does not need to be told.
 type state struct{ folder string }
 
 func (s state) path(id string) string { return filepath.Join(s.folder, filepath.Base(id)+".json") }
 
-// save writes the VPC's file whole or not at all. It is not synced: after a crash of the machine there is nothing that
+// save writes the file of one id whole or not at all. It is not synced: after a crash of the machine there is nothing that
 // it could describe.
-func (s state) save(v *vpc) error {
-	content, err := json.Marshal(v)
+func (s state) save(id string, value any) error {
+	content, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
 		return err
 	}
-	path := s.path(v.Wanted.ID)
+	path := s.path(id)
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
 		return err
 	}
@@ -38,8 +38,9 @@ func (s state) remove(id string) error {
 	return nil
 }
 
-func (s state) load() (map[string]*vpc, error) {
-	all := map[string]*vpc{}
+// load reads all that was saved in a folder; id answers whose a value is.
+func load[T any](s state, id func(*T) string) (map[string]*T, error) {
+	all := map[string]*T{}
 	files, err := filepath.Glob(filepath.Join(s.folder, "*.json"))
 	if err != nil {
 		return nil, err
@@ -49,15 +50,12 @@ func (s state) load() (map[string]*vpc, error) {
 		if err != nil {
 			return nil, err
 		}
-		v := &vpc{}
-		if err := json.Unmarshal(content, v); err != nil {
+		saved := new(T)
+		if err := json.Unmarshal(content, saved); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		if v.Attachments == nil {
-			v.Attachments = map[string]attachment{}
-		}
-		if v.Wanted.ID+".json" == filepath.Base(file) && !strings.ContainsAny(v.Wanted.ID, "/.") {
-			all[v.Wanted.ID] = v
+		if name := id(saved); name+".json" == filepath.Base(file) && !strings.ContainsAny(name, "/.") {
+			all[name] = saved
 		}
 	}
 	return all, nil

@@ -274,9 +274,8 @@ func (r *Router) UplinkAddress() netip.Addr {
 	return address
 }
 
-// Peer connects two routers by a device of the same name on both sides, unless it is there.
-func Peer(a, b *Router, device string) error {
-	const mtu = 9001
+// Peer connects two routers by a device of the same name on both sides, unless it is there. mtu is in bytes.
+func Peer(a, b *Router, device string, mtu int) error {
 	macs := [2]net.HardwareAddr{peerMAC(device, 0), peerMAC(device, 1)}
 	first, firstErr := a.link.LinkByName(device)
 	second, secondErr := b.link.LinkByName(device)
@@ -286,7 +285,7 @@ func Peer(a, b *Router, device string) error {
 		}
 		attributes := netlink.NewLinkAttrs()
 		attributes.Name, attributes.MTU, attributes.HardwareAddr = device, mtu, macs[0]
-		pair := &netlink.Veth{LinkAttrs: attributes, PeerName: device, PeerHardwareAddr: macs[1], PeerNamespace: netlink.NsFd(int(b.namespace)), PeerMTU: mtu}
+		pair := &netlink.Veth{LinkAttrs: attributes, PeerName: device, PeerHardwareAddr: macs[1], PeerNamespace: netlink.NsFd(int(b.namespace)), PeerMTU: uint32(mtu)}
 		if err := a.link.LinkAdd(pair); err != nil {
 			return fmt.Errorf("device %s: %w", device, err)
 		}

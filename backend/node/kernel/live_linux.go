@@ -93,7 +93,7 @@ func (r *Router) Inspect() (live Live, err error) {
 	}
 	for _, rule := range rules {
 		if rule.Priority > 0 && rule.Priority < 32766 {
-			live.Rules = append(live.Rules, plan.RoutingRule{Priority: rule.Priority, Mark: int(rule.Mark), Table: rule.Table})
+			live.Rules = append(live.Rules, plan.RoutingRule{Priority: rule.Priority, Mark: int(rule.Mark), Table: rule.Table, Device: rule.IifName})
 		}
 	}
 	routes, err := r.link.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)

@@ -242,7 +242,11 @@ func (w *tableWriter) term(term plan.Term) ([]expr.Any, error) {
 	case plan.Mark:
 		return []expr.Any{&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, equal(bytesOf(t.Number))}, nil
 	case plan.SetMark:
-		expressions, err := w.mapped(loadDevice(plan.From, 1), t.Map, 1)
+		key := loadDevice(plan.From, 1)
+		if t.Destination {
+			key = loadAddress(plan.To, 1)
+		}
+		expressions, err := w.mapped(key, t.Map, 1)
 		return append(expressions, &expr.Meta{Key: expr.MetaKeyMARK, Register: 1, SourceRegister: true}), err
 	case plan.Address:
 		if t.Range.IsSingleIP() {

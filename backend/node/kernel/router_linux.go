@@ -197,7 +197,7 @@ func (r *Router) applyRules(p plan.Plan) (changed bool, err error) {
 	for _, rule := range had {
 		// -1 is how the library has priority 0, the local table's; the main and default tables' are the kernel's last.
 		if rule.Priority > 0 && rule.Priority < 32766 {
-			stale[plan.RoutingRule{Priority: rule.Priority, Mark: int(rule.Mark), Table: rule.Table}] = rule
+			stale[plan.RoutingRule{Priority: rule.Priority, Mark: int(rule.Mark), Table: rule.Table, Device: rule.IifName}] = rule
 		}
 	}
 	for _, wanted := range p.Rules {
@@ -207,7 +207,7 @@ func (r *Router) applyRules(p plan.Plan) (changed bool, err error) {
 		}
 		changed = true
 		rule := netlink.NewRule()
-		rule.Family, rule.Priority, rule.Table = unix.AF_INET, wanted.Priority, wanted.Table
+		rule.Family, rule.Priority, rule.Table, rule.IifName = unix.AF_INET, wanted.Priority, wanted.Table, wanted.Device
 		if wanted.Mark != 0 {
 			mask := uint32(0xffff)
 			rule.Mark, rule.Mask = uint32(wanted.Mark), &mask

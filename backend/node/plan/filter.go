@@ -25,17 +25,20 @@ const (
 	setAPI       = "api_way"    // devices that have a way to the API
 	mapEgress    = "egress"     // device -> its groups' chain
 	mapIngress   = "ingress"
-	mapACLOut    = "acl_out" // subnet's number -> its network ACL's chain
-	mapACLIn     = "acl_in"  // device -> its subnet's network ACL's chain
-	setHost      = "host"    // the engine host's own addresses
-	chainOutOK   = "out_ok"  // what the sender's side allows goes on here
-	chainWorld   = "world"   // from here to the internet
+	mapACLOut    = "acl_out"  // subnet's number -> its network ACL's chain
+	mapACLIn     = "acl_in"   // device -> its subnet's network ACL's chain
+	setHost      = "host"     // the engine host's own addresses
+	setTransits  = "transits" // devices to transit gateways
+	mapNATWay    = "nat_way"  // NAT gateway's public address -> its subnet's number, for what comes back
+	chainOutOK   = "out_ok"   // what the sender's side allows goes on here
+	chainWorld   = "world"    // from here to the internet
 )
 
 func (m *model) filter() Table {
 	f := filter{model: m, logs: slices.ContainsFunc(m.FlowLogs, func(l backend.WantedFlowLog) bool { return l.Rejected })}
 	f.members()
 	f.devices()
+	f.transitDevices()
 	f.arrive()
 	f.translations()
 	f.networkACLs()
@@ -143,6 +146,9 @@ func (f *filter) devices() {
 			public.Elements = append(public.Elements, Element{Key: []any{pair.Private}})
 		}
 	}
+	for _, attachment := range f.transits {
+		subnets.Elements = append(subnets.Elements, Element{Key: []any{DeviceName(attachment.ID)}, Value: uint32(f.place.Subnets[attachment.Subnets[0]])})
+	}
 	endpoints := Set{Name: mapEndpoints, Key: []string{"ipv4_addr"}, Value: "ipv4_addr"}
 	for _, address := range f.endpointAddresses() {
 		endpoints.Elements = append(endpoints.Elements, Element{Key: []any{address}, Value: backend.APIAddress})
@@ -161,13 +167,18 @@ func Hardware(text string) net.HardwareAddr {
 // arrive lets in what an interface may send, and marks it with the subnet's number. Other devices of the VPC have no
 // mark.
 func (f *filter) arrive() {
-	f.chain(Chain{Name: "arrive", Type: "filter", Hook: "prerouting", Priority: "mangle", Rules: []Rule{
+	chain := Chain{Name: "arrive", Type: "filter", Hook: "prerouting", Priority: "mangle", Rules: []Rule{
 		{SetMark{Map: mapSubnets}},
 		{Mark{}, accept},
 		{Origin{Set: setOwn, Full: true}, accept},
 		{Origin{Set: setRouters}, accept},
 		{Count{}, drop},
-	}})
+	}}
+	if len(f.transits) > 0 {
+		chain.Rules = slices.Insert(chain.Rules, 1, Rule{Device{Side: From, Name: InternetDevice}, SetMark{Map: mapNATWay, Destination: true}},
+			Rule{Device{Side: From, Name: InternetDevice}, accept}, Rule{DeviceIn{Side: From, Set: setTransits}, accept})
+	}
+	f.chain(chain)
 }
 
 // translations changes public addresses into private ones at arrival, and back when packets leave.
@@ -241,6 +252,7 @@ func (f *filter) networkACLs() {
 	}
 	f.set(out)
 	f.set(in)
+	f.transitACLs()
 }
 
 // allows tells whether the entries let all of IPv4 pass, whatever comes behind.
@@ -401,22 +413,33 @@ func (f *filter) outOK() {
 	for _, id := range slices.Sorted(maps.Keys(f.peerings)) {
 		chain.Rules = append(chain.Rules, Rule{Device{Side: To, Name: DeviceName(id)}, Count{}, accept})
 	}
+	if len(f.transits) > 0 {
+		chain.Rules = append(chain.Rules, Rule{DeviceIn{Side: To, Set: setTransits}, Count{}, accept})
+	}
 	chain.Rules = append(chain.Rules, Rule{Dispatch{Side: To, Map: mapIngress}}, Rule{Count{}, drop})
 	f.chain(chain)
 }
 
 // pass is what every packet from one device to another goes through.
 func (f *filter) pass() {
-	f.chain(Chain{Name: "pass", Type: "filter", Hook: "forward", Priority: "filter", Drop: true, Rules: []Rule{
+	chain := Chain{Name: "pass", Type: "filter", Hook: "forward", Priority: "filter", Drop: true, Rules: []Rule{
 		{DispatchMark{Map: mapACLOut}},
 		{Dispatch{Side: To, Map: mapACLIn}},
-		{State{Names: []string{"established", "related"}}, accept},
-		{State{Names: []string{"invalid"}}, Count{}, drop},
-		{Dispatch{Side: From, Map: mapEgress}},
+	}}
+	chain.Rules = append(chain.Rules, f.intoTransits()...)
+	chain.Rules = append(chain.Rules,
+		Rule{State{Names: []string{"established", "related"}}, accept},
+		Rule{State{Names: []string{"invalid"}}, Count{}, drop},
+		Rule{Dispatch{Side: From, Map: mapEgress}},
 		// From here on packets came from the public bridge or from another VPC: they end at an interface here, nowhere else.
-		{Device{Side: From, Name: InternetDevice}, NotTranslated{}, Count{}, drop},
-		{Dispatch{Side: To, Map: mapIngress}},
-	}})
+		Rule{Device{Side: From, Name: InternetDevice}, NotTranslated{}, Count{}, drop},
+	)
+	if len(f.transits) > 0 {
+		// But for those that a transit gateway brings and the entry's subnet sends to a NAT gateway.
+		chain.Rules = append(chain.Rules, Rule{DeviceIn{Side: From, Set: setTransits}, Device{Side: To, Name: InternetDevice}, goTo(chainWorld)})
+	}
+	chain.Rules = append(chain.Rules, Rule{Dispatch{Side: To, Map: mapIngress}})
+	f.chain(chain)
 }
 
 // local is what may reach the router itself: metadata, names and, where there is a way to it, the API.

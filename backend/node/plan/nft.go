@@ -71,8 +71,11 @@ type (
 	}
 	// Mark compares the packet's mark: the number of the subnet that it came from.
 	Mark struct{ Number uint32 }
-	// SetMark takes the mark from a map of devices of arrival.
-	SetMark struct{ Map string }
+	// SetMark takes the mark from a map of devices of arrival, or of destinations.
+	SetMark struct {
+		Map         string
+		Destination bool
+	}
 	// Address compares an address with a range.
 	Address struct {
 		Side  Side
@@ -160,9 +163,14 @@ func (t Device) String() string {
 }
 func (t DeviceIn) String() string  { return t.Side.device() + " @" + t.Set }
 func (t Mark) String() string      { return fmt.Sprintf("meta mark %d", t.Number) }
-func (t SetMark) String() string   { return "meta mark set iifname map @" + t.Map }
 func (t Address) String() string   { return t.Side.address() + " " + t.Range.String() }
 func (t AddressIn) String() string { return t.Side.address() + " @" + t.Set }
+func (t SetMark) String() string {
+	if t.Destination {
+		return "meta mark set ip daddr map @" + t.Map
+	}
+	return "meta mark set iifname map @" + t.Map
+}
 func (t Origin) String() string {
 	if t.Full {
 		return "iifname . ether saddr . ip saddr @" + t.Set

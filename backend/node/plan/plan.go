@@ -23,27 +23,35 @@ type Place struct {
 	Subnets map[string]int
 	// Attached are the interfaces whose devices are there.
 	Attached map[string]bool
-	// Peers are the peered VPCs that are there.
-	Peers map[string]bool
+	// Peers are the peered VPCs that are there, Transits the transit gateways.
+	Peers, Transits map[string]bool
 }
 
 // Number gives every subnet of the VPC a number that no other has, keeping those that it had.
 func Number(had map[string]int, wanted backend.WantedVPC) map[string]int {
+	ids := make([]string, len(wanted.Subnets))
+	for i, subnet := range wanted.Subnets {
+		ids[i] = subnet.ID
+	}
+	return numbered(had, ids)
+}
+
+func numbered(had map[string]int, ids []string) map[string]int {
 	numbers, taken := map[string]int{}, map[int]bool{}
-	for _, subnet := range wanted.Subnets {
-		if n := had[subnet.ID]; n > 0 {
-			numbers[subnet.ID], taken[n] = n, true
+	for _, id := range ids {
+		if n := had[id]; n > 0 {
+			numbers[id], taken[n] = n, true
 		}
 	}
 	next := 1
-	for _, subnet := range sortedBy(wanted.Subnets, func(s backend.WantedSubnet) string { return s.ID }) {
-		if numbers[subnet.ID] > 0 {
+	for _, id := range slices.Sorted(slices.Values(ids)) {
+		if numbers[id] > 0 {
 			continue
 		}
 		for taken[next] {
 			next++
 		}
-		numbers[subnet.ID], taken[next] = next, true
+		numbers[id], taken[next] = next, true
 	}
 	return numbers
 }
@@ -94,9 +102,21 @@ type Plan struct {
 	Table  Table
 }
 
-// RoutingRule sends packets of a mark to a table; Mark 0 is every packet.
+// RoutingRule sends packets of a mark to a table, or those that came in by a device; Mark 0 and Device "" are all.
 type RoutingRule struct {
 	Priority, Mark, Table int
+	Device                string
+}
+
+func (r RoutingRule) String() string {
+	which := "all"
+	if r.Mark != 0 {
+		which += fmt.Sprintf(" fwmark %d/0xffff", r.Mark)
+	}
+	if r.Device != "" {
+		which += " iif " + r.Device
+	}
+	return fmt.Sprintf("rule %d: from %s lookup %d", r.Priority, which, r.Table)
 }
 
 // Route is one route. Device is empty for a blackhole; Via is zero for what is on the link.
@@ -126,11 +146,7 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "address %s dev lo\n", netip.PrefixFrom(address, address.BitLen()))
 	}
 	for _, rule := range p.Rules {
-		if rule.Mark == 0 {
-			fmt.Fprintf(&b, "rule %d: from all lookup %d\n", rule.Priority, rule.Table)
-		} else {
-			fmt.Fprintf(&b, "rule %d: from all fwmark %d/0xffff lookup %d\n", rule.Priority, rule.Mark, rule.Table)
-		}
+		fmt.Fprintf(&b, "%s\n", rule)
 	}
 	for _, route := range p.Routes {
 		switch {
@@ -160,6 +176,8 @@ type model struct {
 	enis     map[string]backend.WantedENI
 	nats     map[string]backend.WantedNATGateway
 	peerings map[string]backend.WantedPeering
+	// transits are the attachments by the gateways that are there.
+	transits map[string]backend.WantedTransitAttachment
 	// subnetIDs and eniIDs are in order.
 	subnetIDs, eniIDs []string
 }
@@ -175,7 +193,9 @@ func newModel(wanted backend.WantedVPC, place Place) *model {
 		enis:      byID(wanted.ENIs, func(e backend.WantedENI) string { return e.ID }),
 		nats:      byID(wanted.NATGateways, func(n backend.WantedNATGateway) string { return n.ID }),
 		peerings:  byID(wanted.Peerings, func(p backend.WantedPeering) string { return p.ID }),
+		transits:  byID(wanted.TransitAttachments, func(a backend.WantedTransitAttachment) string { return a.Gateway }),
 	}
+	maps.DeleteFunc(m.transits, func(gateway string, _ backend.WantedTransitAttachment) bool { return !place.Transits[gateway] })
 	m.subnetIDs = slices.SortedFunc(maps.Keys(m.subnets), func(a, b string) int {
 		return cmp.Compare(place.Subnets[a], place.Subnets[b])
 	})

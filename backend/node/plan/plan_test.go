@@ -91,27 +91,72 @@ func TestPlan(t *testing.T) {
 		NetworkACLs: []backend.WantedNetworkACL{{ID: "acl-1"}},
 		ENIs:        []backend.WantedENI{{ID: "eni-1", Subnet: "subnet-1", MAC: "0a:00:00:00:00:01", Addresses: []netip.Addr{addr("10.0.0.4")}, SourceDestCheck: true}},
 	}
+	attached := twoTiers()
+	attached.TransitAttachments = []backend.WantedTransitAttachment{
+		{ID: "tgw-attach-0123456789abcdef0", Gateway: "tgw-1", Subnets: []string{"subnet-0000000000000prv1"}, Ways: map[string]string{"subnet-0000000000000prv1": "subnet-0000000000000prv1"}},
+		{ID: "tgw-attach-gone", Gateway: "tgw-2", Subnets: []string{"subnet-0000000000000pub1"}},
+	}
+	attached.RouteTables[0].Routes = append(attached.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"})
+	attached.RouteTables[1].Routes = append(attached.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.64.0.0/10")}, Target: "tgw-2"})
+	if err := attached.Check(); err != nil {
+		t.Fatal(err)
+	}
 	place := Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"), Host: []netip.Addr{addr("198.18.0.1"), addr("192.0.2.9")},
 		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
-		Peers:    map[string]bool{"vpc-0bbb": true}}
-	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated} {
+		Peers:    map[string]bool{"vpc-0bbb": true}, Transits: map[string]bool{"tgw-1": true}}
+	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached} {
 		t.Run(name, func(t *testing.T) {
 			place.Subnets = Number(nil, wanted)
-			got := Of(wanted, place).String()
-			golden := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if difference := cmp.Diff(string(want), got); difference != "" {
-				t.Errorf("go test -update rewrites it, if this is meant:\n%s", difference)
-			}
+			compare(t, name, Of(wanted, place))
 		})
+	}
+}
+
+// compare compares the plan with a golden file.
+func compare(t *testing.T, name string, p Plan) {
+	t.Helper()
+	got, golden := p.String(), filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if difference := cmp.Diff(string(want), got); difference != "" {
+		t.Errorf("go test -update rewrites it, if this is meant:\n%s", difference)
+	}
+}
+
+func TestTransitPlan(t *testing.T) {
+	wanted := backend.WantedTransitGateway{
+		ID:          "tgw-1",
+		Attachments: []backend.WantedTransitLink{{ID: "tgw-attach-a", VPC: "vpc-a", RouteTable: "tgw-rtb-1"}, {ID: "tgw-attach-b", VPC: "vpc-b", RouteTable: "tgw-rtb-2"}, {ID: "tgw-attach-c", VPC: "vpc-c"}, {ID: "tgw-attach-away", VPC: "vpc-d", RouteTable: "tgw-rtb-1"}},
+		RouteTables: []backend.WantedTransitRouteTable{
+			{ID: "tgw-rtb-1", Routes: []backend.WantedTransitRoute{
+				{Destination: prefix("10.0.0.0/16"), Attachment: "tgw-attach-a"}, {Destination: prefix("10.1.0.0/16"), Attachment: "tgw-attach-b"},
+				{Destination: prefix("10.3.0.0/16"), Attachment: "tgw-attach-away"}, {Destination: prefix("10.1.9.0/24")},
+			}},
+			{ID: "tgw-rtb-2", Routes: []backend.WantedTransitRoute{{Destination: everywhere[0], Attachment: "tgw-attach-a"}}},
+		},
+	}
+	if err := wanted.Check(); err != nil {
+		t.Fatal(err)
+	}
+	place := TransitPlace{Tables: NumberTransit(nil, wanted), Joined: map[string]bool{"tgw-attach-a": true, "tgw-attach-b": true, "tgw-attach-c": true}}
+	compare(t, "transit_gateway", OfTransit(wanted, place))
+	for _, broken := range []backend.WantedTransitGateway{
+		{}, {ID: "tgw-1", Attachments: []backend.WantedTransitLink{{ID: "a", VPC: "v"}, {ID: "b", VPC: "v"}}},
+		{ID: "tgw-1", Attachments: []backend.WantedTransitLink{{ID: "a", VPC: "v", RouteTable: "none"}}},
+		{ID: "tgw-1", RouteTables: []backend.WantedTransitRouteTable{{ID: "r", Routes: []backend.WantedTransitRoute{{Destination: prefix("10.0.0.0/8"), Attachment: "none"}}}}},
+		{ID: "tgw-1", RouteTables: []backend.WantedTransitRouteTable{{ID: "r", Routes: []backend.WantedTransitRoute{{Destination: netip.PrefixFrom(addr("10.0.0.1"), 8)}}}}},
+	} {
+		if broken.Check() == nil {
+			t.Errorf("%+v is sound", broken)
+		}
 	}
 }
 
@@ -135,6 +180,17 @@ func TestDeviceNames(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	wanted := twoTiers()
 	wanted.Endpoints = []backend.WantedVPCEndpoint{{ID: "vpce-1", RouteTables: []string{"rtb-prv"}}}
+	attached := twoTiers()
+	attached.TransitAttachments = []backend.WantedTransitAttachment{
+		{ID: "tgw-attach-0123456789abcdef0", Gateway: "tgw-1", Subnets: []string{"subnet-0000000000000prv1"}, Ways: map[string]string{"subnet-0000000000000prv1": "subnet-0000000000000prv1"}},
+		{ID: "tgw-attach-gone", Gateway: "tgw-2", Subnets: []string{"subnet-0000000000000pub1"}},
+	}
+	attached.RouteTables[0].Routes = append(attached.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"})
+	attached.RouteTables[1].Routes = append(attached.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.64.0.0/10")}, Target: "tgw-2"})
+	if err := attached.Check(); err != nil {
+		t.Fatal(err)
+	}
 	place := Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted)}
 	for source, want := range map[string]struct {
 		public    string
@@ -164,6 +220,17 @@ func TestAddressedEndpoint(t *testing.T) {
 	}})
 	wanted.ENIs = append(wanted.ENIs, backend.WantedENI{ID: "eni-e", Subnet: "subnet-0000000000000prv1", MAC: "0a:00:00:00:00:09", Addresses: []netip.Addr{addr("10.0.2.99")}, Groups: []string{"sg-endpoint"}, SourceDestCheck: true})
 	wanted.Endpoints = []backend.WantedVPCEndpoint{{ID: "vpce-i", ENIs: []string{"eni-e"}}}
+	attached := twoTiers()
+	attached.TransitAttachments = []backend.WantedTransitAttachment{
+		{ID: "tgw-attach-0123456789abcdef0", Gateway: "tgw-1", Subnets: []string{"subnet-0000000000000prv1"}, Ways: map[string]string{"subnet-0000000000000prv1": "subnet-0000000000000prv1"}},
+		{ID: "tgw-attach-gone", Gateway: "tgw-2", Subnets: []string{"subnet-0000000000000pub1"}},
+	}
+	attached.RouteTables[0].Routes = append(attached.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"})
+	attached.RouteTables[1].Routes = append(attached.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.64.0.0/10")}, Target: "tgw-2"})
+	if err := attached.Check(); err != nil {
+		t.Fatal(err)
+	}
 	place := Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted)}
 	for source, want := range map[string]bool{"10.0.2.4": true, "10.0.2.5": false, "10.0.1.4": false} {
 		origin, ok := OriginOf(wanted, place, addr(source), addr("10.0.2.99"))

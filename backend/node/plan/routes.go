@@ -18,6 +18,7 @@ const (
 	translate way = "nat"      // a NAT gateway
 	neighbor  way = "eni"      // an instance that routes
 	peer      way = "peer"
+	transit   way = "transit"
 )
 
 // step is one route of a subnet's table, made out.
@@ -36,7 +37,7 @@ func (m *model) steps(subnet string) []step {
 	for _, route := range m.tables[m.subnets[subnet].RouteTable].Routes {
 		for _, destination := range route.Destinations {
 			if destination.Addr().Is4() {
-				made := m.follow(route.Target, destination)
+				made := m.follow(route.Target, subnet, destination)
 				made.destination = destination
 				all = append(all, made)
 			}
@@ -49,8 +50,8 @@ func (m *model) steps(subnet string) []step {
 	return slices.CompactFunc(all, func(a, b step) bool { return a.destination == b.destination })
 }
 
-// follow answers where a route's target leads.
-func (m *model) follow(target string, destination netip.Prefix) step {
+// follow answers where a route's target leads from the subnet.
+func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 	kind, _, _ := strings.Cut(target, "-")
 	switch kind {
 	case "igw":
@@ -73,6 +74,12 @@ func (m *model) follow(target string, destination netip.Prefix) step {
 		peering, ok := m.peerings[target]
 		if ok && m.place.Peers[peering.VPC] {
 			return step{way: peer, via: PeerHop, device: DeviceName(target)}
+		}
+	case "tgw":
+		// A transit gateway is reached from the zones in which the attachment has a subnet.
+		attachment, ok := m.transits[target]
+		if _, zone := attachment.Ways[subnet]; ok && zone {
+			return step{way: transit, via: PeerHop, device: DeviceName(attachment.ID)}
 		}
 	}
 	return step{way: blackhole}

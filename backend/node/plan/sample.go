@@ -28,9 +28,12 @@ func Sample() Table {
 		InternetGateway: "igw-1",
 		NATGateways:     []backend.WantedNATGateway{{ID: "nat-1", Subnet: "subnet-1", Private: netip.MustParseAddr("192.0.2.6"), Public: netip.MustParseAddr("198.18.8.2")}},
 		Peerings:        []backend.WantedPeering{{ID: "pcx-1", VPC: "vpc-2"}},
-		DNS:             backend.WantedDNS{Enabled: true},
-		FlowLogs:        []backend.WantedFlowLog{{ID: "fl-1", Resource: "vpc-1", Rejected: true}},
+		TransitAttachments: []backend.WantedTransitAttachment{{
+			ID: "tgw-attach-1", Gateway: "tgw-1", Subnets: []string{"subnet-1"}, Ways: map[string]string{"subnet-1": "subnet-1"},
+		}},
+		DNS:      backend.WantedDNS{Enabled: true},
+		FlowLogs: []backend.WantedFlowLog{{ID: "fl-1", Resource: "vpc-1", Rejected: true}},
 	}
-	place := Place{Gateway: netip.MustParseAddr("198.18.0.1"), Own: netip.MustParseAddr("198.18.0.17"), Host: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Subnets: Number(nil, wanted)}
+	place := Place{Gateway: netip.MustParseAddr("198.18.0.1"), Own: netip.MustParseAddr("198.18.0.17"), Host: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Subnets: Number(nil, wanted), Transits: map[string]bool{"tgw-1": true}}
 	return Of(wanted, place).Table
 }

@@ -7,21 +7,25 @@ import (
 	"miniaws/backend"
 )
 
-// World is the VPCs through which a packet may go, by their ids, with what is real of them.
-type World map[string]Situated
-
-// Situated is a VPC in its place.
-type Situated struct {
-	Wanted backend.WantedVPC
-	Place  Place
+// World is the VPCs and transit gateways through which a packet may go, by their ids, with what is real of them.
+type World struct {
+	vpcs     map[string]situated
+	transits map[string]backend.WantedTransitGateway
 }
 
-// NewWorld situates VPCs as they are when all of them are real: each has its way to the internet and to those that it is
-// peered with. attached tells of an interface whether it is plugged into something that runs.
-func NewWorld(vpcs []backend.WantedVPC, attached func(eni string) bool) World {
-	w := World{}
+// situated is a VPC in its place.
+type situated struct {
+	wanted backend.WantedVPC
+	place  Place
+}
+
+// NewWorld situates VPCs as they are when all of them are real: each has its way to the internet, to those that it is
+// peered with, and to those of the transit gateways that it is attached to. attached tells of an interface whether it is
+// plugged into something that runs.
+func NewWorld(vpcs []backend.WantedVPC, transits []backend.WantedTransitGateway, attached func(eni string) bool) World {
+	w := World{vpcs: map[string]situated{}, transits: byID(transits, func(g backend.WantedTransitGateway) string { return g.ID })}
 	for _, v := range vpcs {
-		place := Place{Gateway: somewhere, Own: somewhere, Subnets: Number(nil, v), Attached: map[string]bool{}, Peers: map[string]bool{}}
+		place := Place{Gateway: somewhere, Own: somewhere, Subnets: Number(nil, v), Attached: map[string]bool{}, Peers: map[string]bool{}, Transits: map[string]bool{}}
 		for _, eni := range v.ENIs {
 			place.Attached[eni.ID] = attached(eni.ID)
 		}
@@ -30,7 +34,10 @@ func NewWorld(vpcs []backend.WantedVPC, attached func(eni string) bool) World {
 				return o.ID == peering.VPC && slices.ContainsFunc(o.Peerings, func(p backend.WantedPeering) bool { return p.ID == peering.ID })
 			})
 		}
-		w[v.ID] = Situated{v, place}
+		for _, attachment := range v.TransitAttachments {
+			place.Transits[attachment.Gateway] = slices.ContainsFunc(w.transits[attachment.Gateway].Attachments, func(l backend.WantedTransitLink) bool { return l.ID == attachment.ID })
+		}
+		w.vpcs[v.ID] = situated{v, place}
 	}
 	return w
 }
@@ -51,12 +58,15 @@ type Question struct {
 
 // Hop is one thing that a packet meets.
 type Hop struct {
-	// ID is a resource's: an interface, a security group, a network ACL, a route table, a gateway, a peering connection.
+	// ID is a resource's: an interface, a security group, a network ACL, a route table, a gateway, a peering connection, a transit gateway's
+	// attachment or route table.
 	ID, VPC, Subnet string
 	// Rule is the group's rule that let the packet pass, Entry the ACL's, Route the table's.
 	Rule  *backend.WantedSecurityRule
 	Entry *backend.WantedACLEntry
 	Route *backend.WantedRoute
+	// Transit is a transit gateway's route.
+	Transit *backend.WantedTransitRoute
 	// Local tells of a route table that it was the VPC's own route.
 	Local bool
 	// Egress is the direction of a group or an ACL.
@@ -113,6 +123,7 @@ func (t Trace) Reaches() bool { return len(t.Blocks) == 0 }
 // tracer follows one packet.
 type tracer struct {
 	world     map[string]*model
+	transits  map[string]backend.WantedTransitGateway
 	hops      []Hop
 	blocks    []Block
 	returning bool
@@ -122,12 +133,12 @@ type tracer struct {
 // changes, and answers a way if there is one.
 func (w World) Answer(q Question) Trace {
 	models := map[string]*model{}
-	for id, s := range w {
-		models[id] = newModel(s.Wanted, s.Place)
+	for id, s := range w.vpcs {
+		models[id] = newModel(s.wanted, s.place)
 	}
 	var first *Trace
 	for _, packet := range candidates(models, q) {
-		t := answer(models, q, packet)
+		t := w.answer(models, q, packet)
 		if t.Reaches() {
 			return t
 		}
@@ -138,14 +149,14 @@ func (w World) Answer(q Question) Trace {
 	return *first
 }
 
-func answer(models map[string]*model, q Question, packet Packet) Trace {
-	there := &tracer{world: models}
+func (w World) answer(models map[string]*model, q Question, packet Packet) Trace {
+	there := &tracer{world: models, transits: w.transits}
 	arrived, ok := there.walk(q.FromVPC, q.FromENI, q.ToVPC, q.ToENI, packet)
 	trace := Trace{Forward: there.hops, Blocks: there.blocks}
 	if !ok {
 		return trace
 	}
-	back := &tracer{world: models, returning: true}
+	back := &tracer{world: models, transits: w.transits, returning: true}
 	back.walk(q.ToVPC, q.ToENI, q.FromVPC, q.FromENI, arrived.reversed())
 	trace.Return, trace.Blocks = back.hops, append(trace.Blocks, back.blocks...)
 	return trace
@@ -392,6 +403,10 @@ func (t *tracer) route(m *model, sender backend.WantedENI, toVPC, toENI string, 
 		return p, false
 	case step.way == blackhole:
 		at.Route = route
+		if _, attached := m.transits[route.Target]; attached {
+			t.block(CodeTransitZone, at)
+			return p, false
+		}
 		t.block(CodeBlackhole, at)
 		return p, false
 	}
@@ -408,6 +423,8 @@ func (t *tracer) route(m *model, sender backend.WantedENI, toVPC, toENI string, 
 			return p, false
 		}
 		return t.deliver(other, "", toENI, p)
+	case transit:
+		return t.byTransit(m, sender.Subnet, route.Target, toVPC, toENI, p)
 	}
 	// An instance that routes decides by itself where the packet goes on.
 	t.block(CodeNowhere, Hop{ID: route.Target, VPC: m.ID, Packet: p})

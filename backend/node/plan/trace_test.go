@@ -45,7 +45,7 @@ func TestTrace(t *testing.T) {
 	away := map[string]bool{}
 	ask := func(q Question) string {
 		q.Protocol = backend.ProtocolTCP
-		return story(NewWorld([]backend.WantedVPC{vpc, other}, func(eni string) bool { return !away[eni] }).Answer(q))
+		return story(NewWorld([]backend.WantedVPC{vpc, other}, nil, func(eni string) bool { return !away[eni] }).Answer(q))
 	}
 	for _, c := range []struct {
 		name string
@@ -98,4 +98,54 @@ func TestTrace(t *testing.T) {
 	if got := ask(Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 80}); !strings.Contains(got, "!ENI_SG_RULES_MISMATCH@"+web) {
 		t.Errorf("without egress: %s", got)
 	}
+}
+
+func TestTraceTransit(t *testing.T) {
+	const one, two = "eni-one", "eni-two"
+	side := func(id, cidr, address string) backend.WantedVPC {
+		v := backend.WantedVPC{
+			ID: "vpc-" + id, CIDRs: []netip.Prefix{prefix(cidr)},
+			Subnets:        []backend.WantedSubnet{{ID: "subnet-" + id, CIDR: prefix(cidr), RouteTable: "rtb-" + id, NetworkACL: "acl-" + id}},
+			RouteTables:    []backend.WantedRouteTable{{ID: "rtb-" + id, Routes: []backend.WantedRoute{{Destinations: []netip.Prefix{prefix("10.0.0.0/8")}, Target: "tgw-1"}}}},
+			NetworkACLs:    []backend.WantedNetworkACL{{ID: "acl-" + id, Ingress: []backend.WantedACLEntry{{Number: 100, Allow: true, Protocol: -1, CIDR: everywhere[0]}}, Egress: []backend.WantedACLEntry{{Number: 100, Allow: true, Protocol: -1, CIDR: everywhere[0]}}}},
+			SecurityGroups: []backend.WantedSecurityGroup{{ID: "sg-" + id, Ingress: []backend.WantedSecurityRule{{Protocol: -1, CIDRs: everywhere}}, Egress: []backend.WantedSecurityRule{{Protocol: -1, CIDRs: everywhere}}}},
+			ENIs:           []backend.WantedENI{{ID: "eni-" + id, Subnet: "subnet-" + id, MAC: "0a:00:00:00:00:01", Addresses: []netip.Addr{addr(address)}, Groups: []string{"sg-" + id}, SourceDestCheck: true}},
+			TransitAttachments: []backend.WantedTransitAttachment{{
+				ID: "tgw-attach-" + id, Gateway: "tgw-1", Subnets: []string{"subnet-" + id}, Ways: map[string]string{"subnet-" + id: "subnet-" + id},
+			}},
+		}
+		return v
+	}
+	first, second := side("one", "10.1.0.0/16", "10.1.0.4"), side("two", "10.2.0.0/16", "10.2.0.4")
+	gateway := backend.WantedTransitGateway{
+		ID:          "tgw-1",
+		Attachments: []backend.WantedTransitLink{{ID: "tgw-attach-one", VPC: "vpc-one", RouteTable: "tgw-rtb-1"}, {ID: "tgw-attach-two", VPC: "vpc-two", RouteTable: "tgw-rtb-1"}},
+		RouteTables: []backend.WantedTransitRouteTable{{ID: "tgw-rtb-1", Routes: []backend.WantedTransitRoute{
+			{Destination: prefix("10.1.0.0/16"), Attachment: "tgw-attach-one"}, {Destination: prefix("10.2.0.0/16"), Attachment: "tgw-attach-two"},
+		}}},
+	}
+	ask := func() string {
+		return story(NewWorld([]backend.WantedVPC{first, second}, []backend.WantedTransitGateway{gateway}, func(string) bool { return true }).Answer(
+			Question{FromVPC: first.ID, FromENI: one, ToVPC: second.ID, ToENI: two, Protocol: backend.ProtocolTCP, DestPort: 80, SourcePort: 50000}))
+	}
+	const there = "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 tgw-rtb-1 tgw-attach-two sg-two eni-two"
+	const back = "eni-two acl-two rtb-two acl-two tgw-attach-two tgw-1 tgw-rtb-1 tgw-attach-one eni-one"
+	check := func(name, want string) {
+		t.Helper()
+		if got := ask(); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
+		}
+	}
+	check("there and back", there+" | "+back)
+	routes := gateway.RouteTables[0].Routes
+	gateway.RouteTables[0].Routes = routes[:1]
+	check("no route", "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 | !TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT@tgw-rtb-1")
+	gateway.RouteTables[0].Routes = append(slices.Clone(routes), backend.WantedTransitRoute{Destination: prefix("10.2.0.0/24")})
+	check("blackhole", "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 | !TGW_RTB_BAD_STATE_ROUTE@tgw-rtb-1")
+	gateway.RouteTables[0].Routes = routes
+	gateway.Attachments[1].RouteTable = ""
+	check("no table for the answer", there+" | eni-two acl-two rtb-two acl-two tgw-attach-two !TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION@tgw-attach-two<")
+	gateway.Attachments[1].RouteTable = "tgw-rtb-1"
+	first.TransitAttachments[0].Ways = nil
+	check("another zone", "eni-one sg-one acl-one | !TGW_ROUTE_AZ_RESTRICTION@rtb-one")
 }

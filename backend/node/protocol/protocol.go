@@ -4,7 +4,11 @@
 //	GET    /vpcs                    []backend.ObservedVPC
 //	PUT    /vpcs/VPC                backend.WantedVPC -> backend.ObservedVPC
 //	DELETE /vpcs/VPC
-//	GET    /vpcs/VPC/look?id=ID     []backend.Fact, what the kernel holds for the VPC or for one thing in it
+//	GET    /transit-gateways        []backend.ObservedTransitGateway
+//	PUT    /transit-gateways/TGW    backend.WantedTransitGateway -> backend.ObservedTransitGateway
+//	DELETE /transit-gateways/TGW
+//	GET    /vpcs/VPC/look?id=ID     []backend.Fact, what the kernel holds for the VPC or for one thing in it, or for a
+//	                                transit gateway in the place of the VPC
 //	PUT    /enis                    backend.Attachment -> backend.ObservedENI
 //	DELETE /vpcs/VPC/enis/ENI
 //	GET    /flows                   []backend.FlowRecord since the last time

@@ -1,0 +1,133 @@
+package plan
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"miniaws/backend"
+)
+
+// TransitPlace is what a transit gateway's plan depends on besides the gateway itself.
+type TransitPlace struct {
+	// Tables holds the number of every route table, from 1: see [NumberTransit].
+	Tables map[string]int
+	// Joined are the attachments whose devices are there.
+	Joined map[string]bool
+}
+
+// NumberTransit is [Number] for the route tables of a transit gateway.
+func NumberTransit(had map[string]int, wanted backend.WantedTransitGateway) map[string]int {
+	ids := make([]string, len(wanted.RouteTables))
+	for i, table := range wanted.RouteTables {
+		ids[i] = table.ID
+	}
+	return numbered(had, ids)
+}
+
+// TransitMTU is that of devices between VPCs and transit gateways.
+// AWS: "Quotas for your transit gateways", maximum transmission unit.
+const TransitMTU = 8500
+
+// OfTransit makes a transit gateway's plan: a namespace with a device to every attached VPC, in which each route table is
+// one of the kernel's. A packet asks the table that the attachment by which it came is associated with.
+func OfTransit(wanted backend.WantedTransitGateway, place TransitPlace) Plan {
+	var p Plan
+	pass := Chain{Name: "pass", Type: "filter", Hook: "forward", Priority: "filter", Drop: true}
+	for i, link := range sortedBy(wanted.Attachments, func(l backend.WantedTransitLink) string { return l.ID }) {
+		if !place.Joined[link.ID] {
+			continue
+		}
+		device := DeviceName(link.ID)
+		if number := place.Tables[link.RouteTable]; number > 0 {
+			p.Rules = append(p.Rules, RoutingRule{Priority: 1000 + i, Device: device, Table: SubnetTables + number})
+		}
+		pass.Rules = append(pass.Rules, Rule{Device{Side: From, Name: device}, Count{}, accept})
+	}
+	for _, table := range sortedBy(wanted.RouteTables, func(t backend.WantedTransitRouteTable) string { return t.ID }) {
+		number := SubnetTables + place.Tables[table.ID]
+		rest := map[netip.Prefix]bool{netip.PrefixFrom(netip.IPv4Unspecified(), 0): true}
+		for _, route := range slices.SortedFunc(slices.Values(table.Routes), func(a, b backend.WantedTransitRoute) int { return b.Destination.Compare(a.Destination) }) {
+			made := Route{Table: number, Destination: route.Destination}
+			if !route.Destination.Addr().Is4() {
+				continue
+			}
+			if place.Joined[route.Attachment] {
+				made.Via, made.Device = PeerHop, DeviceName(route.Attachment)
+			}
+			p.Routes = append(p.Routes, made)
+			delete(rest, route.Destination)
+		}
+		for destination := range rest {
+			p.Routes = append(p.Routes, Route{Table: number, Destination: destination})
+		}
+	}
+	// An attachment without a table.
+	p.Routes = append(p.Routes, Route{Table: mainTable, Destination: netip.PrefixFrom(netip.IPv4Unspecified(), 0)})
+	p.Table = Table{Name: "transit", Chains: []Chain{
+		pass,
+		{Name: "arrive_router", Type: "filter", Hook: "input", Priority: "filter", Drop: true},
+	}}
+	return p
+}
+
+// transitGateways are the ids of those that are there, in order.
+func (m *model) transitGateways() []string { return slices.Sorted(maps.Keys(m.transits)) }
+
+// transitDevices makes the set of devices to transit gateways, and the map by which answers to a NAT gateway find the way
+// of its subnet.
+func (f *filter) transitDevices() {
+	if len(f.transits) == 0 {
+		return
+	}
+	devices, ways := Set{Name: setTransits, Key: []string{"ifname"}}, Set{Name: mapNATWay, Key: []string{"ipv4_addr"}, Value: "mark"}
+	for _, gateway := range f.transitGateways() {
+		devices.Elements = append(devices.Elements, Element{Key: []any{DeviceName(f.transits[gateway].ID)}})
+	}
+	for _, nat := range f.NATGateways {
+		if nat.Public.IsValid() {
+			ways.Elements = append(ways.Elements, Element{Key: []any{nat.Public}, Value: uint32(natWay | f.place.Subnets[nat.Subnet])})
+		}
+	}
+	f.set(devices)
+	f.set(ways)
+}
+
+// natWay makes a mark with which a packet asks a subnet's routes and not its network ACL.
+const natWay = 1 << 16
+
+// transitACLs makes a chain for every network ACL in front of a transit gateway that does not let everything pass, and for
+// every gateway the map that leads to it from the sender's subnet.
+// AWS: "Network ACLs for transit gateways": inbound rules of the attachment's subnet are asked about what instances send
+// to the gateway, those in the same subnet too; what comes from the gateway is not new in that subnet.
+func (f *filter) transitACLs() {
+	made := map[string]bool{}
+	for _, gateway := range f.transitGateways() {
+		attachment := f.transits[gateway]
+		ways := Set{Name: "into_" + DeviceName(attachment.ID), Key: []string{"mark"}, Value: "verdict"}
+		for _, from := range slices.Sorted(maps.Keys(attachment.Ways)) {
+			entry := attachment.Ways[from]
+			acl := f.acls[f.subnets[entry].NetworkACL]
+			if allows(acl.Ingress) {
+				continue
+			}
+			chain := Chain{Name: "acl_transit_" + entry, Rules: f.entries(acl.Ingress, From, RejectedOut)}
+			if !made[chain.Name] {
+				made[chain.Name] = true
+				f.chain(chain)
+			}
+			ways.Elements = append(ways.Elements, Element{Key: []any{uint32(f.place.Subnets[from])}, Value: jump(chain.Name)})
+		}
+		f.set(ways)
+	}
+}
+
+// intoTransits are the rules that ask those chains.
+func (f *filter) intoTransits() []Rule {
+	var rules []Rule
+	for _, gateway := range f.transitGateways() {
+		device := DeviceName(f.transits[gateway].ID)
+		rules = append(rules, Rule{Device{Side: To, Name: device}, DispatchMark{Map: "into_" + device}})
+	}
+	return rules
+}
