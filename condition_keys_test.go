@@ -51,6 +51,8 @@ var keysNobodyHas = map[string]string{
 	"ec2:ModifyInstanceCreditSpecification ec2:Attribute/${AttributeName}": "AWS: only single values; this is a list",
 	"ec2:ModifyVpcPeeringConnectionOptions ec2:Attribute":                  "AWS: only single values; these are structures",
 	"ec2:ModifyVpcPeeringConnectionOptions ec2:Attribute/${AttributeName}": "AWS: only single values; these are structures",
+	"ec2:ModifyTransitGatewayVpcAttachment ec2:Attribute":                  "AWS: only single values; these are structures",
+	"ec2:ModifyTransitGatewayVpcAttachment ec2:Attribute/${AttributeName}": "AWS: only single values; these are structures",
 	"ec2:ResetImageAttribute ec2:Attribute/${AttributeName}":               "a reset has no value",
 	"s3:AccessGrantsInstanceArn":                                           "there are no access grants",
 	"s3:object-lock-event-hold":                                            "newer than the served SDK",

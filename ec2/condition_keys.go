@@ -263,6 +263,7 @@ var attributed = map[string]types.ResourceType{
 	"ModifyNetworkInterfaceAttribute": types.ResourceTypeNetworkInterface, "ModifyManagedPrefixList": types.ResourceTypePrefixList,
 	"ModifySubnetAttribute": types.ResourceTypeSubnet, "ModifyVpcAttribute": types.ResourceTypeVpc, "ModifyVpcTenancy": types.ResourceTypeVpc,
 	"ModifyVpcEndpoint": types.ResourceTypeVpcEndpoint, "ModifyVpcPeeringConnectionOptions": types.ResourceTypeVpcPeeringConnection,
+	"ModifyTransitGateway": types.ResourceTypeTransitGateway,
 }
 
 // unnamedAttributes has ec2:Attribute/NAME alone.
@@ -295,7 +296,7 @@ func withAttributes(action string, in any, all []awsapi.Access) {
 // notAttributes are members of inputs that say which resource is meant, or how the call is made.
 var notAttributes = []string{
 	"DryRun", "ClientToken", "Attribute", "Value", "InstanceId", "ImageId", "VpcId", "SubnetId", "NetworkInterfaceId", "LaunchTemplateId", "LaunchTemplateName",
-	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId",
+	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "TransitGatewayId",
 }
 
 // attributesOf answers the attributes that an input sets, by name, with their values. The older way to name one, by the
