@@ -11,7 +11,7 @@ import (
 // Authorize decides on everything that a call needs; the first denial ends it.
 func (s *Service) Authorize(ctx context.Context, r *awsapi.Request, wanted []awsapi.Access) error {
 	if !r.Principal.Anonymous() {
-		s.uses.note(r)
+		s.uses.note(r, wanted)
 	}
 	if err := barred(r); err != nil {
 		return err

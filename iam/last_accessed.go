@@ -11,10 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
-	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
 	"miniaws/backend/store"
 	"miniaws/iam/policy"
+	"miniaws/iam/reference"
 )
 
 // accessJob is a report on which services an identity or a policy's users could use and did. It is worked out when it
@@ -23,6 +23,8 @@ type accessJob struct {
 	ID      string
 	ARN     string
 	Created time.Time
+	// Actions tells that single actions are to be shown.
+	Actions bool `json:",omitempty"`
 }
 
 var accessJobTable = store.NewTable(store.Spec[accessJob]{
@@ -164,7 +166,7 @@ func policyPrefix(signing string) string {
 
 // grants tells whether a document allows any action of a service.
 func (d namedDocument) grants(service string) (bool, error) {
-	parsed, err := policy.Parse(policy.Managed, d.text)
+	parsed, err := policy.Compile(policy.Identity, d.text)
 	if err != nil {
 		return false, err
 	}
@@ -216,14 +218,12 @@ func (s *Service) lastUse(tx store.Tx, account, identityID, service string) (use
 // GenerateServiceLastAccessedDetails begins a report.
 func (s *Service) GenerateServiceLastAccessedDetails(ctx context.Context, in *iam.GenerateServiceLastAccessedDetailsInput) (*iam.GenerateServiceLastAccessedDetailsOutput, error) {
 	out := &iam.GenerateServiceLastAccessedDetailsOutput{}
-	if in.Granularity == types.AccessAdvisorUsageGranularityTypeActionLevel {
-		return nil, awsapi.NotImplemented(awsapi.FromContext(ctx).Service, "GenerateServiceLastAccessedDetails with ACTION_LEVEL")
-	}
 	return out, s.update(ctx, func(tx store.Tx, account string) error {
 		if _, err := s.subjectOf(tx, account, aws.ToString(in.Arn)); err != nil {
 			return err
 		}
 		job := &accessJob{ID: newTaskID(), ARN: aws.ToString(in.Arn), Created: tx.Now().UTC().Truncate(time.Second)}
+		job.Actions = in.Granularity == types.AccessAdvisorUsageGranularityTypeActionLevel
 		out.JobId = aws.String(job.ID)
 		return accessJobTable.In(tx, store.Scope{Account: account}).Put(job)
 	})
@@ -250,6 +250,9 @@ func (s *Service) GetServiceLastAccessedDetails(ctx context.Context, in *iam.Get
 			return err
 		}
 		out.JobCreationDate, out.JobCompletionDate = aws.Time(job.Created), aws.Time(job.Created)
+		if job.Actions {
+			out.JobType = types.AccessAdvisorUsageGranularityTypeActionLevel
+		}
 		services, err := x.services()
 		if err != nil {
 			return err
@@ -260,7 +263,7 @@ func (s *Service) GetServiceLastAccessedDetails(ctx context.Context, in *iam.Get
 		}
 		out.IsTruncated, out.Marker = p.truncated(), p.marker
 		for _, service := range p.list {
-			row := types.ServiceLastAccessed{ServiceName: aws.String(service), ServiceNamespace: aws.String(service), TotalAuthenticatedEntities: aws.Int32(0)}
+			row := types.ServiceLastAccessed{ServiceName: aws.String(serviceTitle(service)), ServiceNamespace: aws.String(service), TotalAuthenticatedEntities: aws.Int32(0)}
 			var newest use
 			for _, h := range x.holders {
 				used, err := s.lastUse(tx, account, h.of.ID, service)
@@ -277,10 +280,73 @@ func (s *Service) GetServiceLastAccessedDetails(ctx context.Context, in *iam.Get
 					row.LastAuthenticatedRegion = aws.String(used.Region)
 				}
 			}
+			if job.Actions {
+				if row.TrackedActionsLastAccessed, err = s.trackedActions(tx, account, x, service); err != nil {
+					return err
+				}
+			}
 			out.ServicesLastAccessed = append(out.ServicesLastAccessed, row)
 		}
 		return nil
 	})
+}
+
+// trackedActions answers, for each action of a service that the documents allow, who tried it last and when.
+func (s *Service) trackedActions(tx store.Tx, account string, x *subject, service string) ([]types.TrackedActionLastAccessed, error) {
+	var documents []*policy.Document
+	for _, d := range x.documents {
+		parsed, err := policy.Compile(policy.Identity, d.text)
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, parsed)
+	}
+	rows := actionAccessTable.In(tx, store.Scope{Account: account})
+	list := []types.TrackedActionLastAccessed{}
+	for _, action := range reference.Of(service) {
+		if !tracked(action.Name) || !slices.ContainsFunc(documents, func(d *policy.Document) bool { return d.Grants(action.Name) }) {
+			continue
+		}
+		_, name, _ := strings.Cut(action.Name, ":")
+		shown := types.TrackedActionLastAccessed{ActionName: aws.String(name)}
+		var newest use
+		for _, h := range x.holders {
+			stored, err := rows.Find(h.of.ID, action.Name)
+			if err != nil {
+				return nil, err
+			}
+			var known use
+			if stored != nil {
+				known = stored.Used
+			}
+			if used := s.uses.action(actionUse{h.of.ID, action.Name}, known); used.At.After(newest.At) {
+				newest = used
+				shown.LastAccessedTime, shown.LastAccessedRegion = aws.Time(used.At), aws.String(used.Region)
+				shown.LastAccessedEntity = aws.String(arn(account, h.word+h.of.Path+h.of.Name))
+			}
+		}
+		list = append(list, shown)
+	}
+	return list, nil
+}
+
+// serviceTitles are the names of services in reports, by their prefixes.
+// AWS: the service authorization reference.
+var serviceTitles = map[string]string{
+	"acm": "AWS Certificate Manager", "application-autoscaling": "AWS Application Auto Scaling", "autoscaling": "Amazon EC2 Auto Scaling",
+	"cloudformation": "AWS CloudFormation", "cloudtrail": "AWS CloudTrail", "cloudwatch": "Amazon CloudWatch", "dlm": "Amazon Data Lifecycle Manager",
+	"ebs": "Amazon Elastic Block Store", "ec2": "Amazon EC2", "ec2-instance-connect": "Amazon EC2 Instance Connect", "elasticache": "Amazon ElastiCache",
+	"elasticloadbalancing": "AWS Elastic Load Balancing V2", "events": "Amazon EventBridge", "iam": "AWS Identity and Access Management (IAM)",
+	"kms": "AWS Key Management Service", "logs": "Amazon CloudWatch Logs", "organizations": "AWS Organizations", "rbin": "AWS Recycle Bin", "rds": "Amazon RDS",
+	"route53": "Amazon Route 53", "s3": "Amazon S3", "secretsmanager": "AWS Secrets Manager", "sns": "Amazon SNS", "sqs": "Amazon SQS",
+	"ssm": "AWS Systems Manager", "sts": "AWS Security Token Service", "tag": "Amazon Resource Group Tagging API",
+}
+
+func serviceTitle(prefix string) string {
+	if title, ok := serviceTitles[prefix]; ok {
+		return title
+	}
+	return prefix
 }
 
 // GetServiceLastAccessedDetailsWithEntities answers who may use a service, and when each did last.

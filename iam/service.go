@@ -29,7 +29,7 @@ type Config struct {
 // Tables are those of this package, for [store.Migrate].
 func Tables() []store.Schema {
 	return []store.Schema{
-		accountTable, accessKeyTable, userTable, groupTable, roleTable, profileTable, policyTable, versionTable, accessTable,
+		accountTable, accessKeyTable, userTable, groupTable, roleTable, profileTable, policyTable, versionTable, accessTable, actionAccessTable,
 		deviceTable, oidcTable, samlTable, sshKeyTable, signingTable, certificateTable, specificTable,
 		deletionTable, reportTable, accessJobTable,
 	}

@@ -153,6 +153,7 @@ func (m *simulation) run() (page[types.EvaluationResult], error) {
 
 func (m *simulation) one(action, resource string) types.EvaluationResult {
 	in := m.input
+	in.Thorough = true
 	in.Action, in.Resource, in.ResourcePolicies = action, resource, m.resourcePolicy
 	missing := map[string]bool{}
 	in.Context = func(key string) []string {

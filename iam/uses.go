@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ type lastUses struct {
 	keys, roles map[string]use
 	// services are last uses by identity and service.
 	services map[serviceUse]use
+	// actions are last uses by identity and action.
+	actions map[actionUse]use
 	// accounts are those of roles and services, by id.
 	accounts map[string]string
 }
@@ -30,12 +33,21 @@ type lastUses struct {
 // serviceUse names an identity, by its id, and a service, by its prefix in policies.
 type serviceUse struct{ identity, service string }
 
+// actionUse names an identity, by its id, and an action by its full name.
+type actionUse struct{ identity, action string }
+
 func newLastUses() *lastUses {
-	return &lastUses{keys: map[string]use{}, roles: map[string]use{}, services: map[serviceUse]use{}, accounts: map[string]string{}}
+	return &lastUses{keys: map[string]use{}, roles: map[string]use{}, services: map[serviceUse]use{}, actions: map[actionUse]use{}, accounts: map[string]string{}}
 }
 
-// note records that a known caller's signature was good.
-func (l *lastUses) note(r *awsapi.Request) {
+// tracked tells whether last uses of an action are kept: those that manage things, not those on data.
+// AWS: "Refine permissions in AWS using last accessed information": data plane events are not tracked.
+func tracked(action string) bool {
+	return !strings.HasPrefix(action, "s3:") || !strings.Contains(action, "Object") && !strings.Contains(action, "Multipart")
+}
+
+// note records that a known caller's signature was good, and the action that was tried: denied ones count.
+func (l *lastUses) note(r *awsapi.Request, wanted []awsapi.Access) {
 	p, signing := r.Principal, r.Service.SigningName
 	now := use{At: r.Time.UTC().Truncate(time.Second), Region: r.Region, Service: signing}
 	l.mu.Lock()
@@ -50,6 +62,9 @@ func (l *lastUses) note(r *awsapi.Request) {
 	}
 	if who != "" {
 		l.services[serviceUse{who, policyPrefix(signing)}] = now
+		if len(wanted) > 0 && tracked(wanted[0].Action) {
+			l.actions[actionUse{who, wanted[0].Action}] = now
+		}
 		l.accounts[who] = p.Account
 	}
 }
@@ -79,6 +94,12 @@ func (l *lastUses) service(s serviceUse, stored use) use {
 	return later(stored, l.services[s])
 }
 
+func (l *lastUses) action(a actionUse, stored use) use {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return later(stored, l.actions[a])
+}
+
 // take empties the memory and answers what was in it.
 func (l *lastUses) take() *lastUses {
 	taken := newLastUses()
@@ -87,6 +108,7 @@ func (l *lastUses) take() *lastUses {
 	taken.keys, l.keys = l.keys, taken.keys
 	taken.roles, l.roles = l.roles, taken.roles
 	taken.services, l.services = l.services, taken.services
+	taken.actions, l.actions = l.actions, taken.actions
 	taken.accounts, l.accounts = l.accounts, taken.accounts
 	return taken
 }
@@ -104,6 +126,9 @@ func (l *lastUses) putBack(taken *lastUses) {
 	for id, used := range taken.services {
 		l.services[id] = later(used, l.services[id])
 	}
+	for id, used := range taken.actions {
+		l.actions[id] = later(used, l.actions[id])
+	}
 	for id, account := range taken.accounts {
 		l.accounts[id] = account
 	}
@@ -120,6 +145,18 @@ var accessTable = store.NewTable(store.Spec[access]{
 	Service: "iam",
 	Name:    "accesses",
 	ID:      func(a *access) store.ID { return store.ID{a.Identity, a.Service} },
+})
+
+// actionAccess is [access] of one action.
+type actionAccess struct {
+	Identity, Action string
+	Used             use
+}
+
+var actionAccessTable = store.NewTable(store.Spec[actionAccess]{
+	Service: "iam",
+	Name:    "action-accesses",
+	ID:      func(a *actionAccess) store.ID { return store.ID{a.Identity, a.Action} },
 })
 
 // usesPerTransaction keeps a write of uses far below a transaction's limits.
@@ -154,6 +191,11 @@ func (s *Service) writeUses(ctx context.Context) error {
 	for id, used := range taken.services {
 		writes = append(writes, func(tx store.Tx) error {
 			return accessTable.In(tx, store.Scope{Account: taken.accounts[id.identity]}).Put(&access{id.identity, id.service, used})
+		})
+	}
+	for id, used := range taken.actions {
+		writes = append(writes, func(tx store.Tx) error {
+			return actionAccessTable.In(tx, store.Scope{Account: taken.accounts[id.identity]}).Put(&actionAccess{id.identity, id.action, used})
 		})
 	}
 	for len(writes) > 0 {

@@ -56,6 +56,8 @@ type Input struct {
 	ResourcePolicyRequired bool
 	// Identity are the policies of the user and its groups, or of the role.
 	Identity []Policy
+	// Thorough asks for every context key of a statement that is about the request, also after one that does not hold.
+	Thorough bool
 	// Boundary is the permissions boundary; nil if the user or role has none.
 	Boundary []Policy
 	// InSession tells that session policies apply; without any in Session nothing gets through.
@@ -241,8 +243,11 @@ func (s *Statement) match(r *request) grant {
 		return grantNone
 	}
 	for i := range s.conditions {
-		if !s.conditions[i].holds(r.context) {
-			return grantNone
+		if s.conditions[i].holds(r.context) {
+			continue
+		}
+		if g = grantNone; !r.Thorough {
+			break
 		}
 	}
 	return g

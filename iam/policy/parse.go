@@ -107,6 +107,12 @@ func (d *Document) Statements() []Statement { return d.statements }
 // Kind is what the document was parsed as.
 func (d *Document) Kind() Kind { return d.kind }
 
+// Grants tells whether some statement allows the action, on whatever resource and condition.
+func (d *Document) Grants(action string) bool {
+	action = strings.ToLower(action)
+	return slices.ContainsFunc(d.statements, func(s Statement) bool { return s.Effect == Allow && s.actionMatches(action) != s.notActions })
+}
+
 // Keys are the context keys that the document mentions, in conditions and variables: lower case, sorted.
 func (d *Document) Keys() []string { return d.keys }
 

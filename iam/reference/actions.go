@@ -39,6 +39,18 @@ func Find(name string) (Action, bool) {
 	return a, ok
 }
 
+// Of answers the actions of a service, by its prefix, in the order of their names.
+func Of(service string) []Action {
+	var found []Action
+	for _, a := range actions() {
+		if prefix, _, _ := strings.Cut(a.Name, ":"); prefix == service {
+			found = append(found, a)
+		}
+	}
+	slices.SortFunc(found, func(a, b Action) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}
+
 var actions = sync.OnceValue(func() map[string]Action {
 	all := map[string]Action{}
 	service, arns := "", map[string]string{}
