@@ -274,3 +274,19 @@ func TestStoredDocumentsAreRead(t *testing.T) {
 		t.Error("what is cut off is read")
 	}
 }
+
+// TestThoroughEvaluationAsksForEveryKey: simulations name all that they miss.
+func TestThoroughEvaluationAsksForEveryKey(t *testing.T) {
+	d, err := Parse(Identity, statement(`"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1","s3:prefix":"x"},"Bool":{"aws:SecureTransport":"true"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for thorough, want := range map[bool]int{false: 1, true: 3} {
+		asked := map[string]bool{}
+		Evaluate(&Input{Action: "s3:ListBucket", Resource: "*", Principal: callers["alice"], Identity: []Policy{{Document: d}}, Thorough: thorough,
+			Context: func(key string) []string { asked[key] = true; return nil }})
+		if len(asked) != want {
+			t.Errorf("thorough %v: asked for %v", thorough, asked)
+		}
+	}
+}
