@@ -84,6 +84,11 @@ func (d document) size() int {
 // checkPolicy refuses documents that are no policies of that kind, in AWS's words.
 func checkPolicy(d document, kind policy.Kind) error {
 	_, err := policy.Parse(kind, string(d))
+	return malformedPolicy(err)
+}
+
+// malformedPolicy words what a parser refused.
+func malformedPolicy(err error) error {
 	var malformed *policy.Malformed
 	if errors.As(err, &malformed) {
 		return errMalformedPolicyDocument(malformed.Message)

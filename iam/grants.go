@@ -286,8 +286,9 @@ func (s *Service) ResourcePolicy(ctx context.Context, resourceARN string) (text,
 		if err != nil || r == nil || roles.arn(account, r) != resourceARN {
 			return err
 		}
-		text, owner = string(r.Trust), account
-		return nil
+		trust, err := s.trustText(tx, r)
+		text, owner = string(trust), account
+		return err
 	})
 	return text, owner, err
 }

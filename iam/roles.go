@@ -9,15 +9,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"miniaws/backend/store"
-	"miniaws/iam/policy"
 )
 
 // role is one record.
 type role struct {
 	identity
 	// Trust says who may assume the role.
-	Trust       document
-	Description string `json:",omitempty"`
+	Trust document
+	// Trusted are the unique ids that users and roles in Trust had when it was written, by their ARNs.
+	Trusted     map[string]string `json:",omitempty"`
+	Description string            `json:",omitempty"`
 	// MaxSession is in seconds.
 	MaxSession int32
 	LastUsed   use `json:",omitzero"`
@@ -77,7 +78,7 @@ func (s *Service) CreateRole(ctx context.Context, in *iam.CreateRoleInput) (*iam
 		if r.linked() {
 			return errValidation("The specified value for path is invalid. The path /aws-service-role/ is reserved for service-linked roles.")
 		}
-		if r.Trust, err = checkTrust(aws.ToString(in.AssumeRolePolicyDocument)); err != nil {
+		if err := s.setTrust(tx, r, aws.ToString(in.AssumeRolePolicyDocument)); err != nil {
 			return err
 		}
 		out.Role = r.toAPI(account)
@@ -96,21 +97,14 @@ func insertRole(tx store.Tx, account string, r *role) error {
 	return rows.Put(r)
 }
 
-func checkTrust(text string) (document, error) {
-	trust := document(text)
-	if trust.size() > maxTrust {
-		return "", errQuota("ACLSizePerRole", maxTrust)
-	}
-	return trust, checkPolicy(trust, policy.Trust)
-}
-
 // GetRole answers a role with its trust policy.
 func (s *Service) GetRole(ctx context.Context, in *iam.GetRoleInput) (*iam.GetRoleOutput, error) {
 	out := &iam.GetRoleOutput{}
-	err := look(ctx, s, roles, in.RoleName, func(_ store.Tx, account string, r *role) error {
+	err := look(ctx, s, roles, in.RoleName, func(tx store.Tx, account string, r *role) error {
+		trust, err := s.trustText(tx, r)
 		out.Role = r.toAPI(account)
-		out.Role.RoleLastUsed = s.lastUseToAPI(r)
-		return nil
+		out.Role.AssumeRolePolicyDocument, out.Role.RoleLastUsed = trust.escaped(), s.lastUseToAPI(r)
+		return err
 	})
 	return out, err
 }
@@ -122,6 +116,11 @@ func (s *Service) ListRoles(ctx context.Context, in *iam.ListRolesInput) (*iam.L
 		p, err := listIdentities(tx, account, roles, in.PathPrefix, in.Marker, in.MaxItems)
 		for _, r := range p.list {
 			listed := r.toAPI(account)
+			trust, err := s.trustText(tx, r)
+			if err != nil {
+				return err
+			}
+			listed.AssumeRolePolicyDocument = trust.escaped()
 			listed.Tags, listed.PermissionsBoundary = nil, nil
 			out.Roles = append(out.Roles, *listed)
 		}
@@ -160,13 +159,11 @@ func (s *Service) UpdateRoleDescription(ctx context.Context, in *iam.UpdateRoleD
 
 // UpdateAssumeRolePolicy replaces the trust policy. Sessions that were begun go on.
 func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, in *iam.UpdateAssumeRolePolicyInput) (*iam.UpdateAssumeRolePolicyOutput, error) {
-	return &iam.UpdateAssumeRolePolicyOutput{}, alter(ctx, s, roles, in.RoleName, func(_ store.Tx, _ string, r *role) error {
+	return &iam.UpdateAssumeRolePolicyOutput{}, alter(ctx, s, roles, in.RoleName, func(tx store.Tx, _ string, r *role) error {
 		if err := r.guard(); err != nil {
 			return err
 		}
-		trust, err := checkTrust(aws.ToString(in.PolicyDocument))
-		r.Trust = trust
-		return err
+		return s.setTrust(tx, r, aws.ToString(in.PolicyDocument))
 	})
 }
 

@@ -2,10 +2,85 @@ package iam
 
 import (
 	"context"
+	"errors"
+	"strconv"
+	"strings"
 
 	"miniaws/awsapi"
+	"miniaws/backend/store"
 	"miniaws/iam/policy"
 )
+
+// setTrust checks a trust policy and notes whom it means. Who it names must be there; of accounts that are not of this
+// installation nothing is known.
+//
+// AWS: "AWS JSON policy elements: Principal": the ARN of a user or role in a trust policy becomes its unique id when the
+// policy is saved, so that nobody is trusted who is made later under the same name.
+func (s *Service) setTrust(tx store.Tx, r *role, text string) error {
+	trust := document(text)
+	if trust.size() > maxTrust {
+		return errQuota("ACLSizePerRole", maxTrust)
+	}
+	parsed, err := policy.Parse(policy.Trust, text)
+	if err != nil {
+		return malformedPolicy(err)
+	}
+	trusted := map[string]string{}
+	for _, named := range parsed.PrincipalARNs() {
+		account, _, _, _ := arnParts(named)
+		if _, err := s.account(tx, account); errors.Is(err, ErrNoAccount) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		id, err := s.idOf(tx, named)
+		if err != nil {
+			return err
+		}
+		if id == "" {
+			return malformedPolicy(policy.InvalidPrincipal("AWS", named))
+		}
+		trusted[named] = id
+	}
+	r.Trust, r.Trusted = trust, trusted
+	return nil
+}
+
+// idOf answers the unique id of the user or role that has the ARN now; empty for none.
+func (s *Service) idOf(tx store.Tx, named string) (string, error) {
+	account, kind, rest, _ := arnParts(named)
+	name := folded(lastName(rest))
+	switch kind {
+	case users.word:
+		u, err := s.userRows(tx, account).Find(name)
+		if err != nil || u == nil || users.arn(account, u) != named {
+			return "", err
+		}
+		return u.ID, nil
+	case roles.word:
+		r, err := roleRows(tx, account).Find(name)
+		if err != nil || r == nil || roles.arn(account, r) != named {
+			return "", err
+		}
+		return r.ID, nil
+	}
+	return "", nil
+}
+
+// trustText is the trust policy as it is now: who has another name or is gone stands there by the unique id.
+func (s *Service) trustText(tx store.Tx, r *role) (document, error) {
+	text := string(r.Trust)
+	for named, id := range r.Trusted {
+		now, err := s.idOf(tx, named)
+		if err != nil {
+			return "", err
+		}
+		if now != id {
+			text = strings.ReplaceAll(text, strconv.Quote(named), strconv.Quote(id))
+		}
+	}
+	return document(text), nil
+}
 
 // trusts answers whether a role's trust policy lets a service in.
 func (s *Service) trusts(r *role, account, service string) (bool, error) {

@@ -238,10 +238,10 @@ func (p *parser) top(root *node) error {
 	return nil
 }
 
-// words are those of a trust policy for what is no grammar, and for other policies the one sentence.
-func (p *parser) words(trust error) error {
-	if p.document.kind == Trust {
-		return trust
+// words are those of a policy of a role or another resource for what is no grammar, and for other policies the one sentence.
+func (p *parser) words(ofResource error) error {
+	if p.document.kind == Trust || p.document.kind == Resource {
+		return ofResource
 	}
 	return errSyntax
 }
@@ -305,7 +305,7 @@ func (p *parser) grammar(n *node, s *Statement) error {
 	case "Deny":
 		s.Effect = Deny
 	default:
-		if p.document.kind != Trust && (strings.EqualFold(effect.text, "Allow") || strings.EqualFold(effect.text, "Deny")) {
+		if p.document.kind != Trust && p.document.kind != Resource && (strings.EqualFold(effect.text, "Allow") || strings.EqualFold(effect.text, "Deny")) {
 			return errLegacy
 		}
 		return p.words(malformed("Invalid effect: %s", effect.text))
@@ -392,7 +392,7 @@ func (p *parser) sid(sid string, present bool) error {
 		}
 	}
 	if sid != "" && p.sids[sid] {
-		if p.document.kind == Trust {
+		if p.document.kind == Trust || p.document.kind == Resource {
 			return errTrustIDs
 		}
 		return &Malformed{"Statement IDs (SID) in a single policy must be unique."} // Seen: kubernetes/kops issue 4951
@@ -445,7 +445,7 @@ func (p *parser) principal(n *node, s *Statement) error {
 		return nil
 	}
 	if element.kind == stringNode {
-		return invalidPrincipal("STATIC", element.text)
+		return p.invalidPrincipal("STATIC", element.text)
 	}
 	if element.kind != objectNode || len(element.items) == 0 {
 		return errSyntax
@@ -458,7 +458,7 @@ func (p *parser) principal(n *node, s *Statement) error {
 		for _, text := range texts {
 			entry, ok := parsePrincipal(class, text)
 			if !ok {
-				return invalidPrincipal(class, text)
+				return p.invalidPrincipal(class, text)
 			}
 			if p.document.kind == Trust && !p.stored && entry.kind == entryFederated && text == cognito && len(s.conditions) == 0 {
 				return &Malformed{"A condition block must be present for the Cognito provider"} // Seen: badmintoncryer/cdk-preflight
@@ -472,7 +472,16 @@ func (p *parser) principal(n *node, s *Statement) error {
 // cognito is the provider of everybody's identity pools.
 const cognito = "cognito-identity.amazonaws.com"
 
-func invalidPrincipal(class, text string) error {
+func (p *parser) invalidPrincipal(class, text string) error {
+	if p.document.kind == Resource {
+		return &Malformed{"Invalid principal in policy"} // Seen: aws-samples/aws-batch-architecture-for-alphafold issue 1
+	}
+	return InvalidPrincipal(class, text)
+}
+
+// InvalidPrincipal is the error of a trust policy that names nobody.
+// Seen: hashicorp/terraform-provider-aws issue 8905.
+func InvalidPrincipal(class, text string) error {
 	switch class {
 	case "Service", "Federated":
 		class = strings.ToUpper(class)

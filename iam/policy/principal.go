@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // PrincipalKind says what kind of caller it is.
 type PrincipalKind uint8
@@ -172,6 +175,22 @@ func (s *principals) notGrant(p *Principal, effect Effect) grant {
 		return grantNone
 	}
 	return grantDirect
+}
+
+// PrincipalARNs are the users and roles that the document names, each once.
+func (d *Document) PrincipalARNs() []string {
+	var arns []string
+	for i := range d.statements {
+		if d.statements[i].principals == nil {
+			continue
+		}
+		for _, e := range d.statements[i].principals.entries {
+			if e.kind == entryARN && strings.HasPrefix(e.text, "arn:aws:iam:") && !slices.Contains(arns, e.text) {
+				arns = append(arns, e.text)
+			}
+		}
+	}
+	return arns
 }
 
 // parsePrincipal reads one name; false where it cannot be one.
