@@ -77,9 +77,10 @@ func hostID(requestID string) string {
 }
 
 type opPlans struct {
-	op  *wire.Op
-	in  [dialects]atomic.Pointer[plan]
-	out [dialects]atomic.Pointer[plan]
+	op     *wire.Op
+	in     [dialects]atomic.Pointer[plan]
+	out    [dialects]atomic.Pointer[plan]
+	events atomic.Pointer[plan]
 
 	expected atomic.Int64 // bytes of the next answer
 }

@@ -192,6 +192,9 @@ func (c *Codec) describeStruct(p *plan, k planKey, shape *wire.Shape) {
 	named := map[string]bool{}
 	if shape != nil {
 		for i, m := range shape.Members {
+			if m.Location == wire.Events {
+				continue
+			}
 			f, ok := p.typ.FieldByName(m.Field)
 			if !ok || named[m.Field] {
 				if !ok {

@@ -25,6 +25,8 @@ type Operation struct {
 	checksummed bool
 	// status is the one of a success, 0 for the one that the model has.
 	status int
+	// event is the type of the events that follow the answer, nil where none do.
+	event reflect.Type
 	// streams tells that the handler reads the body, which was not read before.
 	streams bool
 }

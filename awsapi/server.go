@@ -501,7 +501,12 @@ func (c *call) encode(err error) *Reply {
 	if err == nil && c.reply != nil {
 		return c.reply
 	}
-	if err == nil {
+	if follows, ok := c.output.(eventSource); ok && err == nil {
+		var reply *Reply
+		if reply, err = c.eventReply(follows); err == nil {
+			return reply
+		}
+	} else if err == nil {
 		var reply *Reply
 		if reply, err = codec.Encode(protocol, c.operation.name, c.request.ID, c.output, nil); err == nil {
 			if c.operation != nil && c.operation.status != 0 {

@@ -84,7 +84,9 @@ func (m *model) statuses(svc *wire.Service) {
 	}
 	byName := map[string]*modelShape{}
 	for name, sh := range m.Shapes {
-		byName[strings.ToLower(name)] = sh
+		if sh.Error.Status != 0 { // an error's message may have a type whose name differs in the first letter's case alone
+			byName[strings.ToLower(name)] = sh
+		}
 	}
 	for i := range svc.Errors {
 		if e := &svc.Errors[i]; e.Status == 0 {

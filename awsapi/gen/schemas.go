@@ -166,9 +166,6 @@ func (s *schemas) member(owner string, c *ast.CallExpr) {
 		}
 		inherited = s.decls[id.Name].traits
 	}
-	if inherited["Streaming"] != nil && target >= 0 {
-		return // an event stream is no field of the output
-	}
 	traits := traitsOf(c.Args[2:])
 	sh := &s.table.shapes[s.table.ref(owner)]
 	switch kind {
@@ -195,6 +192,8 @@ func (s *schemas) member(owner string, c *ast.CallExpr) {
 		m.Field = s.decls[owner].id + "Member" + m.Field
 	}
 	switch {
+	case inherited["Streaming"] != nil && target >= 0:
+		m.Location = wire.Events
 	case traits["HTTPLabel"] != nil:
 		m.Location = wire.Path
 	case traits["HTTPPayload"] != nil:

@@ -29,6 +29,7 @@ const (
 	PrefixHeaders          // a map: all headers that begin with Name
 	Payload                // the member is the whole body
 	StatusCode             // the response's HTTP status
+	Events                 // the events that follow the response, which the Go type has no field for
 	locationEnd
 )
 
