@@ -127,7 +127,7 @@ func onObject[In any](s *Service, action, versionAction string, more ...func(*In
 // AWS: "Configuring IAM policies for using access points": both must permit the request. Requests through an access
 // point have s3:DataAccessPointArn, s3:DataAccessPointAccount and s3:AccessPointNetworkOrigin.
 func (s *Service) through(ctx context.Context, name, key string, wanted ...awsapi.Access) ([]awsapi.Access, error) {
-	if !strings.HasSuffix(name, aliasSuffix) && !strings.HasPrefix(name, "arn:") {
+	if !maybeAccessPoint(name) {
 		return wanted, nil
 	}
 	var p *accessPoint
@@ -177,14 +177,19 @@ func sharedBucket(tx store.Tx, name string) (*bucket, error) {
 
 // bucketName answers the bucket that a request's name for one means, which may be an access point's; empty for none.
 func bucketName(tx store.Tx, name string) (string, error) {
-	if strings.HasSuffix(name, aliasSuffix) || strings.HasPrefix(name, "arn:") {
-		p, err := findAccessPoint(tx, name)
-		if err != nil || p == nil {
-			return "", err
-		}
-		return p.Bucket, nil
+	if !maybeAccessPoint(name) {
+		return name, nil
 	}
-	return name, nil
+	p, err := findAccessPoint(tx, name)
+	switch {
+	case err != nil:
+		return "", err
+	case p != nil:
+		return p.Bucket, nil
+	case isPointLabel(name):
+		return name, nil
+	}
+	return "", nil
 }
 
 // locate finds the bucket that a request names, for its access function.

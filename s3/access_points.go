@@ -52,8 +52,42 @@ func accessPointARN(account, region, name string) string {
 
 const aliasSuffix = "-s3alias"
 
-// findAccessPoint finds an access point by what stands in a bucket's place: its alias or its ARN. Nil if there is none.
+// isPointLabel tells whether a name looks like NAME-ACCOUNT: what an SDK that is given the ARN of an access point and an
+// endpoint of its own puts before the endpoint's host.
+func isPointLabel(name string) bool {
+	dash := strings.LastIndexByte(name, '-')
+	return dash > 0 && len(name)-dash == 13 && strings.Trim(name[dash+1:], "0123456789") == ""
+}
+
+// maybeAccessPoint tells whether what stands in a bucket's place may mean an access point.
+func maybeAccessPoint(name string) bool {
+	return strings.HasSuffix(name, aliasSuffix) || strings.HasPrefix(name, "arn:") || isPointLabel(name)
+}
+
+// findByLabel answers the access point that NAME-ACCOUNT means, unless there is a bucket of that name. Where two regions
+// have one of the name, the first of them is meant: such an endpoint says no region.
+func findByLabel(tx store.Tx, label string) (*accessPoint, error) {
+	if b, err := buckets.In(tx, store.Scope{}).Find(label); b != nil || err != nil {
+		return nil, err
+	}
+	dash := strings.LastIndexByte(label, '-')
+	for p, err := range accessPoints.In(tx, store.Scope{}).Scan(store.Query{Parts: store.ID{label[dash+1:]}}) {
+		if err != nil {
+			return nil, err
+		}
+		if p.Name == label[:dash] {
+			return p, nil
+		}
+	}
+	return nil, nil
+}
+
+// findAccessPoint finds an access point by what stands in a bucket's place: its alias, its ARN, or its name and account.
+// Nil if there is none.
 func findAccessPoint(tx store.Tx, name string) (*accessPoint, error) {
+	if isPointLabel(name) {
+		return findByLabel(tx, name)
+	}
 	if strings.HasSuffix(name, aliasSuffix) {
 		return accessPoints.In(tx, store.Scope{}).Index("alias").Find(name)
 	}
