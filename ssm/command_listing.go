@@ -116,28 +116,40 @@ func commandFilter(filters []types.CommandFilter) (func(*command, string) bool, 
 	}, nil
 }
 
+// commandPage is what a listing of commands goes through, and where it begins.
+type commandPage struct {
+	after string
+	limit int
+	keep  func(*command, string) bool
+	all   []*command
+	of    map[string][]*invocation
+}
+
+func (s *Service) pageOfCommands(ctx context.Context, token *string, most *int32, filters []types.CommandFilter, id *string) (q commandPage, err error) {
+	if q.after, q.limit, err = page(token, most, 50); err != nil {
+		return q, err
+	}
+	if q.keep, err = commandFilter(filters); err != nil {
+		return q, err
+	}
+	q.all, q.of, err = s.commandsWith(ctx, callOf(ctx), aws.ToString(id))
+	return q, err
+}
+
 // ListCommands lists commands, the youngest first.
 func (s *Service) ListCommands(ctx context.Context, in *api.ListCommandsInput) (*api.ListCommandsOutput, error) {
-	after, limit, err := page(in.NextToken, in.MaxResults, 50)
-	if err != nil {
-		return nil, err
-	}
-	keep, err := commandFilter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	all, of, err := s.commandsWith(ctx, callOf(ctx), aws.ToString(in.CommandId))
+	q, err := s.pageOfCommands(ctx, in.NextToken, in.MaxResults, in.Filters, in.CommandId)
 	if err != nil {
 		return nil, err
 	}
 	out := &api.ListCommandsOutput{Commands: []types.Command{}}
 	last := ""
-	for _, sent := range all {
-		shown := sent.toAPI(of[sent.ID])
-		if !keep(sent, string(shown.Status)) || in.InstanceId != nil && !slices.Contains(sent.Instances, *in.InstanceId) || after != "" && sent.place() >= after {
+	for _, sent := range q.all {
+		shown := sent.toAPI(q.of[sent.ID])
+		if !q.keep(sent, string(shown.Status)) || in.InstanceId != nil && !slices.Contains(sent.Instances, *in.InstanceId) || q.after != "" && sent.place() >= q.after {
 			continue
 		}
-		if len(out.Commands) == limit {
+		if len(out.Commands) == q.limit {
 			out.NextToken = token(last)
 			break
 		}
@@ -149,27 +161,19 @@ func (s *Service) ListCommands(ctx context.Context, in *api.ListCommandsInput) (
 
 // ListCommandInvocations lists what became of commands in each instance.
 func (s *Service) ListCommandInvocations(ctx context.Context, in *api.ListCommandInvocationsInput) (*api.ListCommandInvocationsOutput, error) {
-	after, limit, err := page(in.NextToken, in.MaxResults, 50)
-	if err != nil {
-		return nil, err
-	}
-	keep, err := commandFilter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	all, of, err := s.commandsWith(ctx, callOf(ctx), aws.ToString(in.CommandId))
+	q, err := s.pageOfCommands(ctx, in.NextToken, in.MaxResults, in.Filters, in.CommandId)
 	if err != nil {
 		return nil, err
 	}
 	out := &api.ListCommandInvocationsOutput{CommandInvocations: []types.CommandInvocation{}}
 	last := ""
-	for _, sent := range all {
-		for _, one := range slices.Backward(of[sent.ID]) {
+	for _, sent := range q.all {
+		for _, one := range slices.Backward(q.of[sent.ID]) {
 			place := sent.place() + " " + one.Instance
-			if !keep(sent, string(one.Status)) || in.InstanceId != nil && one.Instance != *in.InstanceId || after != "" && place >= after {
+			if !q.keep(sent, string(one.Status)) || in.InstanceId != nil && one.Instance != *in.InstanceId || q.after != "" && place >= q.after {
 				continue
 			}
-			if len(out.CommandInvocations) == limit {
+			if len(out.CommandInvocations) == q.limit {
 				out.NextToken = token(last)
 				return out, nil
 			}
