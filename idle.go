@@ -14,6 +14,10 @@ import (
 // idlePause is how long no request comes until the process gives memory back.
 const idlePause = 10 * time.Second
 
+// programPauses is how many pauses pass until an idle process lets go of its program file again, pages of which the loops
+// that look after things touch now and then.
+const programPauses = 3
+
 // idler gives memory back whenever requests came and then none for a while.
 type idler struct {
 	// requests counts those that came.
@@ -24,22 +28,28 @@ type idler struct {
 func (i *idler) run(ctx context.Context, db func() store.DB) {
 	ticker := time.NewTicker(idlePause)
 	defer ticker.Stop()
-	before, rested := i.requests.Load(), false
+	before, pauses := i.requests.Load(), 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		switch now := i.requests.Load(); {
-		case now != before:
-			before, rested = now, false
-		case !rested:
-			rested = true
-			if err := errors.Join(store.Trim(db()), releaseProgram()); err != nil {
-				slog.Warn("memory cannot be given back", "error", err)
-			}
+		if now := i.requests.Load(); now != before {
+			before, pauses = now, 0
+			continue
 		}
+		var err error
+		if pauses == 0 {
+			err = store.Trim(db())
+		}
+		if pauses%programPauses == 0 {
+			err = errors.Join(err, releaseProgram())
+		}
+		if err != nil {
+			slog.Warn("memory cannot be given back", "error", err)
+		}
+		pauses++
 	}
 }
 
