@@ -175,7 +175,7 @@ func BenchmarkSecurity(b *testing.B) {
 func BenchmarkDecisionAmongUsers(b *testing.B) {
 	for _, users := range []int{10, 1000, 5000} {
 		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
-			made := testCloud(b)
+			made, _ := diskCloud(b)
 			credentials := largeUser(b, made)
 			for i := range min(users, 4998) { // AWS: an account has at most 5000
 				name := aws.String(fmt.Sprintf("user-%d", i))
@@ -205,24 +205,30 @@ func BenchmarkDecisionAmongUsers(b *testing.B) {
 	}
 }
 
-// TestAuditAddsNoSync: a call that reads costs the store no sync, and one that writes at most one more than its own.
-func TestAuditAddsNoSync(t *testing.T) {
-	db, err := store.Open(t.Context(), t.TempDir(), store.DiskOptions{})
+// diskCloud is testCloud on a disk, as a server is.
+func diskCloud(tb testing.TB) (*cloud, store.DB) {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), tb.TempDir(), store.DiskOptions{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
-	if err := store.Migrate(t.Context(), db, tables()...); err != nil {
-		t.Fatal(err)
+	if err := store.Migrate(tb.Context(), db, tables()...); err != nil {
+		tb.Fatal(err)
 	}
-	made := newCloud(cloudConfig{
-		DB: db, Key: seal.NewKey(), Engine: openSimulated(), Installation: strings.Repeat("0", 32), Data: t.TempDir(),
+	return newCloud(cloudConfig{
+		DB: db, Key: seal.NewKey(), Engine: openSimulated(), Installation: strings.Repeat("0", 32), Data: tb.TempDir(),
 		Account: benchAccount, Region: "us-east-1", Root: iam.NewRootKey(),
-	})
+	}), db
+}
+
+// TestAuditAddsNoSync: a call that reads costs the store no sync, and one that writes at most one more than its own.
+func TestAuditAddsNoSync(t *testing.T) {
+	made, db := diskCloud(t)
 	invoke[awsiam.CreateUserOutput](t, made, &awsiam.CreateUserInput{UserName: aws.String("first")})
 	before := db.Stats().Syncs
 	for range 450 {

@@ -64,7 +64,7 @@ func (m *Malformed) Error() string { return m.Message }
 // The words for what is not in the grammar at all, and for what only an older parser refuses.
 // Seen: 99designs/iamy issue 74, aws-cloudformation/cfn-lint issue 3751 (syntax); hashicorp/terraform issue 10057 (the case of
 // an effect), 99designs/iamy issue 65 and amancevice/terraform-aws-custom-ecr-domain issue 2 (one statement before the
-// version), dan-v/awslambdaproxy pull request 3 (white space before the document), Graylog2/graylog-plugin-aws issue 172
+// version), Graylog2/graylog-plugin-aws issue 172
 // (an account that is none), badmintoncryer/cdk-preflight (numbers, dates and addresses that are none).
 var (
 	errSyntax = &Malformed{"Syntax errors in policy."}
@@ -154,8 +154,6 @@ func read(kind Kind, text string, stored bool) (*Document, error) {
 		return nil, errTrustJSON
 	case !ok || root.kind != objectNode:
 		return nil, errSyntax
-	case kind <= Trust && text[0] != '{' && !stored:
-		return nil, errLegacy
 	}
 	d := &Document{kind: kind}
 	p := parser{document: d, text: text, stored: stored, sids: map[string]bool{}}
