@@ -271,6 +271,7 @@ func createResources(t *testing.T, made *cloud) map[string]string {
 	second := invoke[ec2.CreateVpcOutput](t, made, &ec2.CreateVpcInput{CidrBlock: aws.String("10.1.0.0/16")}).Vpc.VpcId
 	ids["pcx-"] = *invoke[ec2.CreateVpcPeeringConnectionOutput](t, made, &ec2.CreateVpcPeeringConnectionInput{VpcId: vpc, PeerVpcId: second}).VpcPeeringConnection.VpcPeeringConnectionId
 	ids["vpce-"] = *invoke[ec2.CreateVpcEndpointOutput](t, made, &ec2.CreateVpcEndpointInput{VpcId: vpc, ServiceName: aws.String("com.amazonaws.us-east-1.s3")}).VpcEndpoint.VpcEndpointId
+	ids["h-"] = invoke[ec2.AllocateHostsOutput](t, made, &ec2.AllocateHostsInput{InstanceType: aws.String("m5.large"), AvailabilityZone: aws.String("us-east-1a"), Quantity: aws.Int32(1)}).HostIds[0]
 	ids["dopt-"] = *invoke[ec2.DescribeDhcpOptionsOutput](t, made, &ec2.DescribeDhcpOptionsInput{}).DhcpOptions[0].DhcpOptionsId
 
 	boundary := aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess")

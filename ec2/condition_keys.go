@@ -125,6 +125,14 @@ func (c conditions) ofNew(t tx, in any) {
 		if c.typ == types.ResourceTypeImage {
 			c.set("ec2:Owner", c.scope.Account)
 		}
+	case *ec2.AllocateHostsInput:
+		c.set("ec2:AutoPlacement", string(in.AutoPlacement))
+		c.set("ec2:AvailabilityZone", aws.ToString(in.AvailabilityZone))
+		c.set("ec2:HostRecovery", string(in.HostRecovery))
+		c.set("ec2:InstanceType", aws.ToString(in.InstanceType))
+		if in.Quantity != nil {
+			c.set("ec2:Quantity", number(*in.Quantity)...)
+		}
 	case *ec2.CreateVpcEndpointInput:
 		(&endpoint{Service: aws.ToString(in.ServiceName)}).conditions(t, c)
 	case *ec2.CreateVpcPeeringConnectionInput:
@@ -261,7 +269,7 @@ var attributed = map[string]types.ResourceType{
 	"ModifyInstanceMaintenanceOptions": types.ResourceTypeInstance, "ModifyInstanceMetadataOptions": types.ResourceTypeInstance,
 	"ModifyInstanceEventStartTime": types.ResourceTypeInstance, "ModifyLaunchTemplate": types.ResourceTypeLaunchTemplate,
 	"ModifyNetworkInterfaceAttribute": types.ResourceTypeNetworkInterface, "ModifyManagedPrefixList": types.ResourceTypePrefixList,
-	"ModifySubnetAttribute": types.ResourceTypeSubnet, "ModifyVpcAttribute": types.ResourceTypeVpc, "ModifyVpcTenancy": types.ResourceTypeVpc,
+	"ModifyHosts": types.ResourceTypeDedicatedHost, "ModifySubnetAttribute": types.ResourceTypeSubnet, "ModifyVpcAttribute": types.ResourceTypeVpc, "ModifyVpcTenancy": types.ResourceTypeVpc,
 	"ModifyVpcEndpoint": types.ResourceTypeVpcEndpoint, "ModifyVpcPeeringConnectionOptions": types.ResourceTypeVpcPeeringConnection,
 	"ModifyTransitGateway": types.ResourceTypeTransitGateway,
 }

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"slices"
@@ -217,7 +218,7 @@ func (s *Service) changeAttribute(t tx, i *instance, c attributeChange, groups [
 		}
 		i.Shutdown = behavior
 	case types.InstanceAttributeNameInstanceType:
-		return changeType(i, c.value)
+		return changeType(t, i, c.value)
 	case types.InstanceAttributeNameUserData:
 		if len(c.data) > maxUserData {
 			return errInvalidParameterValue("User data is limited to %d bytes", maxUserData)
@@ -236,7 +237,7 @@ func (s *Service) changeAttribute(t tx, i *instance, c attributeChange, groups [
 }
 
 // changeType gives a stopped instance another type; its limits change when it starts.
-func changeType(i *instance, name string) error {
+func changeType(t tx, i *instance, name string) error {
 	typ, ok := instanceTypes().findCached(name)
 	if !ok {
 		return errInvalidParameterValue("Invalid value '%s' for InstanceType.", name)
@@ -247,7 +248,15 @@ func changeType(i *instance, name string) error {
 	if !instanceTypes().offeredIn(name, i.Zone) {
 		return errTypeNotOffered(name, i.Zone)
 	}
-	i.Type, i.CPUs, i.MemoryBytes, i.Clamped, i.Credit = typ.InstanceType, 0, 0, "", defaultCredit(typ)
+	have, err := settingsOf(t)
+	if err != nil {
+		return err
+	}
+	i.Type, i.CPUs, i.MemoryBytes, i.Clamped = typ.InstanceType, 0, 0, ""
+	// From one burstable type to another the choice of the credit option stays.
+	if credit := have.creditOf(typ); credit == "" || i.Credit == "" {
+		i.Credit = credit
+	}
 	return nil
 }
 
@@ -295,6 +304,13 @@ func mergeMetadata(had metadataOptions, in *types.InstanceMetadataOptionsRequest
 		}
 	}
 	return had, nil
+}
+
+// over takes from the account's defaults what is left out.
+func (m metadataOptions) over(account metadataOptions) metadataOptions {
+	m.Tokens, m.Endpoint = cmp.Or(m.Tokens, account.Tokens), cmp.Or(m.Endpoint, account.Endpoint)
+	m.Tags, m.HopLimit = cmp.Or(m.Tags, account.Tags), cmp.Or(m.HopLimit, account.HopLimit)
+	return m
 }
 
 // orDefaults fills in what a launch leaves out: images that say so demand tokens.

@@ -91,6 +91,7 @@ func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (ty
 	if i.ReasonCode != "" {
 		out.StateReason = &types.StateReason{Code: aws.String(i.ReasonCode), Message: aws.String(i.Reason)}
 	}
+	out.Placement.HostId, out.Placement.Affinity = optional(i.Host), optional(i.affinity())
 	if i.Profile != nil {
 		out.IamInstanceProfile = &types.IamInstanceProfile{Arn: aws.String(i.Profile.ARN), Id: aws.String(i.Profile.ID)}
 	}

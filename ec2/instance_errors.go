@@ -33,6 +33,10 @@ func errInstanceLimit(wanted, most int32) error {
 	return awsapi.Errorf("InstanceLimitExceeded", "You have requested more instances (%d) than your current instance limit of %d allows for the specified instance type.", wanted, most)
 }
 
+func errHostFull() error {
+	return awsapi.Errorf("InsufficientCapacityOnHost", "There is not enough capacity on the Dedicated Host to launch or start the instance.")
+}
+
 // AWS: 500 for the lack of capacity; a placement group's own limit is the client's.
 func errInsufficientCapacity(message string) error {
 	return awsapi.Errorf("InsufficientInstanceCapacity", "%s", message)
@@ -60,6 +64,22 @@ func errImageNameMalformed() error {
 
 func errBlockDevice(format string, args ...any) error {
 	return awsapi.Errorf("InvalidBlockDeviceMapping", format, args...)
+}
+
+func errHostMalformed(id string) error {
+	return awsapi.Errorf("InvalidHostID.Malformed", "The specified Dedicated Host ID '%s' is not formed correctly (expecting \"h-...\")", id)
+}
+
+func errHostNotFound(id string) error {
+	return awsapi.Errorf("InvalidHostID.NotFound", "The specified Dedicated Host ID '%s' does not exist", id)
+}
+
+func errHostState(id string) error {
+	return awsapi.Errorf("InvalidHostState", "The specified Dedicated Host '%s' is not in a valid state to complete the request.", id)
+}
+
+func errHostOccupied(id string) error {
+	return awsapi.Errorf("InvalidHostState", "The Dedicated Host '%s' has running instances. Stop or terminate all instances on the host before you release it.", id)
 }
 
 func errInstanceMalformed(id string) error {
@@ -166,6 +186,14 @@ func errUnsupported(format string, args ...any) error {
 
 func errTypeNotOffered(typ, zone string) error {
 	return errUnsupported("Your requested instance type (%s) is not supported in your requested Availability Zone (%s).", typ, zone)
+}
+
+func errHostConfiguration() error {
+	return awsapi.Errorf("UnsupportedHostConfiguration", "The specified Dedicated Host configuration is unsupported.")
+}
+
+func errTypeOnHost(typ, host string) error {
+	return awsapi.Errorf("UnsupportedInstanceTypeOnHost", "The instance type %s is not supported on the Dedicated Host %s.", typ, host)
 }
 
 func errUnsupportedHibernation(ids []string) error {

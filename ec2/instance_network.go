@@ -385,9 +385,9 @@ func (s *Service) plug(ctx context.Context, scope store.Scope, inst *instance, o
 }
 
 // confirmAddress writes down the address that a container has, where the engine's network gave it another one than the
-// subnet: without a node agent it has a range of its own.
+// subnet: without a node agent it has a range of its own. What a simulated engine says of addresses is true of nothing.
 func (s *Service) confirmAddress(_ tx, i *instance, observed backend.Observed) error {
-	if observed.Address.IsValid() {
+	if observed.Address.IsValid() && !s.config.EngineSimulated {
 		i.PrivateIP = observed.Address.String()
 	}
 	return nil

@@ -71,12 +71,12 @@ func (s *Service) readConsole(ctx context.Context, id string, out io.Writer) err
 func instanceTables() []store.Schema {
 	return []store.Schema{
 		keyPairs.table, images.table, sharedImages, imageLayers, instances.table, userDatas, homes, volumes.table, identitySigners, connectKeys,
-		placementGroups.table, spotRequests.table, launchTemplates.table, templateVersions,
+		placementGroups.table, dedicatedHosts.table, accountSettings, spotRequests.table, launchTemplates.table, templateVersions,
 	}
 }
 
 func instanceKinds() []taggable {
-	return []taggable{keyPairs, images, instances, volumes, placementGroups, spotRequests, launchTemplates}
+	return []taggable{keyPairs, images, instances, volumes, placementGroups, dedicatedHosts, spotRequests, launchTemplates}
 }
 
 // registerInstances adds the operations on instances, images, key pairs and launch templates.
@@ -135,6 +135,19 @@ func (s *Service) registerInstances(server *awsapi.Server) {
 		awsapi.Op(s.CreatePlacementGroup, onPlacementGroup(s, "CreatePlacementGroup", func(in *ec2.CreatePlacementGroupInput) *string { return in.GroupName })),
 		awsapi.Op(s.DescribePlacementGroups, inRegion[ec2.DescribePlacementGroupsInput]("DescribePlacementGroups")),
 		awsapi.Op(s.DeletePlacementGroup, onPlacementGroup(s, "DeletePlacementGroup", func(in *ec2.DeletePlacementGroupInput) *string { return in.GroupName })),
+
+		awsapi.Op(s.AllocateHosts, makes(s, "AllocateHosts", types.ResourceTypeDedicatedHost, func(*ec2.AllocateHostsInput) []string { return nil })),
+		awsapi.Op(s.DescribeHosts, inRegion[ec2.DescribeHostsInput]("DescribeHosts")),
+		awsapi.Op(s.ModifyHosts, on(s, "ModifyHosts", func(in *ec2.ModifyHostsInput) []string { return in.HostIds })),
+		awsapi.Op(s.ReleaseHosts, on(s, "ReleaseHosts", func(in *ec2.ReleaseHostsInput) []string { return in.HostIds })),
+
+		awsapi.Op(s.GetSerialConsoleAccessStatus, inRegion[ec2.GetSerialConsoleAccessStatusInput]("GetSerialConsoleAccessStatus")),
+		awsapi.Op(s.EnableSerialConsoleAccess, inRegion[ec2.EnableSerialConsoleAccessInput]("EnableSerialConsoleAccess")),
+		awsapi.Op(s.DisableSerialConsoleAccess, inRegion[ec2.DisableSerialConsoleAccessInput]("DisableSerialConsoleAccess")),
+		awsapi.Op(s.GetInstanceMetadataDefaults, inRegion[ec2.GetInstanceMetadataDefaultsInput]("GetInstanceMetadataDefaults")),
+		awsapi.Op(s.ModifyInstanceMetadataDefaults, metadataDefaultsAccess),
+		awsapi.Op(s.GetDefaultCreditSpecification, inRegion[ec2.GetDefaultCreditSpecificationInput]("GetDefaultCreditSpecification")),
+		awsapi.Op(s.ModifyDefaultCreditSpecification, inRegion[ec2.ModifyDefaultCreditSpecificationInput]("ModifyDefaultCreditSpecification")),
 
 		awsapi.Op(s.RequestSpotInstances, s.spotAccess),
 		awsapi.Op(s.DescribeSpotInstanceRequests, inRegion[ec2.DescribeSpotInstanceRequestsInput]("DescribeSpotInstanceRequests")),

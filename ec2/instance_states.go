@@ -80,6 +80,12 @@ func (s *Service) StartInstances(ctx context.Context, in *ec2.StartInstancesInpu
 		if inst.Lifecycle == "spot" {
 			return false, errUnsupportedOperation("You can't start the Spot Instance '%s'.", inst.ID)
 		}
+		if inst.Tenancy == string(types.TenancyHost) {
+			// Unbound, it may come up on another host than the one where it was.
+			if err := placeOnHost(t, inst, inst.Bound); err != nil {
+				return false, err
+			}
+		}
 		inst.State, inst.ReasonCode, inst.Reason, inst.Transition = statePending, "pending", "pending", ""
 		inst.Launched, inst.Force, inst.Reboot = t.Now(), false, false
 		return true, assignPublicOf(t, inst)

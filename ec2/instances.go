@@ -64,11 +64,14 @@ type instance struct {
 	PrivateIP    string
 	// PublicIndex is one more than the device index of the interface that is to get a public address when the instance comes
 	// up: it gave one back when it stopped, or there was none to have.
-	PublicIndex    int32               `json:",omitempty"`
-	Profile        *profileAssociation `json:",omitempty"`
-	Metadata       metadataOptions
-	Monitoring     bool `json:",omitempty"`
-	Tenancy        string
+	PublicIndex int32               `json:",omitempty"`
+	Profile     *profileAssociation `json:",omitempty"`
+	Metadata    metadataOptions
+	Monitoring  bool `json:",omitempty"`
+	Tenancy     string
+	// Host is the Dedicated Host that an instance of the tenancy "host" is on; Bound is the one that it asked for, or comes
+	// back to (its affinity).
+	Host, Bound    string `json:",omitempty"`
 	PlacementGroup string `json:",omitempty"` // id
 	Partition      int32  `json:",omitempty"`
 	Credit         string `json:",omitempty"`
@@ -109,6 +112,14 @@ type rootVolume struct {
 }
 
 func (i *instance) vpc() string { return i.VPC }
+
+// affinity is that of Placement; empty for instances of no Dedicated Host.
+func (i *instance) affinity() string {
+	if i.Tenancy != string(types.TenancyHost) {
+		return ""
+	}
+	return named(i.Bound != "", "host", "default")[0]
+}
 
 // userData is kept apart from the instance, as lists do not need it.
 type userData struct {
@@ -155,6 +166,7 @@ var instances = &kind[instance]{
 			return one(i.Profile.Association)
 		},
 		"private": func(i *instance) []string { return one(i.PrivateIP) },
+		"host":    func(i *instance) []string { return one(i.Host) },
 	}),
 	narrow:  map[string]string{"reservation-id": "reservation", "vpc-id": "vpc"},
 	pages:   pageBounds{5, 1000},
@@ -173,7 +185,7 @@ func named(value bool, yes, no string) []string {
 func profileName(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
 
 var instanceFilters = filters[instance]{
-	"affinity":             func(tx, *instance) []string { return nil },
+	"affinity":             func(_ tx, i *instance) []string { return one(i.affinity()) },
 	"architecture":         func(_ tx, i *instance) []string { return one(i.Architecture) },
 	"availability-zone":    func(_ tx, i *instance) []string { return one(i.Zone) },
 	"availability-zone-id": func(_ tx, i *instance) []string { return one(i.ZoneID) },
@@ -193,7 +205,7 @@ var instanceFilters = filters[instance]{
 	"ena-support":                                func(tx, *instance) []string { return yesNo(true) },
 	"enclave-options.enabled":                    func(tx, *instance) []string { return yesNo(false) },
 	"hibernation-options.configured":             func(tx, *instance) []string { return yesNo(false) },
-	"host-id":                                    func(tx, *instance) []string { return nil },
+	"host-id":                                    func(_ tx, i *instance) []string { return one(i.Host) },
 	"hypervisor":                                 func(tx, *instance) []string { return one("xen") },
 	"iam-instance-profile.arn": func(_ tx, i *instance) []string {
 		if i.Profile == nil {

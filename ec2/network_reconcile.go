@@ -359,6 +359,13 @@ func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duratio
 		if known, err := forgetTransit(t, item.ID); known || err != nil {
 			return err
 		}
+		h, err := dedicatedHosts.find(t, item.ID)
+		if err != nil {
+			return err
+		}
+		if h != nil && !h.Released.IsZero() {
+			return dedicatedHosts.delete(t, h.ID)
+		}
 		g, err := natGateways.find(t, item.ID)
 		if err != nil {
 			return err

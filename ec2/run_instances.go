@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"maps"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -20,6 +20,12 @@ const (
 	maxUserData = 16 << 10
 	// maxLaunch is how many instances one call launches at most.
 	maxLaunch = 100
+)
+
+// The tags of instances that were launched from a launch template.
+const (
+	templateTag        = "aws:ec2launchtemplate:id"
+	templateVersionTag = "aws:ec2launchtemplate:version"
 )
 
 // launch is what RunInstances asks for, checked as far as that needs no record.
@@ -141,11 +147,19 @@ func refuseLaunch(in *ec2.RunInstancesInput) error {
 		return errUnsupported("The instance does not support Nitro Enclaves.")
 	}
 	if p := in.Placement; p != nil {
-		if p.HostId != nil || p.HostResourceGroupArn != nil || p.Tenancy != "" && p.Tenancy != types.TenancyDefault {
-			return errNotImplemented("A tenancy other than default")
-		}
-		if p.Affinity != nil || p.SpreadDomain != nil {
-			return errNotImplemented("The parameters Affinity and SpreadDomain of Placement")
+		onHost := p.Tenancy == types.TenancyHost || p.HostId != nil
+		switch affinity := aws.ToString(p.Affinity); {
+		case !slices.Contains(append(p.Tenancy.Values(), ""), p.Tenancy):
+			return errInvalidParameterValue("Value (%s) for parameter tenancy is invalid.", p.Tenancy)
+		case p.HostResourceGroupArn != nil || p.SpreadDomain != nil:
+			return errNotImplemented("The parameters HostResourceGroupArn and SpreadDomain of Placement")
+		case p.Tenancy == types.TenancyDedicated:
+			return errNotImplemented("The tenancy dedicated")
+		case p.HostId != nil && p.Tenancy != "" && p.Tenancy != types.TenancyHost:
+			// AWS: "Placement", HostId: not with a tenancy other than host.
+			return errInvalidParameterCombination("The parameter HostId requires the tenancy host.")
+		case affinity != "" && (affinity != "default" && affinity != "host" || !onHost):
+			return errInvalidParameterValue("Value (%s) for parameter affinity is invalid.", affinity)
 		}
 	}
 	if c := in.CapacityReservationSpecification; c != nil && c.CapacityReservationTarget != nil {
@@ -215,16 +229,12 @@ func checkCredit(typ *types.InstanceTypeInfo, in *types.CreditSpecificationReque
 	return nil
 }
 
-// defaultCredit is that of a family. AWS: "Unlimited mode for burstable performance instances".
-func defaultCredit(typ *types.InstanceTypeInfo) string {
-	switch {
-	case !aws.ToBool(typ.BurstablePerformanceSupported):
+// creditOf is the default of a type's family. AWS: "Unlimited mode for burstable performance instances".
+func (s *settings) creditOf(typ *types.InstanceTypeInfo) string {
+	if !aws.ToBool(typ.BurstablePerformanceSupported) {
 		return ""
-	case strings.HasPrefix(string(typ.InstanceType), "t2."):
-		return "standard"
-	default:
-		return "unlimited"
 	}
+	return s.credit(familyOf(string(typ.InstanceType)))
 }
 
 // launch writes the records and answers the reservation's id.
@@ -268,6 +278,10 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	have, err := settingsOf(t)
+	if err != nil {
+		return "", err
+	}
 	reservation := t.NewID("r-")
 	for i := range l.max {
 		inst := &instance{
@@ -275,15 +289,22 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 			ImageID: im.ID, References: im.References, Login: im.Login, Architecture: im.Architecture, RootDevice: im.RootDevice,
 			Type: l.typ.InstanceType, KeyName: aws.ToString(in.KeyName),
 			State: statePending, ReasonCode: "pending", Reason: "pending", Launched: t.Now(),
-			Token: aws.ToString(in.ClientToken), Profile: l.profile.copyFor(t), Metadata: l.metadata.orDefaults(im),
+			Token: aws.ToString(in.ClientToken), Profile: l.profile.copyFor(t), Metadata: l.metadata.over(have.Metadata).orDefaults(im),
 			Monitoring: in.Monitoring != nil && aws.ToBool(in.Monitoring.Enabled), Tenancy: "default",
 			PlacementGroup: group, Partition: partition, Shutdown: in.InstanceInitiatedShutdownBehavior,
 			KeepFromStop: aws.ToBool(in.DisableApiStop), KeepFromEnd: aws.ToBool(in.DisableApiTermination),
-			EBSOptimized: aws.ToBool(in.EbsOptimized), CPUs: l.cpus, Credit: defaultCredit(l.typ),
+			EBSOptimized: aws.ToBool(in.EbsOptimized), CPUs: l.cpus, Credit: have.creditOf(l.typ),
 			Template: l.template, TemplateNumber: l.templateNumber, RootVolume: root,
 		}
 		if key != nil {
 			inst.PublicKey = key.PublicKey + " " + key.Name
+		}
+		if l.template != "" {
+			// AWS: "Launch an instance from a launch template": instances carry tags of their template.
+			if inst.Tags == nil {
+				inst.Tags = map[string]string{}
+			}
+			inst.Tags[templateTag], inst.Tags[templateVersionTag] = l.template, strconv.FormatInt(l.templateNumber, 10)
 		}
 		if inst.Shutdown == "" {
 			inst.Shutdown = types.ShutdownBehaviorStop
@@ -310,6 +331,16 @@ func (s *Service) insertInstance(t tx, inst *instance, l *launch, net *networkPl
 	inst.Hostname = hostName(inst.PrivateIP)
 	if inst.PrivateIP == "" {
 		inst.Hostname = inst.ID
+	}
+	if p := l.in.Placement; p != nil && (p.Tenancy == types.TenancyHost || p.HostId != nil) {
+		inst.Tenancy = string(types.TenancyHost)
+		if err := placeOnHost(t, inst, aws.ToString(p.HostId)); err != nil {
+			return err
+		}
+		// AWS: "RunInstances", Affinity: an instance that is launched onto a named host is bound to it.
+		if affinity := aws.ToString(p.Affinity); affinity == "host" || affinity == "" && p.HostId != nil {
+			inst.Bound = inst.Host
+		}
 	}
 	if err := insertRootVolume(t, inst, l.volumeTags); err != nil {
 		return err

@@ -12,7 +12,7 @@ func unsupported(operation string, pairs ...any) error {
 		value := reflect.ValueOf(pairs[i+1])
 		switch {
 		case !value.IsValid(), value.IsZero(), value.Kind() == reflect.Slice && value.Len() == 0:
-		case isFalse(pairs[i+1]):
+		case asksNothing(pairs[i+1]):
 		default:
 			return errNotImplemented("The parameter " + pairs[i].(string) + " of " + operation)
 		}
@@ -20,7 +20,13 @@ func unsupported(operation string, pairs ...any) error {
 	return nil
 }
 
-func isFalse(value any) bool {
-	b, ok := value.(*bool)
-	return ok && !aws.ToBool(b)
+// asksNothing is for values that say what holds anyway: switches that are off, counts and indexes of zero.
+func asksNothing(value any) bool {
+	switch v := value.(type) {
+	case *bool:
+		return !aws.ToBool(v)
+	case *int32:
+		return aws.ToInt32(v) == 0
+	}
+	return false
 }

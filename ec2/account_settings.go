@@ -1,0 +1,205 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/awsapi"
+	"miniaws/backend/store"
+)
+
+// settings are what an account has set for its instances in a region.
+type settings struct {
+	ID string
+	// SerialConsole says that serial consoles may be opened. Here there is none to open.
+	SerialConsole bool
+	// Metadata has what launches get that do not say otherwise; an empty field is no preference.
+	Metadata metadataOptions
+	// Credits are the default credit options of families, by family.
+	Credits map[string]string `json:",omitempty"`
+}
+
+const settingsID = "instances"
+
+var accountSettings = store.NewTable(store.Spec[settings]{
+	Service: "ec2", Name: "account-settings", ID: func(s *settings) store.ID { return store.ID{s.ID} },
+})
+
+func settingsOf(t tx) (*settings, error) {
+	found, err := accountSettings.In(t, t.scope).Find(settingsID)
+	if found == nil {
+		found = &settings{ID: settingsID}
+	}
+	return found, err
+}
+
+func (s *Service) changeSettings(ctx context.Context, change func(*settings) error) error {
+	return s.update(ctx, func(t tx) error {
+		have, err := settingsOf(t)
+		if err != nil {
+			return err
+		}
+		if err := change(have); err != nil {
+			return err
+		}
+		return accountSettings.In(t, t.scope).Put(have)
+	})
+}
+
+func (s *Service) readSettings(ctx context.Context) (have *settings, err error) {
+	return have, s.view(ctx, func(t tx) (err error) {
+		have, err = settingsOf(t)
+		return err
+	})
+}
+
+// GetSerialConsoleAccessStatus answers whether the account lets its users open serial consoles.
+func (s *Service) GetSerialConsoleAccessStatus(ctx context.Context, _ *ec2.GetSerialConsoleAccessStatusInput) (*ec2.GetSerialConsoleAccessStatusOutput, error) {
+	have, err := s.readSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.GetSerialConsoleAccessStatusOutput{SerialConsoleAccessEnabled: aws.Bool(have.SerialConsole), ManagedBy: types.ManagedByAccount}, nil
+}
+
+// EnableSerialConsoleAccess lets them.
+func (s *Service) EnableSerialConsoleAccess(ctx context.Context, _ *ec2.EnableSerialConsoleAccessInput) (*ec2.EnableSerialConsoleAccessOutput, error) {
+	return &ec2.EnableSerialConsoleAccessOutput{SerialConsoleAccessEnabled: aws.Bool(true)}, s.changeSettings(ctx, func(have *settings) error {
+		have.SerialConsole = true
+		return nil
+	})
+}
+
+// DisableSerialConsoleAccess does not.
+func (s *Service) DisableSerialConsoleAccess(ctx context.Context, _ *ec2.DisableSerialConsoleAccessInput) (*ec2.DisableSerialConsoleAccessOutput, error) {
+	return &ec2.DisableSerialConsoleAccessOutput{SerialConsoleAccessEnabled: aws.Bool(false)}, s.changeSettings(ctx, func(have *settings) error {
+		have.SerialConsole = false
+		return nil
+	})
+}
+
+// noPreference takes a default back. AWS: "ModifyInstanceMetadataDefaults"; of the hop limit it is -1.
+const noPreference = "no-preference"
+
+// GetInstanceMetadataDefaults answers what launches get that say nothing of the metadata service.
+func (s *Service) GetInstanceMetadataDefaults(ctx context.Context, _ *ec2.GetInstanceMetadataDefaultsInput) (*ec2.GetInstanceMetadataDefaultsOutput, error) {
+	have, err := s.readSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	level := &types.InstanceMetadataDefaultsResponse{
+		HttpTokens: types.HttpTokensState(have.Metadata.Tokens), HttpEndpoint: types.InstanceMetadataEndpointState(have.Metadata.Endpoint),
+		InstanceMetadataTags: types.InstanceMetadataTagsState(have.Metadata.Tags), ManagedBy: types.ManagedByAccount,
+	}
+	if have.Metadata.HopLimit != 0 {
+		level.HttpPutResponseHopLimit = aws.Int32(have.Metadata.HopLimit)
+	}
+	return &ec2.GetInstanceMetadataDefaultsOutput{AccountLevel: level}, nil
+}
+
+// ModifyInstanceMetadataDefaults changes them for launches to come.
+func (s *Service) ModifyInstanceMetadataDefaults(ctx context.Context, in *ec2.ModifyInstanceMetadataDefaultsInput) (*ec2.ModifyInstanceMetadataDefaultsOutput, error) {
+	if in.HttpTokensEnforced != "" && in.HttpTokensEnforced != types.DefaultHttpTokensEnforcedStateNoPreference && in.HttpTokensEnforced != types.DefaultHttpTokensEnforcedStateDisabled {
+		return nil, errNotImplemented("HttpTokensEnforced of ModifyInstanceMetadataDefaults")
+	}
+	for _, given := range []struct {
+		name, value string
+		valid       []string
+	}{
+		{"httpTokens", string(in.HttpTokens), []string{"optional", "required"}},
+		{"httpEndpoint", string(in.HttpEndpoint), []string{"enabled", "disabled"}},
+		{"instanceMetadataTags", string(in.InstanceMetadataTags), []string{"enabled", "disabled"}},
+	} {
+		if given.value != "" && given.value != noPreference && !slices.Contains(given.valid, given.value) {
+			return nil, errInvalidParameterValue("Value (%s) for parameter %s is invalid.", given.value, given.name)
+		}
+	}
+	if n := in.HttpPutResponseHopLimit; n != nil && *n != -1 && (*n < 1 || *n > 64) {
+		return nil, errInvalidParameterValue("Value (%d) for parameter HttpPutResponseHopLimit is invalid. Valid values are from 1 to 64, and -1.", *n)
+	}
+	return &ec2.ModifyInstanceMetadataDefaultsOutput{Return: aws.Bool(true)}, s.changeSettings(ctx, func(have *settings) error {
+		set := func(field *string, value string) {
+			switch value {
+			case "":
+			case noPreference:
+				*field = ""
+			default:
+				*field = value
+			}
+		}
+		set(&have.Metadata.Tokens, string(in.HttpTokens))
+		set(&have.Metadata.Endpoint, string(in.HttpEndpoint))
+		set(&have.Metadata.Tags, string(in.InstanceMetadataTags))
+		if n := in.HttpPutResponseHopLimit; n != nil {
+			have.Metadata.HopLimit = max(0, *n)
+		}
+		return nil
+	})
+}
+
+// metadataDefaultsAccess is of no resource; policies can ask what is set.
+func metadataDefaultsAccess(ctx context.Context, in *ec2.ModifyInstanceMetadataDefaultsInput) ([]awsapi.Access, error) {
+	access := awsapi.Access{Action: "ec2:ModifyInstanceMetadataDefaults", Conditions: map[string][]string{"ec2:Region": {scopeOf(ctx).Region}}}
+	for name, value := range attributesOf(in) {
+		if value != "" {
+			access.Conditions["ec2:Attribute/"+name] = []string{value}
+		}
+	}
+	return []awsapi.Access{access}, nil
+}
+
+// creditFamily checks the family of a burstable type. AWS: "ModifyDefaultCreditSpecification".
+func creditFamily(family types.UnlimitedSupportedInstanceFamily) error {
+	if !slices.Contains(family.Values(), family) {
+		return errInvalidParameterValue("Value (%s) for parameter instanceFamily is invalid.", family)
+	}
+	return nil
+}
+
+func (s *settings) credit(family string) string {
+	if set := s.Credits[family]; set != "" {
+		return set
+	}
+	if family == "t2" {
+		return "standard"
+	}
+	return "unlimited"
+}
+
+// GetDefaultCreditSpecification answers the credit option that a family's instances get.
+func (s *Service) GetDefaultCreditSpecification(ctx context.Context, in *ec2.GetDefaultCreditSpecificationInput) (*ec2.GetDefaultCreditSpecificationOutput, error) {
+	if err := creditFamily(in.InstanceFamily); err != nil {
+		return nil, err
+	}
+	have, err := s.readSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.GetDefaultCreditSpecificationOutput{InstanceFamilyCreditSpecification: &types.InstanceFamilyCreditSpecification{
+		InstanceFamily: in.InstanceFamily, CpuCredits: aws.String(have.credit(string(in.InstanceFamily))),
+	}}, nil
+}
+
+// ModifyDefaultCreditSpecification changes it for launches to come.
+func (s *Service) ModifyDefaultCreditSpecification(ctx context.Context, in *ec2.ModifyDefaultCreditSpecificationInput) (*ec2.ModifyDefaultCreditSpecificationOutput, error) {
+	if err := creditFamily(in.InstanceFamily); err != nil {
+		return nil, err
+	}
+	credits := aws.ToString(in.CpuCredits)
+	if credits != "standard" && credits != "unlimited" {
+		return nil, errInvalidParameterValue("The value (%s) for parameter CpuCredits is invalid. Valid values are 'standard' and 'unlimited'.", credits)
+	}
+	return &ec2.ModifyDefaultCreditSpecificationOutput{InstanceFamilyCreditSpecification: &types.InstanceFamilyCreditSpecification{
+			InstanceFamily: in.InstanceFamily, CpuCredits: in.CpuCredits,
+		}}, s.changeSettings(ctx, func(have *settings) error {
+			if have.Credits == nil {
+				have.Credits = map[string]string{}
+			}
+			have.Credits[string(in.InstanceFamily)] = credits
+			return nil
+		})
+}
