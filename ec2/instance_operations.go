@@ -195,13 +195,13 @@ func onNamed[In any](s *Service, action string, typ types.ResourceType, name fun
 		specs := tagSpecificationsOf(in)
 		var wanted awsapi.Access
 		err := s.view(ctx, func(t tx) (err error) {
-			switch in := any(in).(type) {
+			switch made := any(in).(type) {
 			case *ec2.CreateKeyPairInput:
-				wanted = accessToNamed(t, action, typ, aws.ToString(in.KeyName), &keyPair{Type: cmp.Or(in.KeyType, types.KeyTypeRsa)})
+				wanted = accessToNamed(t, action, typ, aws.ToString(made.KeyName), &keyPair{Type: cmp.Or(made.KeyType, types.KeyTypeRsa)})
 			case *ec2.CreatePlacementGroupInput:
-				wanted = accessToNamed(t, action, typ, aws.ToString(in.GroupName), &placementGroup{Name: "*", Strategy: cmp.Or(in.Strategy, types.PlacementStrategyCluster)})
+				wanted = accessToNamed(t, action, typ, aws.ToString(made.GroupName), &placementGroup{Name: "*", Strategy: cmp.Or(made.Strategy, types.PlacementStrategyCluster)})
 			default:
-				wanted, err = s.accessToExisting(t, action, typ, aws.ToString(name(any(in).(*In))))
+				wanted, err = s.accessToExisting(t, action, typ, aws.ToString(name(in)))
 			}
 			return err
 		})
