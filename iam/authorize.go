@@ -159,9 +159,12 @@ func (a *asking) input(wanted *awsapi.Access, resource string) (*policy.Input, *
 		}
 		in.Endpoint = []policy.Policy{{Name: "policy of " + through.ID, Document: document}}
 	}
-	owner, err := a.service.membership(a.ctx, in.ResourceAccount)
-	if err != nil {
-		return nil, nil, err
+	owner := a.member
+	if in.ResourceAccount != a.as.Account {
+		var err error
+		if owner, err = a.service.membership(a.ctx, in.ResourceAccount); err != nil {
+			return nil, nil, err
+		}
 	}
 	known.ownerMember = owner
 	if owner != nil && !a.serviceLinked() {
@@ -196,10 +199,21 @@ func alwaysRoots(action string) bool {
 	return false
 }
 
+// fieldsOf are the six fields of an ARN; false for what is none.
+func fieldsOf(text string) (fields [6]string, ok bool) {
+	for i := range 5 {
+		if fields[i], text, ok = strings.Cut(text, ":"); !ok {
+			return fields, false
+		}
+	}
+	fields[5] = text
+	return fields, true
+}
+
 // resourceSide finds the resource's owner and its policy.
 func (a *asking) resourceSide(in *policy.Input, wanted *awsapi.Access) error {
-	parts := strings.SplitN(in.Resource, ":", 6)
-	if len(parts) < 6 {
+	parts, isARN := fieldsOf(in.Resource)
+	if !isARN {
 		in.ResourceAccount = a.as.Account
 		return nil
 	}
