@@ -167,9 +167,39 @@ func BenchmarkMetadata(b *testing.B) {
 			}
 			b.ReportMetric(took, unit)
 		}
+		b.ReportMetric(idleInit(b, id), "MB-init")
 		b.ReportMetric(0, "ns/op")
 		b.StartTimer()
 	}
+}
+
+// idleInit answers how much memory the first process of an instance has that has nothing to do: its own, and that of files.
+// A few seconds after the last login it gives back what it does not need.
+func idleInit(b *testing.B, id string) float64 {
+	b.Helper()
+	time.Sleep(5 * time.Second)
+	pid, err := docker(b, "ps", "--quiet", "--filter", "label=mini-aws.id="+id)
+	if err == nil {
+		pid, err = docker(b, "inspect", "--format", "{{.State.Pid}}", pid)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	status, err := os.ReadFile("/proc/" + pid + "/status")
+	if err != nil {
+		b.Skip("the engine's processes are not this machine's: ", err)
+	}
+	kB := 0
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) == 3 && (fields[0] == "RssAnon:" || fields[0] == "RssFile:") {
+			n, err := strconv.Atoi(fields[1])
+			if err != nil {
+				b.Fatal(err)
+			}
+			kB += n
+		}
+	}
+	return float64(kB) / 1000
 }
 
 // openSSH lets the default group of the default VPC take connections.
