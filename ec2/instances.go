@@ -18,7 +18,7 @@ import (
 //	RunInstances, StartInstances --> pending --------------> running
 //	StopInstances, poweroff inside -> stopping -------------> stopped
 //	TerminateInstances -------------> shutting-down --------> terminated --(an hour)--> gone
-//	a launch that failed: pending --> terminated;  a container that ended: running --> stopped
+//	a launch that failed: pending --> terminated;  a container that ended, or was removed: running --> stopped
 type instanceState string
 
 const (
