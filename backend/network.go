@@ -170,9 +170,11 @@ type WantedVPC struct {
 	NetworkACLs   []WantedNetworkACL      `json:"networkAcls,omitempty"`
 	ENIs          []WantedENI             `json:"enis,omitempty"`
 	// InternetGateway is the attached one's id; empty for none, which makes routes to one blackholes.
-	InternetGateway string             `json:"internetGateway,omitempty"`
-	NATGateways     []WantedNATGateway `json:"natGateways,omitempty"`
-	Peerings        []WantedPeering    `json:"peerings,omitempty"`
+	InternetGateway string `json:"internetGateway,omitempty"`
+	// EgressGateways are the ids of egress-only internet gateways: IPv6 goes out by them, and comes in as answers alone.
+	EgressGateways []string           `json:"egressGateways,omitempty"`
+	NATGateways    []WantedNATGateway `json:"natGateways,omitempty"`
+	Peerings       []WantedPeering    `json:"peerings,omitempty"`
 	// TransitAttachments are those of transit gateways, at most one of each gateway.
 	TransitAttachments []WantedTransitAttachment `json:"transitAttachments,omitempty"`
 	Endpoints          []WantedVPCEndpoint       `json:"endpoints,omitempty"`

@@ -60,6 +60,15 @@ func once(t tx, operation string, token *string, in any, makeIt func() (string, 
 	return result, rows.Put(&clientToken{Operation: operation, Token: *token, Digest: digest, Result: result, At: t.Now()})
 }
 
+// makeOnce is once for what makes a record of this kind: it answers the record as it is now.
+func (k *kind[T]) makeOnce(t tx, operation string, token *string, in any, makeIt func() (string, error)) (*T, error) {
+	id, err := once(t, operation, token, in, makeIt)
+	if err != nil {
+		return nil, err
+	}
+	return k.get(t, id)
+}
+
 func digestOf(in any) (string, error) {
 	text, err := json.Marshal(in)
 	if err != nil {

@@ -106,7 +106,7 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpoi
 	}
 	out := &ec2.CreateVpcEndpointOutput{ClientToken: in.ClientToken}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateVpcEndpoint", in.ClientToken, in, func() (string, error) {
+		made, err := endpoints.makeOnce(t, "CreateVpcEndpoint", in.ClientToken, in, func() (string, error) {
 			v, err := vpcs.get(t, aws.ToString(in.VpcId))
 			if err != nil {
 				return "", err
@@ -140,10 +140,6 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpoi
 			}
 			return made.ID, wantNetwork(t, v.ID)
 		})
-		if err != nil {
-			return err
-		}
-		made, err := endpoints.get(t, id)
 		if err != nil {
 			return err
 		}

@@ -39,6 +39,8 @@ func (s *Service) planNetwork(t tx, l *launch) (*networkPlan, error) {
 			return nil, errInvalidParameterCombination("Network interfaces and an instance-level subnet ID may not be specified on the same request")
 		case len(in.SecurityGroupIds) > 0 || len(in.SecurityGroups) > 0:
 			return nil, errInvalidParameterCombination("Network interfaces and an instance-level security groups may not be specified on the same request")
+		case len(in.Ipv6Addresses) > 0 || in.Ipv6AddressCount != nil:
+			return nil, errInvalidParameterCombination("Network interfaces and an instance-level IPv6 addresses may not be specified on the same request")
 		case in.PrivateIpAddress != nil:
 			return nil, errInvalidParameterCombination("Network interfaces and an instance-level private address may not be specified on the same request")
 		}
@@ -56,7 +58,13 @@ func (s *Service) planNetwork(t tx, l *launch) (*networkPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags}
+	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags, moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount))}
+	if spec.ipv6, err = wantedIPv6(in.Ipv6Addresses, in.Ipv6AddressCount); err != nil {
+		return nil, err
+	}
+	if len(spec.ipv6) > 0 && l.max > 1 {
+		return nil, errInvalidParameterCombination("The parameter Ipv6Addresses cannot be specified when launching more than one instance")
+	}
 	return &networkPlan{n, []plannedInterface{{spec: spec, deleteOnEnd: true}}}, nil
 }
 
@@ -180,12 +188,8 @@ func (s *Service) planInterfaces(t tx, l *launch) (*networkPlan, error) {
 			if p.spec.addresses, err = wantedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses); err != nil {
 				return nil, err
 			}
-			for _, x := range in.Ipv6Addresses {
-				address, err := parseAddress(aws.ToString(x.Ipv6Address))
-				if err != nil {
-					return nil, err
-				}
-				p.spec.ipv6 = append(p.spec.ipv6, address)
+			if p.spec.ipv6, err = wantedIPv6(in.Ipv6Addresses, in.Ipv6AddressCount); err != nil {
+				return nil, err
 			}
 		}
 		if p.index == 0 {

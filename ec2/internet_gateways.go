@@ -167,7 +167,7 @@ func (s *Service) CreateEgressOnlyInternetGateway(ctx context.Context, in *ec2.C
 	}
 	out := &ec2.CreateEgressOnlyInternetGatewayOutput{ClientToken: in.ClientToken}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateEgressOnlyInternetGateway", in.ClientToken, in, func() (string, error) {
+		g, err := egressOnlyGateways.makeOnce(t, "CreateEgressOnlyInternetGateway", in.ClientToken, in, func() (string, error) {
 			v, err := vpcs.get(t, aws.ToString(in.VpcId))
 			if err != nil {
 				return "", err
@@ -178,10 +178,6 @@ func (s *Service) CreateEgressOnlyInternetGateway(ctx context.Context, in *ec2.C
 			}
 			return g.ID, wantNetwork(t, v.ID)
 		})
-		if err != nil {
-			return err
-		}
-		g, err := egressOnlyGateways.get(t, id)
 		if err != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func (s *Service) CreateLaunchTemplate(ctx context.Context, in *ec2.CreateLaunch
 	creator := awsapi.FromContext(ctx).Principal.ARN
 	out := &ec2.CreateLaunchTemplateOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateLaunchTemplate", in.ClientToken, in, func() (string, error) {
+		l, err := launchTemplates.makeOnce(t, "CreateLaunchTemplate", in.ClientToken, in, func() (string, error) {
 			if taken, err := launchTemplates.any(t, "name", name); taken || err != nil {
 				return "", orElse(err, errTemplateNameTaken())
 			}
@@ -96,10 +96,6 @@ func (s *Service) CreateLaunchTemplate(ctx context.Context, in *ec2.CreateLaunch
 			}
 			return l.ID, launchTemplates.insert(t, l)
 		})
-		if err != nil {
-			return err
-		}
-		l, err := launchTemplates.get(t, id)
 		if err == nil {
 			out.LaunchTemplate = templateToAPI(l)
 		}

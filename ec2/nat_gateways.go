@@ -81,14 +81,10 @@ func (s *Service) CreateNatGateway(ctx context.Context, in *ec2.CreateNatGateway
 	}
 	out := &ec2.CreateNatGatewayOutput{ClientToken: in.ClientToken}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateNatGateway", in.ClientToken, in, func() (string, error) {
+		g, err := natGateways.makeOnce(t, "CreateNatGateway", in.ClientToken, in, func() (string, error) {
 			g := &natGateway{resource: resource{ID: t.NewID("nat-"), Tags: tags}, Private: private, State: types.NatGatewayStatePending, Created: t.Now().UTC().Truncate(time.Second)}
 			return g.ID, createNATGateway(t, g, in)
 		})
-		if err != nil {
-			return err
-		}
-		g, err := natGateways.get(t, id)
 		if err != nil {
 			return err
 		}

@@ -187,7 +187,7 @@ func (s *Service) CreateNetworkAcl(ctx context.Context, in *ec2.CreateNetworkAcl
 	}
 	out := &ec2.CreateNetworkAclOutput{ClientToken: in.ClientToken}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateNetworkAcl", in.ClientToken, in, func() (string, error) {
+		a, err := networkACLs.makeOnce(t, "CreateNetworkAcl", in.ClientToken, in, func() (string, error) {
 			v, err := vpcs.get(t, aws.ToString(in.VpcId))
 			if err != nil {
 				return "", err
@@ -195,10 +195,6 @@ func (s *Service) CreateNetworkAcl(ctx context.Context, in *ec2.CreateNetworkAcl
 			a := &networkACL{resource: resource{ID: t.NewID("acl-"), Tags: tags}, VPC: v.ID}
 			return a.ID, networkACLs.insert(t, a)
 		})
-		if err != nil {
-			return err
-		}
-		a, err := networkACLs.get(t, id)
 		if err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ func (s *Service) StartNetworkInsightsAnalysis(ctx context.Context, in *ec2.Star
 	}
 	out := &ec2.StartNetworkInsightsAnalysisOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "StartNetworkInsightsAnalysis", in.ClientToken, in, func() (string, error) {
+		a, err := insightsAnalyses.makeOnce(t, "StartNetworkInsightsAnalysis", in.ClientToken, in, func() (string, error) {
 			p, err := insightsPaths.get(t, aws.ToString(in.NetworkInsightsPathId))
 			if err != nil {
 				return "", err
@@ -72,10 +72,6 @@ func (s *Service) StartNetworkInsightsAnalysis(ctx context.Context, in *ec2.Star
 			}
 			return a.ID, reconcile.Want(t, reconcile.Item{Kind: insightsKind, Account: t.scope.Account, Region: t.scope.Region, ID: a.ID})
 		})
-		if err != nil {
-			return err
-		}
-		a, err := insightsAnalyses.get(t, id)
 		if err != nil {
 			return err
 		}

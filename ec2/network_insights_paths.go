@@ -135,7 +135,7 @@ func (s *Service) CreateNetworkInsightsPath(ctx context.Context, in *ec2.CreateN
 	}
 	out := &ec2.CreateNetworkInsightsPathOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateNetworkInsightsPath", in.ClientToken, in, func() (string, error) {
+		made, err := insightsPaths.makeOnce(t, "CreateNetworkInsightsPath", in.ClientToken, in, func() (string, error) {
 			for _, end := range []string{p.Source, p.Destination} {
 				if err := existsEnd(t, end); err != nil {
 					return "", err
@@ -145,10 +145,6 @@ func (s *Service) CreateNetworkInsightsPath(ctx context.Context, in *ec2.CreateN
 			made.ID, made.Created = t.NewID("nip-"), t.Now().UTC().Truncate(time.Millisecond)
 			return made.ID, insightsPaths.insert(t, &made)
 		})
-		if err != nil {
-			return err
-		}
-		made, err := insightsPaths.get(t, id)
 		if err != nil {
 			return err
 		}

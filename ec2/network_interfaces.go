@@ -433,26 +433,18 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetw
 	if spec.addresses, err = wantedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses); err != nil {
 		return nil, err
 	}
-	for _, x := range in.Ipv6Addresses {
-		address, err := parseAddress(aws.ToString(x.Ipv6Address))
-		if err != nil {
-			return nil, err
-		}
-		spec.ipv6 = append(spec.ipv6, address)
+	if spec.ipv6, err = wantedIPv6(in.Ipv6Addresses, in.Ipv6AddressCount); err != nil {
+		return nil, err
 	}
 	out := &ec2.CreateNetworkInterfaceOutput{ClientToken: in.ClientToken}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateNetworkInterface", in.ClientToken, in, func() (string, error) {
+		e, err := interfaces.makeOnce(t, "CreateNetworkInterface", in.ClientToken, in, func() (string, error) {
 			e, err := createInterface(t, spec)
 			if err != nil {
 				return "", err
 			}
 			return e.ID, nil
 		})
-		if err != nil {
-			return err
-		}
-		e, err := interfaces.get(t, id)
 		if err != nil {
 			return err
 		}
@@ -468,6 +460,21 @@ func parseAddress(text string) (netip.Addr, error) {
 		return address, errInvalidParameterValue("Value (%s) for parameter address is invalid. Invalid IP address.", text)
 	}
 	return address, nil
+}
+
+// wantedIPv6 are the IPv6 addresses that a call names; a number of them is another way to say it.
+func wantedIPv6(list []types.InstanceIpv6Address, count *int32) (wanted []netip.Addr, err error) {
+	if len(list) > 0 && aws.ToInt32(count) > 0 {
+		return nil, errParametersExclude("ipv6Addresses", "ipv6AddressCount")
+	}
+	for _, x := range list {
+		address, err := parseAddress(aws.ToString(x.Ipv6Address))
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, address)
+	}
+	return wanted, nil
 }
 
 // wantedAddresses puts the ways together in which calls name private addresses: the primary first.

@@ -251,6 +251,13 @@ func (b *networkBuilder) gateways() error {
 	if attached != nil {
 		b.wanted.InternetGateway = attached.ID
 	}
+	outs, err := egressOnlyGateways.by(b.t, "vpc", b.vpc.ID)
+	if err != nil {
+		return err
+	}
+	for _, g := range outs {
+		b.wanted.EgressGateways = append(b.wanted.EgressGateways, g.ID)
+	}
 	nats, err := natGateways.by(b.t, "vpc", b.vpc.ID)
 	for _, g := range nats {
 		if g.gone() {

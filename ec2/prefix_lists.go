@@ -110,17 +110,13 @@ func (s *Service) CreateManagedPrefixList(ctx context.Context, in *ec2.CreateMan
 	p.Versions, p.State = []prefixListVersion{{1, entries}}, types.PrefixListStateCreateInProgress
 	out := &ec2.CreateManagedPrefixListOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateManagedPrefixList", in.ClientToken, in, func() (string, error) {
+		made, err := prefixLists.makeOnce(t, "CreateManagedPrefixList", in.ClientToken, in, func() (string, error) {
 			p.ID = t.NewID("pl-")
 			if err := prefixLists.insert(t, p); err != nil {
 				return "", err
 			}
 			return p.ID, wantSettled(t, p.ID)
 		})
-		if err != nil {
-			return err
-		}
-		made, err := prefixLists.get(t, id)
 		if err != nil {
 			return err
 		}

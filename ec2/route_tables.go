@@ -143,7 +143,7 @@ func (s *Service) CreateRouteTable(ctx context.Context, in *ec2.CreateRouteTable
 	}
 	out := &ec2.CreateRouteTableOutput{ClientToken: in.ClientToken}
 	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CreateRouteTable", in.ClientToken, in, func() (string, error) {
+		r, err := routeTables.makeOnce(t, "CreateRouteTable", in.ClientToken, in, func() (string, error) {
 			v, err := vpcs.get(t, aws.ToString(in.VpcId))
 			if err != nil {
 				return "", err
@@ -151,10 +151,6 @@ func (s *Service) CreateRouteTable(ctx context.Context, in *ec2.CreateRouteTable
 			r := &routeTable{resource: resource{ID: t.NewID("rtb-"), Tags: tags}, VPC: v.ID}
 			return r.ID, routeTables.insert(t, r)
 		})
-		if err != nil {
-			return err
-		}
-		r, err := routeTables.get(t, id)
 		if err != nil {
 			return err
 		}

@@ -173,7 +173,7 @@ func refuseLaunch(in *ec2.RunInstancesInput) error {
 	}
 	return unsupported("RunInstances", "AdditionalInfo", in.AdditionalInfo, "KernelId", in.KernelId, "RamdiskId", in.RamdiskId,
 		"LicenseSpecifications", in.LicenseSpecifications, "Operator", in.Operator, "SecondaryInterfaces", in.SecondaryInterfaces,
-		"EnablePrimaryIpv6", in.EnablePrimaryIpv6, "Ipv6AddressCount", in.Ipv6AddressCount, "Ipv6Addresses", in.Ipv6Addresses)
+		"EnablePrimaryIpv6", in.EnablePrimaryIpv6)
 }
 
 // checkCPUOptions answers how many CPUs the options leave, 0 for all of the type's.

@@ -68,6 +68,8 @@ type vpc struct {
 	flows       *flows
 	problems    []string
 	place       plan.Place
+	// wired are the IPv6 addresses that interfaces were given inside, by the interface.
+	wired map[string][]netip.Addr
 }
 
 // attachment is an interface in a container, as long as the process lives.
@@ -158,7 +160,7 @@ func (a *Agent) applyVPC(wanted backend.WantedVPC) (backend.ObservedVPC, error) 
 			err = errors.Join(err, a.converge(other))
 		}
 	}
-	err = errors.Join(err, a.convergeTransitsOf(before, wanted))
+	err = errors.Join(err, a.convergeTransitsOf(before, wanted), a.tellWorld(v, before))
 	if saveErr := a.state.save(v.Wanted.ID, v); saveErr != nil {
 		err = errors.Join(err, saveErr)
 	}
@@ -238,7 +240,7 @@ func (a *Agent) removeVPC(id string) error {
 		v.router = nil
 	}
 	delete(a.vpcs, id)
-	err = errors.Join(err, a.state.remove(id))
+	err = errors.Join(err, a.state.remove(id), a.tellWorld(v, v.Wanted))
 	for _, other := range a.sorted() {
 		if peers(other.Wanted, id) {
 			err = errors.Join(err, a.converge(other))
@@ -377,6 +379,7 @@ func (a *Agent) detachENI(vpcID, eni string) error {
 func (a *Agent) info() backend.NetworkInfo {
 	info := backend.NetworkInfo{Name: "node", Kernel: kernel.Release(), Missing: kernel.Missing()}
 	info.Usable = len(info.Missing) == 0
+	info.IPv6 = info.Usable && kernel.HasIPv6()
 	if a.options.Bridge != "" {
 		info.Public = givenOut(a.options.Range)
 	}

@@ -27,6 +27,13 @@ func (a *Agent) converge(v *vpc) error {
 			v.problems = append(v.problems, err.Error())
 		}
 	}
+	if plan.HasIPv6(v.Wanted) {
+		if kernel.HasIPv6() {
+			note(v.router.IPv6())
+		} else {
+			v.problems = append(v.problems, "this kernel carries no IPv6: the VPC's IPv6 ranges are records")
+		}
+	}
 	note(a.uplink(v))
 	note(a.peer(v))
 	note(a.join(v))
@@ -60,7 +67,7 @@ func (a *Agent) open(v *vpc) error {
 
 // uplink connects the router with the public bridge, if it has an internet gateway.
 func (a *Agent) uplink(v *vpc) error {
-	if v.Wanted.InternetGateway == "" {
+	if !plan.LeadsOut(v.Wanted) {
 		v.Own = netip.Addr{}
 		return v.router.Disconnect()
 	}
@@ -72,10 +79,47 @@ func (a *Agent) uplink(v *vpc) error {
 		return err
 	}
 	v.Own = own
-	return v.router.Connect(kernel.Uplink{
+	uplink := kernel.Uplink{
 		Bridge: a.options.Bridge, HostDevice: plan.HostDevice(a.options.Owner, v.Wanted.ID), Own: own,
 		Alias: "mini-aws " + a.options.Owner + " " + v.Wanted.ID,
-	})
+	}
+	if v.hasIPv6() {
+		uplink.Own6 = plan.LinkLocal(a.options.Owner, v.Wanted.ID)
+	}
+	return v.router.Connect(uplink)
+}
+
+// hasIPv6 tells whether the VPC's IPv6 is real.
+func (v *vpc) hasIPv6() bool { return plan.HasIPv6(v.Wanted) && kernel.HasIPv6() }
+
+// reaches are the IPv6 ranges on the public bridge, without those of one VPC.
+func (a *Agent) reaches(without *vpc) []plan.Reach {
+	var all []plan.Reach
+	for _, v := range a.sorted() {
+		if v == without || !v.hasIPv6() || !v.Own.IsValid() || !plan.LeadsOut(v.Wanted) {
+			continue
+		}
+		for _, cidr := range v.Wanted.CIDRs {
+			if cidr.Addr().Is6() {
+				all = append(all, plan.Reach{Range: cidr, Via: plan.LinkLocal(a.options.Owner, v.Wanted.ID)})
+			}
+		}
+	}
+	return all
+}
+
+// tellWorld tells the engine's host and the other VPCs where the IPv6 ranges of a VPC are, after it changed or went.
+func (a *Agent) tellWorld(changed *vpc, before backend.WantedVPC) error {
+	if a.options.Bridge == "" || !plan.HasIPv6(before) && !plan.HasIPv6(changed.Wanted) {
+		return nil
+	}
+	errs := []error{kernel.SetBridgeRoutes(a.options.Bridge, a.reaches(nil))}
+	for _, other := range a.sorted() {
+		if other != changed && other.router != nil && other.hasIPv6() && plan.LeadsOut(other.Wanted) {
+			errs = append(errs, a.program(other))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // peer connects the router with those of peered VPCs that are there and want it too.
@@ -115,6 +159,9 @@ func (a *Agent) mendDevices(v *vpc) error {
 		device := plan.DeviceName(id)
 		wanted[device] = true
 		if _, there := devices[device]; there {
+			if eni, ok := eniOf(v.Wanted, id); ok && !slices.Equal(v.wired[id], ipv6Of(eni)) {
+				errs = append(errs, a.wire(v, attached))
+			}
 			continue
 		}
 		if started, err := kernel.StartTime(attached.PID); err != nil || started != attached.StartTime {
@@ -157,6 +204,9 @@ func (a *Agent) wire(v *vpc, attached attachment) error {
 	if wanted.MTU == 0 {
 		wanted.MTU = defaultMTU
 	}
+	if v.hasIPv6() {
+		wanted.IPv6 = ipv6Of(eni)
+	}
 	for _, address := range eni.Addresses {
 		if address.Is4() {
 			wanted.Addresses = append(wanted.Addresses, netip.PrefixFrom(address, subnet.CIDR.Bits()))
@@ -165,7 +215,20 @@ func (a *Agent) wire(v *vpc, attached attachment) error {
 	if err := v.router.Attach(wanted); err != nil {
 		return fmt.Errorf("%s in %s: %w", eni.ID, attached.Container, err)
 	}
+	if v.wired == nil {
+		v.wired = map[string][]netip.Addr{}
+	}
+	v.wired[eni.ID] = ipv6Of(eni)
 	return nil
+}
+
+func ipv6Of(eni backend.WantedENI) (own []netip.Addr) {
+	for _, address := range eni.Addresses {
+		if address.Is6() {
+			own = append(own, address)
+		}
+	}
+	return own
 }
 
 // program tells the kernel addresses, routes and rules.
@@ -176,6 +239,9 @@ func (a *Agent) program(v *vpc) error {
 		var err error
 		if place.Host, err = kernel.HostAddresses(); err != nil {
 			return err
+		}
+		if v.hasIPv6() {
+			place.Gateway6, place.World = kernel.BridgeLinkLocal(a.options.Bridge), a.reaches(v)
 		}
 	}
 	for id := range v.Attachments {
@@ -190,7 +256,11 @@ func (a *Agent) program(v *vpc) error {
 		place.Transits[attachment.Gateway] = a.transitOf(v, attachment) != nil
 	}
 	v.place = place
-	changed, err := v.router.Apply(plan.Of(v.Wanted, place))
+	p := plan.Of(v.Wanted, place)
+	if !v.hasIPv6() {
+		p.Table6 = nil
+	}
+	changed, err := v.router.Apply(p)
 	if changed {
 		v.Applied = time.Now()
 	}

@@ -98,6 +98,11 @@ func (a *Agent) convergeTransit(t *transit) (err error) {
 			}
 		}
 	}
+	if kernel.HasIPv6() {
+		if err := t.router.IPv6(); err != nil {
+			return err
+		}
+	}
 	place := plan.TransitPlace{Tables: t.Tables, Joined: map[string]bool{}}
 	devices := map[string]bool{}
 	var errs []error
@@ -123,7 +128,11 @@ func (a *Agent) convergeTransit(t *transit) (err error) {
 		}
 	}
 	t.place = place
-	changed, err := t.router.Apply(plan.OfTransit(t.Wanted, place))
+	p := plan.OfTransit(t.Wanted, place)
+	if !kernel.HasIPv6() {
+		p.Table6 = nil
+	}
+	changed, err := t.router.Apply(p)
 	if changed {
 		t.Applied = time.Now()
 	}

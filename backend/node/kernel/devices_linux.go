@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -32,9 +33,11 @@ type Interface struct {
 	// Default is set.
 	Addresses []netip.Prefix
 	Router    netip.Addr
-	Default   bool
-	MTU       int
-	PID       int
+	// IPv6 are the interface's own addresses; the router must have IPv6.
+	IPv6    []netip.Addr
+	Default bool
+	MTU     int
+	PID     int
 }
 
 // Attach wires the interface into the namespace of the process. A device of the name that leads elsewhere is replaced.
@@ -57,7 +60,7 @@ func (r *Router) Attach(wanted Interface) error {
 	}
 	defer link.Close()
 	if r.leadsTo(wanted, link, inside) {
-		return r.finish(wanted, link)
+		return errors.Join(r.finish(wanted, link), r.finish6(wanted, link, inside))
 	}
 	if err := r.Detach(wanted.Device); err != nil {
 		return err
@@ -71,8 +74,65 @@ func (r *Router) Attach(wanted Interface) error {
 		}
 		return fmt.Errorf("device %s: %w", wanted.Device, err)
 	}
-	if err := r.finish(wanted, link); err != nil {
+	if err := errors.Join(r.finish(wanted, link), r.finish6(wanted, link, inside)); err != nil {
 		return errors.Join(err, r.Detach(wanted.Device))
+	}
+	return nil
+}
+
+// finish6 gives both ends their IPv6 addresses, each alone on the link: whoever else is in the subnet is behind the router.
+// Those that the interface does not have any more are taken away.
+func (r *Router) finish6(wanted Interface, link *netlink.Handle, inside netns.NsHandle) error {
+	inner, err := link.LinkByName(wanted.Inside)
+	if err != nil {
+		return fmt.Errorf("device %s inside: %w", wanted.Inside, err)
+	}
+	had, err := link.AddrList(inner, unix.AF_INET6)
+	if err != nil {
+		return err
+	}
+	for _, address := range had {
+		own := addressOf(address.IP)
+		if bits, _ := address.Mask.Size(); bits == own.BitLen() && !own.IsLinkLocalUnicast() && !slices.Contains(wanted.IPv6, own) {
+			if err := link.AddrDel(inner, &address); err != nil {
+				return err
+			}
+		}
+	}
+	if len(wanted.IPv6) == 0 {
+		return nil
+	}
+	err = inNamespace(inside, func() error {
+		return errors.Join(sysctl("net/ipv6/conf/"+wanted.Inside+"/accept_ra", "0"), sysctl("net/ipv6/conf/"+wanted.Inside+"/accept_dad", "0"), sysctl("net/ipv6/conf/"+wanted.Inside+"/disable_ipv6", "0"))
+	})
+	if err != nil {
+		return err
+	}
+	outer, err := r.link.LinkByName(wanted.Device)
+	if err != nil {
+		return err
+	}
+	router := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(plan.RouterHop6, 64)), Flags: unix.IFA_F_NODAD}
+	if err := r.link.AddrReplace(outer, router); err != nil {
+		return fmt.Errorf("address %s: %w", plan.RouterHop6, err)
+	}
+	for _, address := range wanted.IPv6 {
+		if err := link.AddrReplace(inner, &netlink.Addr{IPNet: hostNet(address), Flags: unix.IFA_F_NODAD}); err != nil {
+			return fmt.Errorf("address %s: %w", address, err)
+		}
+		if err := r.neighbor(outer, address, wanted.MAC); err != nil {
+			return err
+		}
+	}
+	if err := setNeighbor(link, inner, plan.RouterHop6, outer.Attrs().HardwareAddr); err != nil {
+		return err
+	}
+	if !wanted.Default {
+		return nil
+	}
+	route := &netlink.Route{Dst: ipNet(netip.PrefixFrom(netip.IPv6Unspecified(), 0)), Gw: plan.RouterHop6.AsSlice(), LinkIndex: inner.Attrs().Index}
+	if err := link.RouteReplace(route); err != nil {
+		return fmt.Errorf("default route inside: %w", err)
 	}
 	return nil
 }
@@ -135,8 +195,15 @@ func answerForOthers(device string) error {
 
 // neighbor says once and for all which MAC an address has.
 func (r *Router) neighbor(device netlink.Link, address netip.Addr, mac net.HardwareAddr) error {
+	return setNeighbor(r.link, device, address, mac)
+}
+
+func setNeighbor(link *netlink.Handle, device netlink.Link, address netip.Addr, mac net.HardwareAddr) error {
 	entry := &netlink.Neigh{LinkIndex: device.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT, IP: address.AsSlice(), HardwareAddr: mac}
-	if err := r.link.NeighSet(entry); err != nil {
+	if address.Is6() {
+		entry.Family = unix.AF_INET6
+	}
+	if err := link.NeighSet(entry); err != nil {
 		return fmt.Errorf("neighbor %s: %w", address, err)
 	}
 	return nil
@@ -182,6 +249,8 @@ type Uplink struct {
 	Alias              string
 	// Own is the router's address on the bridge.
 	Own netip.Addr
+	// Own6 is its link-local one; the zero Addr for none.
+	Own6 netip.Addr
 }
 
 // Connect makes the link to the public bridge unless it is there. It runs in the engine host's network namespace.
@@ -242,19 +311,75 @@ func (r *Router) finishUplink(wanted Uplink, inner netlink.Link) error {
 	if err := r.link.LinkSetUp(inner); err != nil {
 		return err
 	}
+	if wanted.Own6.IsValid() {
+		if err := r.link.AddrReplace(inner, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(wanted.Own6, 64)), Flags: unix.IFA_F_NODAD}); err != nil {
+			return fmt.Errorf("address %s: %w", wanted.Own6, err)
+		}
+	}
 	return r.Run(func() error { return sysctl("net/ipv4/neigh/"+plan.InternetDevice+"/proxy_delay", "0") })
 }
 
-// HostAddresses are the engine host's own IPv4 addresses, without those of its loopback: a router is not reached by it.
+// HostAddresses are the engine host's own addresses, without those of its loopback, by which no router is reached, and of
+// its links alone.
 func HostAddresses() ([]netip.Addr, error) {
-	list, err := netlink.AddrList(nil, unix.AF_INET)
+	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	var all []netip.Addr
 	for _, address := range list {
-		if own, ok := netip.AddrFromSlice(address.IP.To4()); ok && !own.IsLoopback() {
+		if own := addressOf(address.IP); own.IsValid() && !own.IsLoopback() && !own.IsLinkLocalUnicast() {
 			all = append(all, own)
 		}
 	}
 	return all, err
+}
+
+// BridgeLinkLocal is the bridge's own link-local address for IPv6; the zero Addr where it has none.
+func BridgeLinkLocal(name string) netip.Addr {
+	bridge, err := netlink.LinkByName(name)
+	if err != nil {
+		return netip.Addr{}
+	}
+	list, err := netlink.AddrList(bridge, unix.AF_INET6)
+	if err != nil {
+		return netip.Addr{}
+	}
+	for _, address := range list {
+		if own := addressOf(address.IP); own.IsLinkLocalUnicast() {
+			return own
+		}
+	}
+	return netip.Addr{}
+}
+
+// SetBridgeRoutes makes the engine host reach IPv6 ranges behind routers on the bridge, and no others there.
+func SetBridgeRoutes(name string, ways []plan.Reach) error {
+	bridge, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	had, err := netlink.RouteList(bridge, unix.AF_INET6)
+	if err != nil {
+		return err
+	}
+	wanted := map[netip.Prefix]netip.Addr{}
+	for _, way := range ways {
+		wanted[way.Range] = way.Via
+	}
+	var errs []error
+	for _, route := range had {
+		if route.Protocol != unix.RTPROT_STATIC {
+			continue
+		}
+		destination := destinationOf(route)
+		if via, ok := wanted[destination]; ok && via == addressOf(route.Gw) {
+			delete(wanted, destination)
+		} else if !ok {
+			errs = append(errs, netlink.RouteDel(&route))
+		}
+	}
+	for destination, via := range wanted {
+		errs = append(errs, netlink.RouteReplace(&netlink.Route{LinkIndex: bridge.Attrs().Index, Dst: ipNet(destination), Gw: via.AsSlice(), Protocol: unix.RTPROT_STATIC}))
+	}
+	return errors.Join(errs...)
 }
 
 // Disconnect takes the link to the public bridge away.
@@ -300,6 +425,11 @@ func Peer(a, b *Router, device string, mtu int) error {
 		}
 		if err := side.neighbor(found, plan.PeerHop, macs[1-i]); err != nil {
 			return err
+		}
+		if side.ipv6 {
+			if err := side.neighbor(found, plan.PeerHop6, macs[1-i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

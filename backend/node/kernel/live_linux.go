@@ -96,13 +96,15 @@ func (r *Router) Inspect() (live Live, err error) {
 			live.Rules = append(live.Rules, plan.RoutingRule{Priority: rule.Priority, Mark: int(rule.Mark), Table: rule.Table, Device: rule.IifName})
 		}
 	}
-	routes, err := r.link.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-	if err != nil {
-		return live, err
-	}
-	for _, route := range routes {
-		if route.Table != unix.RT_TABLE_LOCAL && route.Protocol != unix.RTPROT_KERNEL {
-			live.Routes = append(live.Routes, routeOf(route, names))
+	for _, family := range r.families() {
+		routes, err := r.link.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+		if err != nil {
+			return live, err
+		}
+		for _, route := range routes {
+			if route.Table != unix.RT_TABLE_LOCAL && route.Protocol != unix.RTPROT_KERNEL {
+				live.Routes = append(live.Routes, routeOf(route, names))
+			}
 		}
 	}
 	slices.SortStableFunc(live.Routes, func(a, b plan.Route) int { return cmp.Compare(a.Table, b.Table) })

@@ -22,17 +22,33 @@ const netlinkBuffer = 32 << 20
 // elementsPerMessage keeps a set's elements below the 64 KiB that one netlink attribute can hold.
 const elementsPerMessage = 256
 
-// replaceTable puts the table in the place of the one of its name, in one transaction: no packet ever meets half of it.
-func replaceTable(namespace int, table plan.Table) error {
+// replaceTables puts the tables in the place of those of their names, in one transaction: no packet ever meets half of it.
+func replaceTables(namespace int, tables ...plan.Table) error {
 	connection, err := nftables.New(nftables.WithNetNSFd(namespace), nftables.WithSockOptions(func(c *netlink.Conn) error {
 		return errors.Join(c.SetReadBuffer(netlinkBuffer), c.SetWriteBuffer(netlinkBuffer))
 	}))
 	if err != nil {
 		return err
 	}
+	for _, table := range tables {
+		if err := replaceTable(connection, table); err != nil {
+			return err
+		}
+	}
+	return connection.Flush()
+}
+
+// replaceTable is one table's part of the transaction; one without chains is removed.
+func replaceTable(connection *nftables.Conn, table plan.Table) error {
 	w := tableWriter{connection: connection, table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: table.Name}, sets: map[string]*nftables.Set{}}
+	if table.IPv6 {
+		w.table.Family = nftables.TableFamilyIPv6
+	}
 	connection.AddTable(w.table) // so that there is one to delete
 	connection.DelTable(w.table)
+	if len(table.Chains) == 0 {
+		return nil
+	}
 	connection.AddTable(w.table)
 	chains := make([]*nftables.Chain, len(table.Chains))
 	for i, chain := range table.Chains {
@@ -52,7 +68,7 @@ func replaceTable(namespace int, table plan.Table) error {
 			connection.AddRule(&nftables.Rule{Table: w.table, Chain: chains[i], Exprs: expressions})
 		}
 	}
-	return connection.Flush()
+	return nil
 }
 
 type tableWriter struct {
@@ -84,7 +100,7 @@ func (w *tableWriter) chain(chain plan.Chain) *nftables.Chain {
 }
 
 var keyTypes = map[string]nftables.SetDatatype{
-	"ifname": nftables.TypeIFName, "ether_addr": nftables.TypeEtherAddr, "ipv4_addr": nftables.TypeIPAddr, "mark": nftables.TypeMark,
+	"ifname": nftables.TypeIFName, "ether_addr": nftables.TypeEtherAddr, "ipv4_addr": nftables.TypeIPAddr, "ipv6_addr": nftables.TypeIP6Addr, "mark": nftables.TypeMark,
 	"verdict": nftables.TypeVerdict,
 }
 
@@ -178,18 +194,27 @@ func (w *tableWriter) rule(rule plan.Rule) ([]expr.Any, error) {
 	return all, nil
 }
 
-// Offsets in the headers of IPv4 and Ethernet.
+// Offsets in the headers of IPv4, IPv6 and Ethernet.
 const (
-	sourceOffset, destinationOffset = 12, 16
-	macOffset                       = 6
+	sourceOffset, destinationOffset   = 12, 16
+	sourceOffset6, destinationOffset6 = 8, 24
+	macOffset                         = 6
 )
 
-func loadAddress(side plan.Side, register uint32) expr.Any {
-	offset := uint32(sourceOffset)
+func (w *tableWriter) ipv6() bool { return w.table.Family == nftables.TableFamilyIPv6 }
+
+func (w *tableWriter) loadAddress(side plan.Side, register uint32) expr.Any {
+	offset, length := uint32(sourceOffset), uint32(4)
 	if side == plan.To {
 		offset = destinationOffset
 	}
-	return &expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4}
+	if w.ipv6() {
+		offset, length = sourceOffset6, 16
+		if side == plan.To {
+			offset = destinationOffset6
+		}
+	}
+	return &expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: length}
 }
 
 func loadDevice(side plan.Side, register uint32) expr.Any {
@@ -244,21 +269,21 @@ func (w *tableWriter) term(term plan.Term) ([]expr.Any, error) {
 	case plan.SetMark:
 		key := loadDevice(plan.From, 1)
 		if t.Destination {
-			key = loadAddress(plan.To, 1)
+			key = w.loadAddress(plan.To, 1)
 		}
 		expressions, err := w.mapped(key, t.Map, 1)
 		return append(expressions, &expr.Meta{Key: expr.MetaKeyMARK, Register: 1, SourceRegister: true}), err
 	case plan.Address:
 		if t.Range.IsSingleIP() {
-			return []expr.Any{loadAddress(t.Side, 1), equal(t.Range.Addr().AsSlice())}, nil
+			return []expr.Any{w.loadAddress(t.Side, 1), equal(t.Range.Addr().AsSlice())}, nil
 		}
 		return []expr.Any{
-			loadAddress(t.Side, 1),
-			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: net.CIDRMask(t.Range.Bits(), 32), Xor: make([]byte, 4)},
+			w.loadAddress(t.Side, 1),
+			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: uint32(t.Range.Addr().BitLen() / 8), Mask: net.CIDRMask(t.Range.Bits(), t.Range.Addr().BitLen()), Xor: make([]byte, t.Range.Addr().BitLen()/8)},
 			equal(t.Range.Addr().AsSlice()),
 		}, nil
 	case plan.AddressIn:
-		return w.in(loadAddress(t.Side, 1), t.Set)
+		return w.in(w.loadAddress(t.Side, 1), t.Set)
 	case plan.Origin:
 		return w.origin(t)
 	case plan.Protocol:
@@ -334,7 +359,7 @@ func (w *tableWriter) origin(t plan.Origin) ([]expr.Any, error) {
 		&expr.Payload{DestRegister: unix.NFT_REG32_04, Base: expr.PayloadBaseLLHeader, Offset: macOffset, Len: 6},
 	}
 	if t.Full {
-		expressions = append(expressions, loadAddress(plan.From, unix.NFT_REG32_06))
+		expressions = append(expressions, w.loadAddress(plan.From, unix.NFT_REG32_06))
 	}
 	found, err := w.lookup(t.Set, unix.NFT_REG32_00)
 	return append(expressions, found), err
@@ -348,7 +373,7 @@ func (w *tableWriter) translate(t plan.Translate) ([]expr.Any, error) {
 	if t.Map == "" {
 		return []expr.Any{&expr.Immediate{Register: 1, Data: t.To.AsSlice()}, translation}, nil
 	}
-	expressions, err := w.mapped(loadAddress(t.Side, 1), t.Map, 1)
+	expressions, err := w.mapped(w.loadAddress(t.Side, 1), t.Map, 1)
 	return append(expressions, translation), err
 }
 

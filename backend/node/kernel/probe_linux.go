@@ -30,6 +30,28 @@ var Missing = sync.OnceValue(func() []string {
 	return nil
 })
 
+// HasIPv6 tells whether this kernel carries IPv6 for VPCs. It tries once.
+var HasIPv6 = sync.OnceValue(func() bool {
+	folder, err := os.MkdirTemp("", "probe")
+	if err != nil {
+		return false
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // nothing is left in it
+	router, err := OpenRouter(folder + "/vpc")
+	if err != nil {
+		return false
+	}
+	err = router.IPv6()
+	if err == nil {
+		sample := plan.Sample(true)
+		_, err = router.applyTable(sample)
+		if err == nil {
+			_, err = router.applyRules(sample)
+		}
+	}
+	return errors.Join(err, router.Remove()) == nil
+})
+
 func probe() (err error) {
 	folder, err := os.MkdirTemp("", "probe")
 	if err != nil {
@@ -50,7 +72,7 @@ func probe() (err error) {
 			{Table: 101, Destination: netip.MustParsePrefix("0.0.0.0/0")},
 			{Table: 101, Destination: netip.MustParsePrefix("198.51.100.0/24"), Via: plan.PeerHop, Device: plan.PublicDevice},
 		},
-		Table: plan.Sample(),
+		Table: plan.Sample(false).Table,
 	}
 	for what, step := range map[string]func(plan.Plan) (bool, error){
 		"addresses": router.applyAddresses, "routes": router.applyRoutes, "policy routing (CONFIG_IP_MULTIPLE_TABLES)": router.applyRules,

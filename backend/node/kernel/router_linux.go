@@ -22,6 +22,8 @@ type Router struct {
 	// table is the text of the one that the kernel holds, as long as its generation stays.
 	table      string
 	generation uint32
+	// ipv6 tells whether IPv6 is switched on, as far as this agent did it.
+	ipv6 bool
 }
 
 // OpenRouter answers the router whose namespace is mounted at the path, made unless it is there.
@@ -126,14 +128,18 @@ func (r *Router) Apply(p plan.Plan) (changed bool, err error) {
 }
 
 func (r *Router) applyTable(p plan.Plan) (bool, error) {
-	text := p.Table.String()
+	tables := []plan.Table{p.Table, {Name: p.Table.Name, IPv6: true}}
+	if p.Table6 != nil {
+		tables[1] = *p.Table6
+	}
+	text := tables[0].String() + tables[1].String()
 	if text == r.table {
 		if now, err := generation(int(r.namespace)); err == nil && now == r.generation {
 			return false, nil
 		}
 	}
 	r.table = ""
-	if err := replaceTable(int(r.namespace), p.Table); err != nil {
+	if err := replaceTables(int(r.namespace), tables...); err != nil {
 		return true, fmt.Errorf("the table of rules: %w", err)
 	}
 	now, err := generation(int(r.namespace))
@@ -189,7 +195,20 @@ func (r *Router) applyAddresses(p plan.Plan) (changed bool, err error) {
 
 // applyRules makes the routing rules between the kernel's own first and last ones.
 func (r *Router) applyRules(p plan.Plan) (changed bool, err error) {
-	had, err := r.link.RuleList(unix.AF_INET)
+	changed, err = r.applyRulesOf(unix.AF_INET, p.Rules)
+	if err != nil || !r.ipv6 {
+		return changed, err
+	}
+	var wanted []plan.RoutingRule
+	if p.Table6 != nil {
+		wanted = p.Rules
+	}
+	changed6, err := r.applyRulesOf(unix.AF_INET6, wanted)
+	return changed || changed6, err
+}
+
+func (r *Router) applyRulesOf(family int, rules []plan.RoutingRule) (changed bool, err error) {
+	had, err := r.link.RuleList(family)
 	if err != nil {
 		return false, err
 	}
@@ -200,14 +219,14 @@ func (r *Router) applyRules(p plan.Plan) (changed bool, err error) {
 			stale[plan.RoutingRule{Priority: rule.Priority, Mark: int(rule.Mark), Table: rule.Table, Device: rule.IifName}] = rule
 		}
 	}
-	for _, wanted := range p.Rules {
+	for _, wanted := range rules {
 		if _, there := stale[wanted]; there {
 			delete(stale, wanted)
 			continue
 		}
 		changed = true
 		rule := netlink.NewRule()
-		rule.Family, rule.Priority, rule.Table, rule.IifName = unix.AF_INET, wanted.Priority, wanted.Table, wanted.Device
+		rule.Family, rule.Priority, rule.Table, rule.IifName = family, wanted.Priority, wanted.Table, wanted.Device
 		if wanted.Mark != 0 {
 			mask := uint32(0xffff)
 			rule.Mark, rule.Mask = uint32(wanted.Mark), &mask
@@ -217,7 +236,7 @@ func (r *Router) applyRules(p plan.Plan) (changed bool, err error) {
 		}
 	}
 	for _, rule := range stale {
-		changed = true
+		changed, rule.Family = true, family
 		if err := r.link.RuleDel(&rule); err != nil && !errors.Is(err, unix.ENOENT) {
 			return changed, fmt.Errorf("routing rule %d: %w", rule.Priority, err)
 		}
@@ -234,9 +253,13 @@ type routeKey struct {
 // applyRoutes makes the routes, changing each in one step, and takes away those that are not planned. Routes whose
 // device is not there are left for later: [Router] makes them when it gets the device.
 func (r *Router) applyRoutes(p plan.Plan) (changed bool, err error) {
-	had, err := r.link.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-	if err != nil {
-		return false, err
+	var had []netlink.Route
+	for _, family := range r.families() {
+		list, err := r.link.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+		if err != nil {
+			return false, err
+		}
+		had = append(had, list...)
 	}
 	links, err := r.link.LinkList()
 	if err != nil {
@@ -254,6 +277,9 @@ func (r *Router) applyRoutes(p plan.Plan) (changed bool, err error) {
 	}
 	var errs []error
 	for _, wanted := range p.Routes {
+		if wanted.Destination.Addr().Is6() && !r.ipv6 {
+			continue
+		}
 		key := routeKey{wanted.Table, wanted.Destination}
 		found, there := stale[key]
 		delete(stale, key)
@@ -282,12 +308,57 @@ func (r *Router) applyRoutes(p plan.Plan) (changed bool, err error) {
 }
 
 func destinationOf(route netlink.Route) netip.Prefix {
+	if route.Dst == nil && route.Family == unix.AF_INET6 {
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
 	if route.Dst == nil {
 		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	}
-	address, _ := netip.AddrFromSlice(route.Dst.IP.To4())
 	bits, _ := route.Dst.Mask.Size()
-	return netip.PrefixFrom(address, bits)
+	return netip.PrefixFrom(addressOf(route.Dst.IP), bits)
+}
+
+// addressOf is the library's address as ours: IPv4 wherever it can be.
+func addressOf(ip net.IP) netip.Addr {
+	address, _ := netip.AddrFromSlice(ip)
+	return address.Unmap()
+}
+
+// families are those of which the router has routes.
+func (r *Router) families() []int {
+	if r.ipv6 {
+		return []int{unix.AF_INET, unix.AF_INET6}
+	}
+	return []int{unix.AF_INET}
+}
+
+// settings6 are those of a namespace with IPv6, in this order. Addresses are given, not found, and nobody else's.
+var settings6 = []struct{ name, value string }{
+	{"net/ipv6/conf/default/accept_dad", "0"},
+	{"net/ipv6/conf/default/accept_ra", "0"},
+	{"net/ipv6/conf/all/accept_ra", "0"},
+	{"net/ipv6/conf/all/accept_redirects", "0"},
+	{"net/ipv6/conf/default/accept_redirects", "0"},
+	{"net/ipv6/conf/all/disable_ipv6", "0"},
+	{"net/ipv6/conf/default/disable_ipv6", "0"},
+	{"net/ipv6/conf/all/forwarding", "1"},
+}
+
+// IPv6 switches IPv6 on: nothing passes before the table of rules is there.
+func (r *Router) IPv6() error {
+	if r.ipv6 {
+		return nil
+	}
+	err := r.Run(func() error {
+		for _, setting := range settings6 {
+			if err := sysctl(setting.name, setting.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.ipv6 = err == nil
+	return err
 }
 
 // routeOf is the kernel's route as a plan has it.
@@ -295,8 +366,8 @@ func routeOf(route netlink.Route, names map[int]string) plan.Route {
 	found := plan.Route{Table: route.Table, Destination: destinationOf(route)}
 	if route.Type != unix.RTN_BLACKHOLE {
 		found.Device = names[route.LinkIndex]
-		if via, ok := netip.AddrFromSlice(route.Gw.To4()); ok {
-			found.Via = via
+		if len(route.Gw) > 0 {
+			found.Via = addressOf(route.Gw)
 		}
 	}
 	return found
@@ -307,6 +378,8 @@ func kernelRoute(wanted plan.Route, index int) *netlink.Route {
 	switch {
 	case wanted.Device == "":
 		route.Type = unix.RTN_BLACKHOLE
+	case wanted.Via.Is6():
+		route.LinkIndex, route.Gw = index, wanted.Via.AsSlice()
 	case wanted.Via.IsValid():
 		route.LinkIndex, route.Gw, route.Flags = index, wanted.Via.AsSlice(), int(netlink.FLAG_ONLINK)
 	default:
@@ -368,8 +441,12 @@ func (r *Router) Forget(addresses []netip.Addr) error {
 	for _, address := range addresses {
 		wanted[address] = true
 	}
-	_, err := r.link.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, connectionsOf(wanted))
-	return err
+	var errs []error
+	for _, family := range r.families() {
+		_, err := r.link.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(family), connectionsOf(wanted))
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 type connectionsOf map[netip.Addr]bool

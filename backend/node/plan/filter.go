@@ -34,13 +34,15 @@ const (
 	chainWorld   = "world"    // from here to the internet
 )
 
-func (m *model) filter() Table {
-	f := filter{model: m, logs: slices.ContainsFunc(m.FlowLogs, func(l backend.WantedFlowLog) bool { return l.Rejected })}
+func (m *model) filter(ipv6 bool) Table {
+	f := filter{model: m, ipv6: ipv6, logs: slices.ContainsFunc(m.FlowLogs, func(l backend.WantedFlowLog) bool { return l.Rejected })}
 	f.members()
 	f.devices()
 	f.transitDevices()
 	f.arrive()
-	f.translations()
+	if !ipv6 {
+		f.translations()
+	}
 	f.networkACLs()
 	f.securityGroups()
 	f.outOK()
@@ -51,6 +53,8 @@ func (m *model) filter() Table {
 
 type filter struct {
 	*model
+	// ipv6 tells which of the two families' table it is.
+	ipv6 bool
 	// logs tells that dropped packets are recorded.
 	logs  bool
 	table Table
@@ -75,7 +79,7 @@ const (
 
 // members makes a set of addresses for every group that a rule refers to.
 func (f *filter) members() {
-	f.table.Name = TableName
+	f.table.Name, f.table.IPv6 = TableName, f.ipv6
 	members := map[string][]netip.Addr{}
 	for _, id := range f.usedGroups() {
 		for _, rule := range append(slices.Clone(f.groups[id].Ingress), f.groups[id].Egress...) {
@@ -92,8 +96,8 @@ func (f *filter) members() {
 		}
 	}
 	for _, group := range slices.Sorted(maps.Keys(members)) {
-		set := Set{Name: group, Key: []string{"ipv4_addr"}}
-		for _, address := range sortedAddresses(members[group]) {
+		set := Set{Name: group, Key: []string{f.addressType()}}
+		for _, address := range f.addresses(members[group]) {
 			set.Elements = append(set.Elements, Element{Key: []any{address}})
 		}
 		f.set(set)
@@ -105,6 +109,23 @@ func sortedAddresses(all []netip.Addr) []netip.Addr {
 	sorted := slices.SortedFunc(slices.Values(all), netip.Addr.Compare)
 	sorted = slices.Compact(sorted)
 	return slices.DeleteFunc(sorted, func(a netip.Addr) bool { return !a.Is4() })
+}
+
+// of tells whether an address is of the table's family.
+func (f *filter) of(address netip.Addr) bool { return address.Is6() == f.ipv6 }
+
+// addresses are those of the table's family, sorted, each once.
+func (f *filter) addresses(all []netip.Addr) []netip.Addr {
+	sorted := slices.SortedFunc(slices.Values(all), netip.Addr.Compare)
+	return slices.DeleteFunc(slices.Compact(sorted), func(a netip.Addr) bool { return !f.of(a) })
+}
+
+// addressType is how nft calls addresses of the family.
+func (f *filter) addressType() string {
+	if f.ipv6 {
+		return "ipv6_addr"
+	}
+	return "ipv4_addr"
 }
 
 // usedGroups answers the groups that an interface is in, sorted.
@@ -119,7 +140,7 @@ func (f *filter) usedGroups() []string {
 
 // devices makes the sets and maps that know interfaces by their devices.
 func (f *filter) devices() {
-	own := Set{Name: setOwn, Key: []string{"ifname", "ether_addr", "ipv4_addr"}}
+	own := Set{Name: setOwn, Key: []string{"ifname", "ether_addr", f.addressType()}}
 	routers := Set{Name: setRouters, Key: []string{"ifname", "ether_addr"}}
 	subnets := Set{Name: mapSubnets, Key: []string{"ifname"}, Value: "mark"}
 	api := Set{Name: setAPI, Key: []string{"ifname"}}
@@ -131,7 +152,7 @@ func (f *filter) devices() {
 		device, mac := DeviceName(id), Hardware(eni.MAC)
 		subnets.Elements = append(subnets.Elements, Element{Key: []any{device}, Value: uint32(f.place.Subnets[eni.Subnet])})
 		if eni.SourceDestCheck {
-			for _, address := range sortedAddresses(eni.Addresses) {
+			for _, address := range f.addresses(eni.Addresses) {
 				own.Elements = append(own.Elements, Element{Key: []any{device, mac, address}})
 			}
 		} else {
@@ -153,8 +174,13 @@ func (f *filter) devices() {
 	for _, address := range f.endpointAddresses() {
 		endpoints.Elements = append(endpoints.Elements, Element{Key: []any{address}, Value: backend.APIAddress})
 	}
+	if f.ipv6 {
+		api, in, out, public, endpoints = Set{}, Set{}, Set{}, Set{}, Set{}
+	}
 	for _, set := range []Set{own, routers, subnets, api, in, out, public, endpoints} {
-		f.set(set)
+		if set.Name != "" {
+			f.set(set)
+		}
 	}
 }
 
@@ -170,11 +196,17 @@ func (f *filter) arrive() {
 	chain := Chain{Name: "arrive", Type: "filter", Hook: "prerouting", Priority: "mangle", Rules: []Rule{
 		{SetMark{Map: mapSubnets}},
 		{Mark{}, accept},
-		{Origin{Set: setOwn, Full: true}, accept},
+		{Origin{Set: setOwn, Full: true, IPv6: f.ipv6}, accept},
 		{Origin{Set: setRouters}, accept},
 		{Count{}, drop},
 	}}
-	if len(f.transits) > 0 {
+	if f.ipv6 {
+		// Who is where on a link: such packets end here.
+		chain.Rules = slices.Insert(chain.Rules, 2, f.neighborly()...)
+	}
+	if f.ipv6 && len(f.transits) > 0 {
+		chain.Rules = slices.Insert(chain.Rules, 1, Rule{DeviceIn{Side: From, Set: setTransits}, accept})
+	} else if len(f.transits) > 0 {
 		chain.Rules = slices.Insert(chain.Rules, 1, Rule{Device{Side: From, Name: InternetDevice}, SetMark{Map: mapNATWay, Destination: true}},
 			Rule{Device{Side: From, Name: InternetDevice}, accept}, Rule{DeviceIn{Side: From, Set: setTransits}, accept})
 	}
@@ -233,7 +265,7 @@ func (f *filter) networkACLs() {
 				devices.Elements = append(devices.Elements, Element{Key: []any{DeviceName(eni)}})
 			}
 		}
-		filtersOut, filtersIn := !allows(acl.Egress), !allows(acl.Ingress)
+		filtersOut, filtersIn := !f.allows(acl.Egress), !f.allows(acl.Ingress)
 		if filtersOut {
 			f.set(devices)
 			chain := Chain{Name: "acl_out_" + id, Rules: []Rule{{DeviceIn{Side: To, Set: devices.Name}, leave}}}
@@ -255,10 +287,10 @@ func (f *filter) networkACLs() {
 	f.transitACLs()
 }
 
-// allows tells whether the entries let all of IPv4 pass, whatever comes behind.
-func allows(entries []backend.WantedACLEntry) bool {
+// allows tells whether the entries let all of the family pass, whatever comes behind.
+func (f *filter) allows(entries []backend.WantedACLEntry) bool {
 	for _, entry := range byNumber(entries) {
-		if !entry.CIDR.Addr().Is4() {
+		if !f.of(entry.CIDR.Addr()) {
 			continue
 		}
 		return entry.Allow && entry.Protocol == backend.ProtocolAll && entry.CIDR.Bits() == 0
@@ -274,7 +306,7 @@ func (f *filter) entries(entries []backend.WantedACLEntry, far Side, where strin
 	var rules []Rule
 	for _, entry := range byNumber(entries) {
 		match, ok := f.match(entry.Protocol, entry.FromPort, entry.ToPort)
-		if !ok || !entry.CIDR.Addr().Is4() {
+		if !ok || !f.of(entry.CIDR.Addr()) {
 			continue
 		}
 		rule := append(address(far, entry.CIDR), match...)
@@ -295,22 +327,23 @@ func address(side Side, cidr netip.Prefix) Rule {
 	return Rule{Address{Side: side, Range: cidr}}
 }
 
-// match is the condition on protocol and ports; ok is false for what is not IPv4's.
+// match is the condition on protocol and ports; ok is false for what is not the family's.
 func (f *filter) match(protocol, from, to int) (rule Rule, ok bool) {
 	switch protocol {
 	case backend.ProtocolAll:
 		return nil, true
-	case backend.ProtocolICMPv6:
-		return nil, false
 	case backend.ProtocolTCP, backend.ProtocolUDP:
 		rule = Rule{Protocol{Number: protocol}}
 		if from > 0 || to < 65535 {
 			rule = append(rule, Ports{Protocol: protocol, From: from, To: to})
 		}
-	case backend.ProtocolICMP:
+	case backend.ProtocolICMP, backend.ProtocolICMPv6:
+		if f.ipv6 != (protocol == backend.ProtocolICMPv6) {
+			return nil, false
+		}
 		rule = Rule{Protocol{Number: protocol}}
 		if from >= 0 || to >= 0 {
-			rule = append(rule, ICMP{Type: from, Code: to})
+			rule = append(rule, ICMP{Type: from, Code: to, IPv6: f.ipv6})
 		}
 	default:
 		rule = Rule{Protocol{Number: protocol}}
@@ -367,12 +400,12 @@ func (f *filter) groupRules(rules []backend.WantedSecurityRule, far Side, allowe
 			continue
 		}
 		for _, cidr := range rule.CIDRs {
-			if cidr.Addr().Is4() {
+			if f.of(cidr.Addr()) {
 				all = append(all, slices.Concat(address(far, cidr), match, Rule{Count{}, allowed}))
 			}
 		}
 		for _, group := range rule.Groups {
-			all = append(all, slices.Concat(Rule{AddressIn{Side: far, Set: group}}, match, Rule{Count{}, allowed}))
+			all = append(all, slices.Concat(Rule{AddressIn{Side: far, Set: group, IPv6: f.ipv6}}, match, Rule{Count{}, allowed}))
 		}
 	}
 	return all
@@ -383,11 +416,15 @@ var linkLocal = netip.MustParsePrefix("169.254.0.0/16")
 
 // outOK decides about what the sender's side allows: the way out of the VPC, or the receiver's side.
 func (f *filter) outOK() {
-	host := Set{Name: setHost, Key: []string{"ipv4_addr"}}
-	for _, address := range sortedAddresses(f.place.Host) {
+	host := Set{Name: setHost, Key: []string{f.addressType()}}
+	for _, address := range f.addresses(f.place.Host) {
 		host.Elements = append(host.Elements, Element{Key: []any{address}})
 	}
 	f.set(host)
+	if f.ipv6 {
+		f.outOK6()
+		return
+	}
 	// The host's own services, and what is on its links alone, such as the metadata of a cloud that it is a machine of.
 	world := Chain{Name: chainWorld, Rules: []Rule{
 		{AddressIn{Side: To, Set: setHost}, Count{}, drop},
@@ -432,7 +469,7 @@ func (f *filter) pass() {
 		Rule{State{Names: []string{"invalid"}}, Count{}, drop},
 		Rule{Dispatch{Side: From, Map: mapEgress}},
 		// From here on packets came from the public bridge or from another VPC: they end at an interface here, nowhere else.
-		Rule{Device{Side: From, Name: InternetDevice}, NotTranslated{}, Count{}, drop},
+		f.fromInternet(),
 	)
 	if len(f.transits) > 0 {
 		// But for those that a transit gateway brings and the entry's subnet sends to a NAT gateway.
@@ -444,6 +481,10 @@ func (f *filter) pass() {
 
 // local is what may reach the router itself: metadata, names and, where there is a way to it, the API.
 func (f *filter) local() {
+	if f.ipv6 {
+		f.local6()
+		return
+	}
 	tcp, udp := Protocol{Number: backend.ProtocolTCP}, Protocol{Number: backend.ProtocolUDP}
 	to := func(address netip.Addr) Address {
 		return Address{Side: To, Range: netip.PrefixFrom(address, 32)}

@@ -10,7 +10,9 @@ import (
 
 // Table is one netfilter table, replaced as a whole. [Table.String] prints it in nft's language.
 type Table struct {
-	Name   string
+	Name string
+	// IPv6 tells that it is IPv6's.
+	IPv6   bool
 	Sets   []Set
 	Chains []Chain
 }
@@ -85,11 +87,13 @@ type (
 	AddressIn struct {
 		Side Side
 		Set  string
+		IPv6 bool
 	}
 	// Origin looks the device of arrival, the source's MAC and, where Full, the source's address up in a set.
 	Origin struct {
 		Set  string
 		Full bool
+		IPv6 bool
 	}
 	// Protocol compares the transport protocol.
 	Protocol struct{ Number int }
@@ -99,7 +103,10 @@ type (
 		From, To int
 	}
 	// ICMP compares type and code, -1 for any; a Protocol term stands before it.
-	ICMP struct{ Type, Code int }
+	ICMP struct {
+		Type, Code int
+		IPv6       bool
+	}
 	// State compares the state of the packet's connection.
 	State struct{ Names []string }
 	// NotTranslated is true for packets whose destination was not translated.
@@ -148,11 +155,15 @@ func (s Side) device() string {
 	return "iifname"
 }
 
-func (s Side) address() string {
-	if s == To {
-		return "ip daddr"
+func (s Side) address(ipv6 bool) string {
+	name := "ip "
+	if ipv6 {
+		name = "ip6 "
 	}
-	return "ip saddr"
+	if s == To {
+		return name + "daddr"
+	}
+	return name + "saddr"
 }
 
 func (t Device) String() string {
@@ -161,10 +172,12 @@ func (t Device) String() string {
 	}
 	return fmt.Sprintf("%s %q", t.Side.device(), t.Name)
 }
-func (t DeviceIn) String() string  { return t.Side.device() + " @" + t.Set }
-func (t Mark) String() string      { return fmt.Sprintf("meta mark %d", t.Number) }
-func (t Address) String() string   { return t.Side.address() + " " + t.Range.String() }
-func (t AddressIn) String() string { return t.Side.address() + " @" + t.Set }
+func (t DeviceIn) String() string { return t.Side.device() + " @" + t.Set }
+func (t Mark) String() string     { return fmt.Sprintf("meta mark %d", t.Number) }
+func (t Address) String() string {
+	return t.Side.address(t.Range.Addr().Is6()) + " " + t.Range.String()
+}
+func (t AddressIn) String() string { return t.Side.address(t.IPv6) + " @" + t.Set }
 func (t SetMark) String() string {
 	if t.Destination {
 		return "meta mark set ip daddr map @" + t.Map
@@ -173,7 +186,7 @@ func (t SetMark) String() string {
 }
 func (t Origin) String() string {
 	if t.Full {
-		return "iifname . ether saddr . ip saddr @" + t.Set
+		return "iifname . ether saddr . " + From.address(t.IPv6) + " @" + t.Set
 	}
 	return "iifname . ether saddr @" + t.Set
 }
@@ -186,11 +199,15 @@ func (t Ports) String() string {
 }
 func (t ICMP) String() string {
 	var parts []string
+	name := "icmp"
+	if t.IPv6 {
+		name = "icmpv6"
+	}
 	if t.Type >= 0 {
-		parts = append(parts, fmt.Sprintf("icmp type %d", t.Type))
+		parts = append(parts, fmt.Sprintf("%s type %d", name, t.Type))
 	}
 	if t.Code >= 0 {
-		parts = append(parts, fmt.Sprintf("icmp code %d", t.Code))
+		parts = append(parts, fmt.Sprintf("%s code %d", name, t.Code))
 	}
 	return strings.Join(parts, " ")
 }
@@ -206,7 +223,7 @@ func (t Translate) String() string {
 		kind = "dnat"
 	}
 	if t.Map != "" {
-		return fmt.Sprintf("%s to %s map @%s", kind, t.Side.address(), t.Map)
+		return fmt.Sprintf("%s to %s map @%s", kind, t.Side.address(false), t.Map)
 	}
 	return fmt.Sprintf("%s to %s", kind, t.To)
 }
@@ -253,7 +270,11 @@ func (e Element) String() string {
 // String prints the table as nft would list it.
 func (t Table) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "table ip %s {\n", t.Name)
+	family := "ip"
+	if t.IPv6 {
+		family = "ip6"
+	}
+	fmt.Fprintf(&b, "table %s %s {\n", family, t.Name)
 	for _, set := range t.Sets {
 		kind, typeText := "set", strings.Join(set.Key, " . ")
 		if set.Value != "" {

@@ -19,12 +19,22 @@ type Place struct {
 	Gateway, Own netip.Addr
 	// Host are the engine host's own addresses, where no instance may go: AWS's internet does not lead to its machines.
 	Host []netip.Addr
+	// Gateway6 is the public bridge's link-local address; the zero Addr where IPv6 does not get there.
+	Gateway6 netip.Addr
+	// World are the IPv6 ranges of other VPCs on the public bridge.
+	World []Reach
 	// Subnets holds the number of every subnet, from 1: they stay as long as the subnet, see [Number].
 	Subnets map[string]int
 	// Attached are the interfaces whose devices are there.
 	Attached map[string]bool
 	// Peers are the peered VPCs that are there, Transits the transit gateways.
 	Peers, Transits map[string]bool
+}
+
+// Reach is an IPv6 range on the public bridge, and the link-local address of the router that it is behind.
+type Reach struct {
+	Range netip.Prefix
+	Via   netip.Addr
 }
 
 // Number gives every subnet of the VPC a number that no other has, keeping those that it had.
@@ -69,6 +79,20 @@ const (
 	TableName = "vpc"
 )
 
+// PeerHop6 is PeerHop for IPv6, and RouterHop6 the router's address on every interface's link, where instances send IPv6.
+var (
+	PeerHop6   = netip.MustParseAddr("fe80::c8:1")
+	RouterHop6 = netip.MustParseAddr("fe80::1")
+)
+
+// LinkLocal is the address of a VPC's router on the public bridge for IPv6.
+func LinkLocal(owner, vpc string) netip.Addr {
+	sum := sha256.Sum256([]byte(owner + " " + vpc))
+	address := [16]byte{0xfe, 0x80}
+	copy(address[8:], sum[:8])
+	return netip.AddrFrom16(address)
+}
+
 // PeerHop is the next hop of every peering device: nobody's address, its neighbor entry is fixed.
 var PeerHop = netip.MustParseAddr("169.254.200.1")
 
@@ -100,6 +124,8 @@ type Plan struct {
 	// Public are the public addresses for which the router answers on the public bridge.
 	Public []netip.Addr
 	Table  Table
+	// Table6 is IPv6's; nil where the VPC has no such range. Rules are for both then.
+	Table6 *Table
 }
 
 // RoutingRule sends packets of a mark to a table, or those that came in by a device; Mark 0 and Device "" are all.
@@ -130,13 +156,19 @@ type Route struct {
 // Of makes the plan. The value must have passed its Check.
 func Of(wanted backend.WantedVPC, place Place) Plan {
 	m := newModel(wanted, place)
-	return Plan{
+	p := Plan{
 		Router: m.router(),
 		Rules:  m.routingRules(),
 		Routes: m.routes(),
 		Public: m.publicAddresses(),
-		Table:  m.filter(),
+		Table:  m.filter(false),
 	}
+	if m.hasIPv6() {
+		p.Routes = append(p.Routes, m.routes6()...)
+		table := m.filter(true)
+		p.Table6 = &table
+	}
+	return p
 }
 
 // String prints the plan as ip and nft would.
@@ -152,6 +184,8 @@ func (p Plan) String() string {
 		switch {
 		case route.Device == "":
 			fmt.Fprintf(&b, "route blackhole %s table %d\n", route.Destination, route.Table)
+		case route.Via.Is6():
+			fmt.Fprintf(&b, "route %s via %s dev %s table %d\n", route.Destination, route.Via, route.Device, route.Table)
 		case route.Via.IsValid():
 			fmt.Fprintf(&b, "route %s via %s dev %s onlink table %d\n", route.Destination, route.Via, route.Device, route.Table)
 		default:
@@ -162,6 +196,9 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "neighbor proxy %s dev %s\n", address, InternetDevice)
 	}
 	b.WriteString(p.Table.String())
+	if p.Table6 != nil {
+		b.WriteString(p.Table6.String())
+	}
 	return b.String()
 }
 

@@ -99,13 +99,28 @@ func TestPlan(t *testing.T) {
 	attached.RouteTables[0].Routes = append(attached.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"})
 	attached.RouteTables[1].Routes = append(attached.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.64.0.0/10")}, Target: "tgw-2"})
-	if err := attached.Check(); err != nil {
-		t.Fatal(err)
+	dual := twoTiers()
+	dual.CIDRs = append(dual.CIDRs, prefix("2001:db8:1::/56"))
+	dual.EgressGateways = []string{"eigw-1"}
+	for i, v6 := range []string{"2001:db8:1:0::/64", "2001:db8:1:1::/64"} {
+		dual.Subnets[i].IPv6 = prefix(v6)
+	}
+	dual.ENIs[0].Addresses, dual.ENIs[1].Addresses = append(dual.ENIs[0].Addresses, addr("2001:db8:1::4")), append(dual.ENIs[1].Addresses, addr("2001:db8:1:1::4"))
+	dual.RouteTables[0].Routes = append(dual.RouteTables[0].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "igw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:9::/56")}, Target: "pcx-0123456789abcdef0"})
+	dual.RouteTables[1].Routes = append(dual.RouteTables[1].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "eigw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:2::/56")}, Target: "pcx-gone"})
+	dual.NetworkACLs[1].Ingress = append(dual.NetworkACLs[1].Ingress, backend.WantedACLEntry{Number: 300, Allow: true, Protocol: 58, FromPort: 128, ToPort: -1, CIDR: prefix("::/0")})
+	for _, wanted := range []backend.WantedVPC{attached, dual} {
+		if err := wanted.Check(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	place := Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"), Host: []netip.Addr{addr("198.18.0.1"), addr("192.0.2.9")},
 		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
-		Peers:    map[string]bool{"vpc-0bbb": true}, Transits: map[string]bool{"tgw-1": true}}
-	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached} {
+		Peers:    map[string]bool{"vpc-0bbb": true}, Transits: map[string]bool{"tgw-1": true},
+		Gateway6: addr("fe80::42"), World: []Reach{{Range: prefix("2001:db8:2::/56"), Via: addr("fe80::2")}, {Range: prefix("2001:db8:3::/56"), Via: addr("fe80::3")}}}
+	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual} {
 		t.Run(name, func(t *testing.T) {
 			place.Subnets = Number(nil, wanted)
 			compare(t, name, Of(wanted, place))
@@ -188,8 +203,22 @@ func TestOrigins(t *testing.T) {
 	attached.RouteTables[0].Routes = append(attached.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"})
 	attached.RouteTables[1].Routes = append(attached.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.64.0.0/10")}, Target: "tgw-2"})
-	if err := attached.Check(); err != nil {
-		t.Fatal(err)
+	dual := twoTiers()
+	dual.CIDRs = append(dual.CIDRs, prefix("2001:db8:1::/56"))
+	dual.EgressGateways = []string{"eigw-1"}
+	for i, v6 := range []string{"2001:db8:1:0::/64", "2001:db8:1:1::/64"} {
+		dual.Subnets[i].IPv6 = prefix(v6)
+	}
+	dual.ENIs[0].Addresses, dual.ENIs[1].Addresses = append(dual.ENIs[0].Addresses, addr("2001:db8:1::4")), append(dual.ENIs[1].Addresses, addr("2001:db8:1:1::4"))
+	dual.RouteTables[0].Routes = append(dual.RouteTables[0].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "igw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:9::/56")}, Target: "pcx-0123456789abcdef0"})
+	dual.RouteTables[1].Routes = append(dual.RouteTables[1].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "eigw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:2::/56")}, Target: "pcx-gone"})
+	dual.NetworkACLs[1].Ingress = append(dual.NetworkACLs[1].Ingress, backend.WantedACLEntry{Number: 300, Allow: true, Protocol: 58, FromPort: 128, ToPort: -1, CIDR: prefix("::/0")})
+	for _, wanted := range []backend.WantedVPC{attached, dual} {
+		if err := wanted.Check(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	place := Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted)}
 	for source, want := range map[string]struct {
@@ -228,8 +257,22 @@ func TestAddressedEndpoint(t *testing.T) {
 	attached.RouteTables[0].Routes = append(attached.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"})
 	attached.RouteTables[1].Routes = append(attached.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.64.0.0/10")}, Target: "tgw-2"})
-	if err := attached.Check(); err != nil {
-		t.Fatal(err)
+	dual := twoTiers()
+	dual.CIDRs = append(dual.CIDRs, prefix("2001:db8:1::/56"))
+	dual.EgressGateways = []string{"eigw-1"}
+	for i, v6 := range []string{"2001:db8:1:0::/64", "2001:db8:1:1::/64"} {
+		dual.Subnets[i].IPv6 = prefix(v6)
+	}
+	dual.ENIs[0].Addresses, dual.ENIs[1].Addresses = append(dual.ENIs[0].Addresses, addr("2001:db8:1::4")), append(dual.ENIs[1].Addresses, addr("2001:db8:1:1::4"))
+	dual.RouteTables[0].Routes = append(dual.RouteTables[0].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "igw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:9::/56")}, Target: "pcx-0123456789abcdef0"})
+	dual.RouteTables[1].Routes = append(dual.RouteTables[1].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "eigw-1"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:2::/56")}, Target: "pcx-gone"})
+	dual.NetworkACLs[1].Ingress = append(dual.NetworkACLs[1].Ingress, backend.WantedACLEntry{Number: 300, Allow: true, Protocol: 58, FromPort: 128, ToPort: -1, CIDR: prefix("::/0")})
+	for _, wanted := range []backend.WantedVPC{attached, dual} {
+		if err := wanted.Check(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	place := Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted)}
 	for source, want := range map[string]bool{"10.0.2.4": true, "10.0.2.5": false, "10.0.1.4": false} {

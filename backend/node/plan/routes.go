@@ -14,7 +14,8 @@ type way string
 
 const (
 	blackhole way = "blackhole"
-	internet  way = "internet" // the internet gateway: needs a public address of the sender's own
+	internet  way = "internet" // the internet gateway: with IPv4 it needs a public address of the sender's own
+	egress    way = "egress"   // an egress-only internet gateway
 	translate way = "nat"      // a NAT gateway
 	neighbor  way = "eni"      // an instance that routes
 	peer      way = "peer"
@@ -31,12 +32,14 @@ type step struct {
 	device string
 }
 
-// steps answers the subnet's routes beside the local ones, the longest destination first.
-func (m *model) steps(subnet string) []step {
+// steps answers the subnet's IPv4 routes beside the local ones, the longest destination first.
+func (m *model) steps(subnet string) []step { return m.stepsOf(subnet, false) }
+
+func (m *model) stepsOf(subnet string, ipv6 bool) []step {
 	var all []step
 	for _, route := range m.tables[m.subnets[subnet].RouteTable].Routes {
 		for _, destination := range route.Destinations {
-			if destination.Addr().Is4() {
+			if destination.Addr().Is6() == ipv6 {
 				made := m.follow(route.Target, subnet, destination)
 				made.destination = destination
 				all = append(all, made)
@@ -53,6 +56,9 @@ func (m *model) steps(subnet string) []step {
 // follow answers where a route's target leads from the subnet.
 func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 	kind, _, _ := strings.Cut(target, "-")
+	if destination.Addr().Is6() {
+		return m.follow6(kind, target, subnet)
+	}
 	switch kind {
 	case "igw":
 		if target == m.InternetGateway && m.hasInternet() {

@@ -6,8 +6,8 @@ import (
 	"miniaws/backend"
 )
 
-// Sample is a table with every kind of term that a plan may have: a kernel that takes it takes all plans.
-func Sample() Table {
+// Sample is a plan whose tables have every kind of term that a plan may have: a kernel that takes it takes all plans.
+func Sample(ipv6 bool) Plan {
 	open := netip.MustParsePrefix("0.0.0.0/0")
 	wanted := backend.WantedVPC{
 		ID: "vpc-1", CIDRs: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
@@ -35,5 +35,8 @@ func Sample() Table {
 		FlowLogs: []backend.WantedFlowLog{{ID: "fl-1", Resource: "vpc-1", Rejected: true}},
 	}
 	place := Place{Gateway: netip.MustParseAddr("198.18.0.1"), Own: netip.MustParseAddr("198.18.0.17"), Host: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Subnets: Number(nil, wanted), Transits: map[string]bool{"tgw-1": true}}
-	return Of(wanted, place).Table
+	if ipv6 {
+		wanted.CIDRs = append(wanted.CIDRs, netip.MustParsePrefix("2001:db8::/56"))
+	}
+	return Of(wanted, place)
 }

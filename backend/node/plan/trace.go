@@ -25,7 +25,7 @@ type situated struct {
 func NewWorld(vpcs []backend.WantedVPC, transits []backend.WantedTransitGateway, attached func(eni string) bool) World {
 	w := World{vpcs: map[string]situated{}, transits: byID(transits, func(g backend.WantedTransitGateway) string { return g.ID })}
 	for _, v := range vpcs {
-		place := Place{Gateway: somewhere, Own: somewhere, Subnets: Number(nil, v), Attached: map[string]bool{}, Peers: map[string]bool{}, Transits: map[string]bool{}}
+		place := Place{Gateway: somewhere, Own: somewhere, Gateway6: RouterHop6, Subnets: Number(nil, v), Attached: map[string]bool{}, Peers: map[string]bool{}, Transits: map[string]bool{}}
 		for _, eni := range v.ENIs {
 			place.Attached[eni.ID] = attached(eni.ID)
 		}
@@ -413,7 +413,7 @@ func (t *tracer) route(m *model, sender backend.WantedENI, toVPC, toENI string, 
 	at.Route = route
 	t.hop(at)
 	switch step.way {
-	case internet, translate:
+	case internet, translate, egress:
 		return t.toInternet(m, sender, step, route.Target, toENI, p)
 	case peer:
 		other := t.world[m.peerings[route.Target].VPC]
@@ -433,7 +433,7 @@ func (t *tracer) route(m *model, sender backend.WantedENI, toVPC, toENI string, 
 
 // lookup answers the route of the longest destination that matches.
 func (m *model) lookup(table backend.WantedRouteTable, subnet string, destination netip.Addr) (step, *backend.WantedRoute) {
-	for _, s := range m.steps(subnet) {
+	for _, s := range m.stepsOf(subnet, destination.Is6()) {
 		if !s.destination.Contains(destination) {
 			continue
 		}
@@ -451,7 +451,9 @@ func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, 
 	if s.way == translate {
 		p.Source = s.nat
 		t.hop(Hop{ID: target, VPC: m.ID, Subnet: m.nats[target].Subnet, Packet: p})
-	} else {
+	} else if s.way == egress {
+		gateway.ID = target
+	} else if p.Source.Is4() {
 		i := slices.IndexFunc(sender.Public, func(pair backend.WantedPublicAddress) bool { return pair.Private == p.Source })
 		if i < 0 {
 			t.block(CodeNoPublicEgress, gateway)

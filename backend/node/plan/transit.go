@@ -46,28 +46,26 @@ func OfTransit(wanted backend.WantedTransitGateway, place TransitPlace) Plan {
 	}
 	for _, table := range sortedBy(wanted.RouteTables, func(t backend.WantedTransitRouteTable) string { return t.ID }) {
 		number := SubnetTables + place.Tables[table.ID]
-		rest := map[netip.Prefix]bool{netip.PrefixFrom(netip.IPv4Unspecified(), 0): true}
+		rest := []netip.Prefix{unspecified4, unspecified6}
 		for _, route := range slices.SortedFunc(slices.Values(table.Routes), func(a, b backend.WantedTransitRoute) int { return b.Destination.Compare(a.Destination) }) {
 			made := Route{Table: number, Destination: route.Destination}
-			if !route.Destination.Addr().Is4() {
-				continue
-			}
 			if place.Joined[route.Attachment] {
 				made.Via, made.Device = PeerHop, DeviceName(route.Attachment)
+				if route.Destination.Addr().Is6() {
+					made.Via = PeerHop6
+				}
 			}
 			p.Routes = append(p.Routes, made)
-			delete(rest, route.Destination)
+			rest = slices.DeleteFunc(rest, func(d netip.Prefix) bool { return d == route.Destination })
 		}
-		for destination := range rest {
+		for _, destination := range rest {
 			p.Routes = append(p.Routes, Route{Table: number, Destination: destination})
 		}
 	}
 	// An attachment without a table.
-	p.Routes = append(p.Routes, Route{Table: mainTable, Destination: netip.PrefixFrom(netip.IPv4Unspecified(), 0)})
-	p.Table = Table{Name: "transit", Chains: []Chain{
-		pass,
-		{Name: "arrive_router", Type: "filter", Hook: "input", Priority: "filter", Drop: true},
-	}}
+	p.Routes = append(p.Routes, Route{Table: mainTable, Destination: unspecified4}, Route{Table: mainTable, Destination: unspecified6})
+	chains := []Chain{pass, {Name: "arrive_router", Type: "filter", Hook: "input", Priority: "filter", Drop: true}}
+	p.Table, p.Table6 = Table{Name: "transit", Chains: chains}, &Table{Name: "transit", IPv6: true, Chains: chains}
 	return p
 }
 
@@ -90,7 +88,9 @@ func (f *filter) transitDevices() {
 		}
 	}
 	f.set(devices)
-	f.set(ways)
+	if !f.ipv6 {
+		f.set(ways)
+	}
 }
 
 // natWay makes a mark with which a packet asks a subnet's routes and not its network ACL.
@@ -108,7 +108,7 @@ func (f *filter) transitACLs() {
 		for _, from := range slices.Sorted(maps.Keys(attachment.Ways)) {
 			entry := attachment.Ways[from]
 			acl := f.acls[f.subnets[entry].NetworkACL]
-			if allows(acl.Ingress) {
+			if f.allows(acl.Ingress) {
 				continue
 			}
 			chain := Chain{Name: "acl_transit_" + entry, Rules: f.entries(acl.Ingress, From, RejectedOut)}
