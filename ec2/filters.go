@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -127,19 +128,21 @@ func (p pattern) matches(value string) bool {
 	if p.exact() {
 		return value == p.text
 	}
-	// The last * takes more and more until the rest fits.
-	text, star, mark := []rune(value), -1, 0
+	// The last * takes more and more until the rest fits. i and mark are where runes begin in the value.
+	star, mark := -1, 0
 	i, j := 0, 0
-	for i < len(text) {
+	for i < len(value) {
+		r, size := utf8.DecodeRuneInString(value[i:])
 		switch {
 		case j < len(p.elements) && p.elements[j] == anyText:
 			star, mark = j, i
 			j++
-		case j < len(p.elements) && (p.elements[j] == anyOne || p.elements[j] == text[i]):
-			i++
+		case j < len(p.elements) && (p.elements[j] == anyOne || p.elements[j] == r):
+			i += size
 			j++
 		case star >= 0:
-			mark++
+			_, skipped := utf8.DecodeRuneInString(value[mark:])
+			mark += skipped
 			i, j = mark, star+1
 		default:
 			return false
