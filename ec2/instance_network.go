@@ -68,6 +68,30 @@ func (s *Service) planNetwork(t tx, l *launch) (*networkPlan, error) {
 	return &networkPlan{n, []plannedInterface{{spec: spec, deleteOnEnd: true}}}, nil
 }
 
+// room is how many of at most that many instances the free addresses of the plan's subnets are enough for. Fewer than the
+// least fail as they are made.
+// AWS: "RunInstances" in the API reference, MaxCount: the largest possible number above the minimum count.
+func (p *networkPlan) room(t tx, least, most int32) (int32, error) {
+	each := map[string]int{} // addresses that an instance takes, by subnet
+	for _, planned := range p.interfaces {
+		if planned.existing == "" {
+			each[planned.spec.subnet] += max(len(planned.spec.addresses), 1) + planned.spec.more
+		}
+	}
+	for id, takes := range each {
+		n, err := subnets.get(t, id)
+		if err != nil {
+			return 0, err
+		}
+		free, err := freeAddresses(t, n)
+		if err != nil {
+			return 0, err
+		}
+		most = min(most, int32(free/takes))
+	}
+	return max(least, most), nil
+}
+
 // launchSubnet answers the subnet that is named, or a default one in a zone that the call allows and that has the type.
 func (s *Service) launchSubnet(t tx, l *launch, id string) (*subnet, error) {
 	zoneWanted := ""

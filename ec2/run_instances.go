@@ -282,8 +282,12 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	count, err := net.room(t, l.min, l.max)
+	if err != nil {
+		return "", err
+	}
 	reservation := t.NewID("r-")
-	for i := range l.max {
+	for i := range count {
 		inst := &instance{
 			resource: resource{ID: t.NewID("i-"), Tags: maps.Clone(l.tags)}, Reservation: reservation, Index: i,
 			ImageID: im.ID, References: im.References, Login: im.Login, Architecture: im.Architecture, RootDevice: im.RootDevice,

@@ -144,7 +144,7 @@ func (i *instance) startSSH(builtin *sshServer) {
 		go service{name: "sshd", what: what, processes: i.processes, logf: i.console.logf}.run(i.stop)
 		return
 	}
-	listener, err := net.Listen("tcp", ":22")
+	listener, err := listenSSH()
 	if err != nil {
 		i.check("ssh", err)
 		return
