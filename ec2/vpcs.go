@@ -204,6 +204,11 @@ func createVPC(t tx, v *vpc, prefix netip.Prefix) error {
 	if err := createDefaultSecurityGroup(t, v); err != nil {
 		return err
 	}
+	if len(v.IPv6) > 0 {
+		if err := allowIPv6(t, v); err != nil {
+			return err
+		}
+	}
 	return wantNetwork(t, v.ID)
 }
 
@@ -315,6 +320,11 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *ec2.AssociateVp
 				}
 				added.CIDR = newIPv6Range().String()
 				v.IPv6 = append(v.IPv6, added)
+				if len(v.IPv6) == 1 {
+					if err := allowIPv6(t, v); err != nil {
+						return err
+					}
+				}
 				shown := ipv6AssociationToAPI(t, added)
 				shown.Ipv6CidrBlockState.State = types.VpcCidrBlockStateCodeAssociating
 				out.Ipv6CidrBlockAssociation = &shown
