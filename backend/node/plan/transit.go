@@ -65,7 +65,7 @@ func OfTransit(wanted backend.WantedTransitGateway, place TransitPlace) Plan {
 	// An attachment without a table.
 	p.Routes = append(p.Routes, Route{Table: mainTable, Destination: unspecified4}, Route{Table: mainTable, Destination: unspecified6})
 	chains := []Chain{pass, {Name: "arrive_router", Type: "filter", Hook: "input", Priority: "filter", Drop: true}}
-	p.Table, p.Table6 = Table{Name: "transit", Chains: chains}, &Table{Name: "transit", IPv6: true, Chains: chains}
+	p.Table, p.Table6 = Table{Name: TableName, Chains: chains}, &Table{Name: TableName, IPv6: true, Chains: chains}
 	return p
 }
 
