@@ -73,59 +73,52 @@ func transitTarget(t tx, r *transitTable, attachment *string, blackhole *bool) (
 
 // CreateTransitGatewayRoute adds a static route.
 func (s *Service) CreateTransitGatewayRoute(ctx context.Context, in *ec2.CreateTransitGatewayRouteInput) (*ec2.CreateTransitGatewayRouteOutput, error) {
-	destination, err := transitDestination(in.DestinationCidrBlock)
-	if err != nil {
-		return nil, err
-	}
 	out := &ec2.CreateTransitGatewayRouteOutput{}
-	return out, s.update(ctx, func(t tx) error {
-		r, err := liveTransitTable(t, aws.ToString(in.TransitGatewayRouteTableId))
-		if err != nil {
+	return out, s.putTransitRoute(ctx, &out.Route, in.TransitGatewayRouteTableId, in.DestinationCidrBlock, in.TransitGatewayAttachmentId, in.Blackhole, func(t tx, table, destination string) error {
+		routes, err := transitRoutesOf(t, table)
+		switch {
+		case err != nil:
 			return err
-		}
-		target, err := transitTarget(t, r, in.TransitGatewayAttachmentId, in.Blackhole)
-		if err != nil {
-			return err
-		}
-		routes, err := transitRoutesOf(t, r.ID)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(routes, func(x *transitRoute) bool { return x.Destination == destination }) {
-			return errTransitRouteExists(destination, r.ID)
-		}
-		if len(routes) >= maxTransitRoutes {
+		case slices.ContainsFunc(routes, func(x *transitRoute) bool { return x.Destination == destination }):
+			return errTransitRouteExists(destination, table)
+		case len(routes) >= maxTransitRoutes:
 			return errRouteLimitExceeded()
 		}
-		out.Route, err = changeTransitRoute(t, r, &transitRoute{r.ID, destination, target})
-		return err
+		return nil
 	})
 }
 
 // ReplaceTransitGatewayRoute gives a static route another target.
 func (s *Service) ReplaceTransitGatewayRoute(ctx context.Context, in *ec2.ReplaceTransitGatewayRouteInput) (*ec2.ReplaceTransitGatewayRouteOutput, error) {
-	destination, err := transitDestination(in.DestinationCidrBlock)
-	if err != nil {
-		return nil, err
-	}
 	out := &ec2.ReplaceTransitGatewayRouteOutput{}
-	return out, s.update(ctx, func(t tx) error {
-		r, err := liveTransitTable(t, aws.ToString(in.TransitGatewayRouteTableId))
+	return out, s.putTransitRoute(ctx, &out.Route, in.TransitGatewayRouteTableId, in.DestinationCidrBlock, in.TransitGatewayAttachmentId, in.Blackhole, func(t tx, table, destination string) error {
+		had, err := transitRoutes.In(t, t.scope).Find(table, destination)
+		if err == nil && had == nil {
+			return errTransitRouteNotFound(destination, table)
+		}
+		return err
+	})
+}
+
+// putTransitRoute writes a static route, if the table may have it.
+func (s *Service) putTransitRoute(ctx context.Context, shown **types.TransitGatewayRoute, table, destination, attachment *string, blackhole *bool, may func(t tx, table, destination string) error) error {
+	to, err := transitDestination(destination)
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(t tx) error {
+		r, err := liveTransitTable(t, aws.ToString(table))
 		if err != nil {
 			return err
 		}
-		target, err := transitTarget(t, r, in.TransitGatewayAttachmentId, in.Blackhole)
+		target, err := transitTarget(t, r, attachment, blackhole)
 		if err != nil {
 			return err
 		}
-		had, err := transitRoutes.In(t, t.scope).Find(r.ID, destination)
-		if err != nil {
+		if err := may(t, r.ID, to); err != nil {
 			return err
 		}
-		if had == nil {
-			return errTransitRouteNotFound(destination, r.ID)
-		}
-		out.Route, err = changeTransitRoute(t, r, &transitRoute{r.ID, destination, target})
+		*shown, err = changeTransitRoute(t, r, &transitRoute{r.ID, to, target})
 		return err
 	})
 }

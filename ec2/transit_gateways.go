@@ -146,16 +146,21 @@ func (s *Service) CreateTransitGateway(ctx context.Context, in *ec2.CreateTransi
 		if err := knownNetworks.In(t, store.Scope{}).Put(&knownNetwork{g.ID, t.scope.Account, t.scope.Region}); err != nil {
 			return err
 		}
-		shown, err := transitGatewayToAPI(t, g)
-		if err != nil {
-			return err
-		}
-		out.TransitGateway = &shown
-		if err := transitGateways.insert(t, g); err != nil {
-			return err
-		}
-		return wantTransit(t, g.ID)
+		out.TransitGateway, err = changeTransitGateway(t, g)
+		return err
 	})
+}
+
+// changeTransitGateway writes the gateway, asks for it to be made so, and answers it as operations show it.
+func changeTransitGateway(t tx, g *transitGateway) (*types.TransitGateway, error) {
+	shown, err := transitGatewayToAPI(t, g)
+	if err != nil {
+		return nil, err
+	}
+	if err := transitGateways.put(t, g); err != nil {
+		return nil, err
+	}
+	return &shown, wantTransit(t, g.ID)
 }
 
 // ensureDefaultTable makes a table for those defaults that are on and have none.
@@ -260,15 +265,8 @@ func (s *Service) ModifyTransitGateway(ctx context.Context, in *ec2.ModifyTransi
 		if err := g.ensureDefaultTable(t); err != nil {
 			return err
 		}
-		shown, err := transitGatewayToAPI(t, g)
-		if err != nil {
-			return err
-		}
-		out.TransitGateway = &shown
-		if err := transitGateways.put(t, g); err != nil {
-			return err
-		}
-		return wantTransit(t, g.ID)
+		out.TransitGateway, err = changeTransitGateway(t, g)
+		return err
 	})
 }
 
@@ -301,15 +299,8 @@ func (s *Service) DeleteTransitGateway(ctx context.Context, in *ec2.DeleteTransi
 				}
 			}
 		}
-		shown, err := transitGatewayToAPI(t, g)
-		if err != nil {
-			return err
-		}
-		out.TransitGateway = &shown
-		if err := transitGateways.put(t, g); err != nil {
-			return err
-		}
-		return wantTransit(t, g.ID)
+		out.TransitGateway, err = changeTransitGateway(t, g)
+		return err
 	})
 }
 

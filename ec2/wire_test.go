@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"miniaws/awsapi"
+	"miniaws/awsapi/sdktest"
 	"miniaws/backend"
 	"miniaws/backend/reconcile"
 	"miniaws/backend/sim"
@@ -59,7 +60,7 @@ func newCloudOn(t testing.TB, network Network) (*Service, *ec2.Client) {
 	})
 	client := ec2.New(ec2.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(endpoint.URL), Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
-		RetryMaxAttempts: 1,
+		RetryMaxAttempts: 1, HTTPClient: sdktest.HTTPClient(),
 	})
 	return s, client
 }

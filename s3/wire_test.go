@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"miniaws/awsapi"
+	"miniaws/awsapi/sdktest"
 	"miniaws/backend/blob"
 	"miniaws/backend/seal"
 	"miniaws/backend/store"
@@ -75,7 +76,7 @@ func newSiteOver(t testing.TB, db store.DB, files blob.Files) *site {
 	web := httptest.NewServer(s.server)
 	t.Cleanup(web.Close)
 	s.client = s3.New(s3.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(web.URL), UsePathStyle: true, RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: aws.String(web.URL), UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: sdktest.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider(testKey, testSecret, ""),
 	})
 	if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("bucket")}); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"miniaws/awsapi"
+	"miniaws/awsapi/sdktest"
 	"miniaws/backend/seal"
 	"miniaws/backend/store"
 	"miniaws/ssm"
@@ -64,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	endpoint := httptest.NewServer(server)
 	t.Cleanup(endpoint.Close)
 	w.Client = api.New(api.Options{
-		Region: "us-east-1", BaseEndpoint: &endpoint.URL, RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: &endpoint.URL, RetryMaxAttempts: 1, HTTPClient: sdktest.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
 	})
 	return w
