@@ -165,7 +165,7 @@ func changeTransitGateway(t tx, g *transitGateway) (*types.TransitGateway, error
 
 // ensureDefaultTable makes a table for those defaults that are on and have none.
 func (g *transitGateway) ensureDefaultTable(t tx) error {
-	if !(g.Associates && g.AssociationTable == "" || g.Propagates && g.PropagationTable == "") {
+	if (!g.Associates || g.AssociationTable != "") && (!g.Propagates || g.PropagationTable != "") {
 		return nil
 	}
 	id := g.AssociationTable + g.PropagationTable

@@ -448,12 +448,13 @@ func (m *model) lookup(table backend.WantedRouteTable, subnet string, destinatio
 
 func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, toENI string, p Packet) (Packet, bool) {
 	gateway := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
-	if s.way == translate {
+	switch {
+	case s.way == translate:
 		p.Source = s.nat
 		t.hop(Hop{ID: target, VPC: m.ID, Subnet: m.nats[target].Subnet, Packet: p})
-	} else if s.way == egress {
+	case s.way == egress:
 		gateway.ID = target
-	} else if p.Source.Is4() {
+	case p.Source.Is4():
 		i := slices.IndexFunc(sender.Public, func(pair backend.WantedPublicAddress) bool { return pair.Private == p.Source })
 		if i < 0 {
 			t.block(CodeNoPublicEgress, gateway)
