@@ -123,6 +123,15 @@ func (k *kind[T]) get(t tx, id string) (*T, error) {
 	return rec, err
 }
 
+// live is get for kinds whose records stay for a while after their end: one that is gone is not found either.
+func (k *kind[T]) live(t tx, id string) (*T, error) {
+	rec, err := k.get(t, id)
+	if ended, ok := any(rec).(interface{ gone() bool }); ok && err == nil && ended.gone() {
+		return nil, k.notFound(id)
+	}
+	return rec, err
+}
+
 // read is get for those who do not change the record, or anything in it: it is shared.
 func (k *kind[T]) read(t tx, id string) (*T, error) {
 	if k.malformed != nil && !k.wellFormed(id) {

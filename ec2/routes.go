@@ -191,12 +191,9 @@ func resolveTarget(t tx, r *routeTable, destination string, wanted routeTarget) 
 		}
 		return id, differ("egress only internet gateway", g.VPC)
 	case wanted.nat != nil:
-		g, err := natGateways.get(t, id)
+		g, err := natGateways.live(t, id)
 		if err != nil {
 			return "", err
-		}
-		if g.gone() {
-			return "", errNATGatewayNotFound(id)
 		}
 		return id, differ("NAT gateway", g.VPC)
 	case wanted.networkInterface != nil:

@@ -102,15 +102,6 @@ var transitAttachments = &kind[transitAttachment]{
 	},
 }
 
-// liveTransitAttachment answers one that is not gone.
-func liveTransitAttachment(t tx, id string) (*transitAttachment, error) {
-	a, err := transitAttachments.get(t, id)
-	if err == nil && a.gone() {
-		return nil, errTransitAttachmentNotFound(id)
-	}
-	return a, err
-}
-
 // transitInterface is the type of an attachment's interfaces.
 const transitInterface = types.NetworkInterfaceTypeTransitGateway
 
@@ -192,7 +183,7 @@ func (s *Service) CreateTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 	}
 	out := &ec2.CreateTransitGatewayVpcAttachmentOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		g, err := liveTransitGateway(t, aws.ToString(in.TransitGatewayId))
+		g, err := transitGateways.live(t, aws.ToString(in.TransitGatewayId))
 		if err != nil {
 			return err
 		}
@@ -258,7 +249,7 @@ func (s *Service) ModifyTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 	}
 	out := &ec2.ModifyTransitGatewayVpcAttachmentOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		a, err := liveTransitAttachment(t, aws.ToString(in.TransitGatewayAttachmentId))
+		a, err := transitAttachments.live(t, aws.ToString(in.TransitGatewayAttachmentId))
 		if err != nil {
 			return err
 		}
@@ -294,7 +285,7 @@ func (s *Service) ModifyTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 func (s *Service) DeleteTransitGatewayVpcAttachment(ctx context.Context, in *ec2.DeleteTransitGatewayVpcAttachmentInput) (*ec2.DeleteTransitGatewayVpcAttachmentOutput, error) {
 	out := &ec2.DeleteTransitGatewayVpcAttachmentOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		a, err := liveTransitAttachment(t, aws.ToString(in.TransitGatewayAttachmentId))
+		a, err := transitAttachments.live(t, aws.ToString(in.TransitGatewayAttachmentId))
 		if err != nil {
 			return err
 		}

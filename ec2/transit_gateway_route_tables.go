@@ -47,18 +47,9 @@ var transitTables = &kind[transitTable]{
 	},
 }
 
-// liveTransitTable answers one that is not gone.
-func liveTransitTable(t tx, id string) (*transitTable, error) {
-	r, err := transitTables.get(t, id)
-	if err == nil && r.gone() {
-		return nil, errTransitTableNotFound(id)
-	}
-	return r, err
-}
-
-// transitTableOf is liveTransitTable of one gateway.
+// transitTableOf is live of one gateway.
 func transitTableOf(t tx, id, gateway string) (*transitTable, error) {
-	r, err := liveTransitTable(t, id)
+	r, err := transitTables.live(t, id)
 	if err == nil && r.Gateway != gateway {
 		return nil, errInvalidParameterValue("Transit Gateway Route Table %s does not belong to %s.", id, gateway)
 	}
@@ -73,7 +64,7 @@ func (s *Service) CreateTransitGatewayRouteTable(ctx context.Context, in *ec2.Cr
 	}
 	out := &ec2.CreateTransitGatewayRouteTableOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		g, err := liveTransitGateway(t, aws.ToString(in.TransitGatewayId))
+		g, err := transitGateways.live(t, aws.ToString(in.TransitGatewayId))
 		if err != nil {
 			return err
 		}
@@ -106,7 +97,7 @@ func (s *Service) DescribeTransitGatewayRouteTables(ctx context.Context, in *ec2
 func (s *Service) DeleteTransitGatewayRouteTable(ctx context.Context, in *ec2.DeleteTransitGatewayRouteTableInput) (*ec2.DeleteTransitGatewayRouteTableOutput, error) {
 	out := &ec2.DeleteTransitGatewayRouteTableOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		r, err := liveTransitTable(t, aws.ToString(in.TransitGatewayRouteTableId))
+		r, err := transitTables.live(t, aws.ToString(in.TransitGatewayRouteTableId))
 		if err != nil {
 			return err
 		}
@@ -179,11 +170,11 @@ func transitTableToAPI(t tx, r *transitTable) (types.TransitGatewayRouteTable, e
 
 // pairOf answers a table and an attachment of the same gateway.
 func pairOf(t tx, table, attachment *string) (*transitTable, *transitAttachment, error) {
-	r, err := liveTransitTable(t, aws.ToString(table))
+	r, err := transitTables.live(t, aws.ToString(table))
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := liveTransitAttachment(t, aws.ToString(attachment))
+	a, err := transitAttachments.live(t, aws.ToString(attachment))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -308,7 +299,7 @@ var transitFilters = filters[transitAttachment]{
 // attachmentsOfTable answers a page of the attachments that have something to do with a table.
 func (s *Service) attachmentsOfTable(ctx context.Context, table *string, q query, belongs func(*transitAttachment, string) bool) (list []*transitAttachment, next *string, err error) {
 	err = s.view(ctx, func(t tx) error {
-		r, err := liveTransitTable(t, aws.ToString(table))
+		r, err := transitTables.live(t, aws.ToString(table))
 		if err != nil {
 			return err
 		}
@@ -364,7 +355,7 @@ var propagationFilters = filters[transitTable]{
 func (s *Service) GetTransitGatewayAttachmentPropagations(ctx context.Context, in *ec2.GetTransitGatewayAttachmentPropagationsInput) (*ec2.GetTransitGatewayAttachmentPropagationsOutput, error) {
 	out := &ec2.GetTransitGatewayAttachmentPropagationsOutput{}
 	return out, s.view(ctx, func(t tx) error {
-		a, err := liveTransitAttachment(t, aws.ToString(in.TransitGatewayAttachmentId))
+		a, err := transitAttachments.live(t, aws.ToString(in.TransitGatewayAttachmentId))
 		if err != nil {
 			return err
 		}

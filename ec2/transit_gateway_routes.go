@@ -107,7 +107,7 @@ func (s *Service) putTransitRoute(ctx context.Context, shown **types.TransitGate
 		return err
 	}
 	return s.update(ctx, func(t tx) error {
-		r, err := liveTransitTable(t, aws.ToString(table))
+		r, err := transitTables.live(t, aws.ToString(table))
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func (s *Service) DeleteTransitGatewayRoute(ctx context.Context, in *ec2.DeleteT
 	}
 	out := &ec2.DeleteTransitGatewayRouteOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		r, err := liveTransitTable(t, aws.ToString(in.TransitGatewayRouteTableId))
+		r, err := transitTables.live(t, aws.ToString(in.TransitGatewayRouteTableId))
 		if err != nil {
 			return err
 		}
@@ -336,7 +336,7 @@ func (s *Service) SearchTransitGatewayRoutes(ctx context.Context, in *ec2.Search
 	}
 	out := &ec2.SearchTransitGatewayRoutesOutput{}
 	return out, s.view(ctx, func(t tx) error {
-		r, err := liveTransitTable(t, aws.ToString(in.TransitGatewayRouteTableId))
+		r, err := transitTables.live(t, aws.ToString(in.TransitGatewayRouteTableId))
 		if err != nil {
 			return err
 		}

@@ -70,15 +70,6 @@ func chosen[V ~string](had bool, wanted V) bool {
 	return wanted == "enable"
 }
 
-// liveTransitGateway answers one that is not gone.
-func liveTransitGateway(t tx, id string) (*transitGateway, error) {
-	g, err := transitGateways.get(t, id)
-	if err == nil && g.gone() {
-		return nil, errTransitGatewayNotFound(id)
-	}
-	return g, err
-}
-
 // wantTransit asks for a look at a transit gateway, in the transaction that changed what it should be.
 func wantTransit(t tx, id string) error {
 	return reconcile.Want(t, reconcile.Item{Kind: transitKind, Account: t.scope.Account, Region: t.scope.Region, ID: id})
@@ -228,7 +219,7 @@ func (s *Service) ModifyTransitGateway(ctx context.Context, in *ec2.ModifyTransi
 	}
 	out := &ec2.ModifyTransitGatewayOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		g, err := liveTransitGateway(t, aws.ToString(in.TransitGatewayId))
+		g, err := transitGateways.live(t, aws.ToString(in.TransitGatewayId))
 		if err != nil {
 			return err
 		}
@@ -274,7 +265,7 @@ func (s *Service) ModifyTransitGateway(ctx context.Context, in *ec2.ModifyTransi
 func (s *Service) DeleteTransitGateway(ctx context.Context, in *ec2.DeleteTransitGatewayInput) (*ec2.DeleteTransitGatewayOutput, error) {
 	out := &ec2.DeleteTransitGatewayOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		g, err := liveTransitGateway(t, aws.ToString(in.TransitGatewayId))
+		g, err := transitGateways.live(t, aws.ToString(in.TransitGatewayId))
 		if err != nil {
 			return err
 		}
