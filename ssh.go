@@ -111,8 +111,12 @@ func (c *sshCommand) run(ctx context.Context) (status int, err error) {
 		return 0, err
 	}
 	program.Stdin, program.Stdout, program.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if len(c.Command) > 0 {
-		err = program.Run(strings.Join(c.Command, " "))
+	command := c.Command
+	if len(command) > 0 && command[0] == "--" { // as OpenSSH's client takes it
+		command = command[1:]
+	}
+	if len(command) > 0 {
+		err = program.Run(strings.Join(command, " "))
 	} else {
 		err = shell(program)
 	}

@@ -260,7 +260,7 @@ func (w *validation) scalar(p *plan, r *rule, v reflect.Value) []string {
 	case kindString:
 		if w.checks&CheckEnums != 0 && p.typ.PkgPath() != "" {
 			if set := w.rules.enums[p.typ.Name()]; set != nil && !slices.Contains(set, v.String()) {
-				add("Member must satisfy enum value set: [" + strings.Join(set, ", ") + "]")
+				add(notInSet + ": [" + strings.Join(set, ", ") + "]")
 			}
 		}
 		add(w.bounds(r, int64(utf8.RuneCountInString(v.String())), "length"))
@@ -308,6 +308,9 @@ func show(v reflect.Value) string {
 	return ""
 }
 
+// notInSet begins what is said of a value that an enumeration does not have.
+const notInSet = "Member must satisfy enum value set"
+
 func (w *validation) err(style meta.Validation) error {
 	first := w.failures[0]
 	e := &Error{Code: style.Invalid, Status: http.StatusBadRequest, Fault: smithy.FaultClient}
@@ -317,8 +320,13 @@ func (w *validation) err(style meta.Validation) error {
 	switch style.Style {
 	case meta.EC2Style:
 		e.Message = fmt.Sprintf("Value (%s) for parameter %s is invalid. %s", shorten(first.value), first.name, first.text)
-		if first.missing {
+		switch {
+		case first.missing:
 			e.Message = "The request must contain the parameter " + first.name
+		case first.name == "InstanceType": // Seen: iterative/cml issue 821
+			e.Message = fmt.Sprintf("Invalid value '%s' for InstanceType.", shorten(first.value))
+		case strings.HasPrefix(first.text, notInSet):
+			e.Message = fmt.Sprintf("Value (%s) for parameter %s is invalid.", shorten(first.value), first.name)
 		}
 	case meta.RDSStyle:
 		e.Message = fmt.Sprintf("Invalid value '%s' for parameter %s. %s", shorten(first.value), first.name, first.text)
