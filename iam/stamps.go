@@ -19,7 +19,7 @@ func putStamp(tx store.Tx, account string) error {
 
 // stamp answers "" where nothing was ever written.
 func stamp(tx store.Tx, account string) (string, error) {
-	value, err := tx.Get(stampKey(account))
+	value, err := store.GetKept(tx, stampKey(account))
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}

@@ -56,7 +56,7 @@ func (p *places) put(stamp, account string, m *Membership) {
 // no organization.
 func (s *Service) Membership(ctx context.Context, account string) (m *Membership, err error) {
 	err = s.config.DB.View(ctx, func(tx store.Tx) error {
-		stamp, err := tx.Get(stampKey)
+		stamp, err := store.GetKept(tx, stampKey)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil // there never was an organization
 		}

@@ -204,7 +204,7 @@ func (x *badgerIndex) counted() (*badgerSnapshot, int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.readers[x.applied]++
-	return &badgerSnapshot{index: x, revision: x.applied, tx: x.db.NewTransactionAt(x.applied, false)}, x.count
+	return &badgerSnapshot{index: x, revision: x.applied}, x.count
 }
 
 // verify counts the rows.
@@ -239,11 +239,18 @@ func (x *badgerIndex) close() error { return x.db.Close() }
 type badgerSnapshot struct {
 	index    *badgerIndex
 	revision uint64
-	tx       *badger.Txn
+	begun    *badger.Txn // nil until something is read; what the revision shows is not discarded before either
+}
+
+func (s *badgerSnapshot) tx() *badger.Txn {
+	if s.begun == nil {
+		s.begun = s.index.db.NewTransactionAt(s.revision, false)
+	}
+	return s.begun
 }
 
 func (s *badgerSnapshot) get(k Key, known func(Key, uint64) bool) ([]byte, uint64, bool, error) {
-	item, err := s.tx.Get([]byte(k))
+	item, err := s.tx().Get([]byte(k))
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, 0, false, nil
 	}
@@ -261,7 +268,7 @@ func (s *badgerSnapshot) scan(r Range, yield func(Row) bool) error {
 	o := badger.DefaultIteratorOptions
 	o.PrefetchValues = false
 	o.Prefix = []byte(commonPrefix(r.Start, r.End))
-	it := s.tx.NewIterator(o)
+	it := s.tx().NewIterator(o)
 	defer it.Close()
 	for it.Seek([]byte(r.Start)); it.Valid(); {
 		item := it.Item()
@@ -296,7 +303,9 @@ func commonPrefix(a, b Key) Key {
 }
 
 func (s *badgerSnapshot) release() {
-	s.tx.Discard()
+	if s.begun != nil {
+		s.begun.Discard()
+	}
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
 	if s.index.readers[s.revision]--; s.index.readers[s.revision] <= 0 {

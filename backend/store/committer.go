@@ -92,6 +92,7 @@ type engine struct {
 	loops    sync.WaitGroup
 	losers   chan struct{} // held by one transaction that lost often
 	decoded  decoded
+	kept     kept
 
 	mu       sync.Mutex
 	closed   bool
@@ -165,7 +166,7 @@ func (e *engine) begin(ctx context.Context, writable bool) *transaction {
 	snap, revision := (*e.index.Load()).snapshot()
 	return &transaction{
 		ctx: ctx, snap: snap, revision: revision, writable: writable,
-		now: e.options.Clock().UTC(), random: e.random, decoded: &e.decoded, deadline: time.Now().Add(MaxDuration),
+		now: e.options.Clock().UTC(), random: e.random, decoded: &e.decoded, kept: &e.kept, deadline: time.Now().Add(MaxDuration),
 	}
 }
 
@@ -347,6 +348,7 @@ func (e *engine) applyLoop() {
 	for g := range e.applies {
 		err := e.failure()
 		if err == nil {
+			e.kept.apply(g.group) // first: whoever has a snapshot of the group finds its values
 			if err = (*e.index.Load()).apply(g.group); err != nil {
 				e.fail(fmt.Errorf("index: %w", err))
 			}

@@ -54,6 +54,7 @@ type transaction struct {
 	now      time.Time
 	random   io.Reader
 	decoded  *decoded
+	kept     *kept
 	read     map[Key]any // records, by those who share them; kept by transactions that only read
 	deadline time.Time
 	over     bool

@@ -46,6 +46,8 @@ func Run(t *testing.T, open Open) {
 		{"UniqueIndex", uniqueIndex},
 		{"Pages", pages},
 		{"Migrations", migrations},
+		{"KeptIsExact", keptIsExact},
+		{"KeptKeepsUp", keptKeepsUp},
 		{"Model", model},
 	}
 	for _, test := range tests {
