@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 GO ?= go
 LINT := bin/golangci-lint
 FUZZTIME ?= 20s
+INIT = backend/node/initbinary/built/init-linux-$$($(GO) env GOARCH)
 # Tests of a whole package that talks to an engine, or that kills processes, take longer than Go's own 10 minutes allow
 # on a busy machine; every single wait in them is bounded by itself.
 TEST := $(GO) test -timeout 20m
@@ -25,7 +26,9 @@ run: build ## Set everything up and serve (real instances where a Docker engine 
 
 .PHONY: init
 init: ## Build the init of instances, which is embedded in mini-aws.
-	GOOS=linux $(GO) build -trimpath -ldflags='-s -w' -o backend/node/initbinary/built/init-linux-$$($(GO) env GOARCH) ./backend/node/guest/init
+	@rm -f backend/node/initbinary/built/init-*
+	GOOS=linux $(GO) build -trimpath -ldflags='-s -w' -o $(INIT) ./backend/node/guest/init
+	gzip -9 --no-name --force $(INIT)
 
 .PHONY: build
 build: init ## Build bin/mini-aws.

@@ -27,28 +27,40 @@ type commands struct {
 	Notice  noticeCommand  `cmd:"" help:"Announce an interruption, a recommendation or a maintenance to an instance."`
 	Destroy destroyCommand `cmd:"" help:"Remove everything of an installation, from the engine and from the disk."`
 	Version versionCommand `cmd:"" help:"Print the version."`
-	Worker  workerCommand  `cmd:"" hidden:"" help:"Be the process that serves, below serve."`
 	Init    initCommand    `cmd:"" hidden:"" help:"Be PID 1 of an instance."`
 	Agent   agentCommand   `cmd:"" hidden:"" help:"Hold the networks of VPCs, on the engine's side."`
+}
+
+// workerCommands is the command line of the process that serves, which only serve writes.
+type workerCommands struct {
+	Worker workerCommand `cmd:"" help:"Be the process that serves, below serve."`
 }
 
 func main() {
 	if boot.IsParent() {
 		os.Exit(supervise())
 	}
-	var cli commands
-	parsed := kong.Parse(&cli,
+	parsed := parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err := parsed.Run()
+	stop()
+	parsed.FatalIfErrorf(err)
+}
+
+// parse reads the command line. A worker, whose start somebody waits for, is spared the other commands' flags.
+func parse() *kong.Context {
+	var commandLine any = &commands{}
+	if len(os.Args) > 1 && os.Args[1] == "worker" {
+		commandLine = &workerCommands{}
+	}
+	return kong.Parse(commandLine,
 		kong.Name("mini-aws"),
 		kong.Description("A whole cloud on one machine, for unmodified AWS clients."),
 		kong.DefaultEnvars("MINI_AWS"),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	err := parsed.Run()
-	stop()
-	parsed.FatalIfErrorf(err)
 }
 
 type versionCommand struct{}

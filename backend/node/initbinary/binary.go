@@ -1,18 +1,21 @@
 // Package initbinary holds the program that is PID 1 of instances, as files for an engine's volume.
 //
-// "make init" builds it from package guest/init into the folder "built", which is embedded when mini-aws is built after
+// "make init" builds it from package guest/init, packed with gzip, into the folder "built", which is embedded when mini-aws is built after
 // that. A mini-aws without it uses itself, which does the same and takes more memory in each instance.
 //
 // It does not run anything.
 package initbinary
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"debug/elf"
 	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -42,19 +45,39 @@ type Binary struct {
 var Load = sync.OnceValues(load)
 
 func load() (Binary, error) {
-	content, err := built.ReadFile("built/init-linux-" + runtime.GOARCH)
+	packed, err := built.ReadFile("built/init-linux-" + runtime.GOARCH + ".gz")
 	small := err == nil
+	unpack := func() ([]byte, error) { return unzip(packed) }
 	if errors.Is(err, fs.ErrNotExist) {
-		content, err = self()
+		packed, err = self()
+		unpack = func() ([]byte, error) { return packed, nil }
 	}
 	if err != nil {
 		return Binary{}, err
 	}
-	sum := sha256.Sum256(content)
-	return Binary{
-		ID: "init-" + hex.EncodeToString(sum[:8]), Name: name, Args: []string{"init"}, Small: small,
-		Files: fstest.MapFS{name: &fstest.MapFile{Data: content, Mode: 0o555, ModTime: time.Unix(0, 0)}},
-	}, nil
+	sum := sha256.Sum256(packed)
+	return Binary{ID: "init-" + hex.EncodeToString(sum[:8]), Files: volume(unpack), Name: name, Args: []string{"init"}, Small: small}, nil
+}
+
+func unzip(packed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
+// volume is a folder with the program. It is unpacked whenever it is opened, which is once for each engine: to keep it
+// would cost more memory than all else of a server that waits.
+type volume func() ([]byte, error)
+
+// Open opens the program, or "." for the folder.
+func (v volume) Open(path string) (fs.File, error) {
+	content, err := v()
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fstest.MapFS{name: &fstest.MapFile{Data: content, Mode: 0o555, ModTime: time.Unix(0, 0)}}.Open(path)
 }
 
 // self is this very program, where it can run in any Linux container.
