@@ -166,7 +166,7 @@ func TestWhoHasNoPolicyMayDoNothing(t *testing.T) {
 			}
 			for _, who := range []awsapi.Principal{nobody, root} {
 				r := &awsapi.Request{Time: time.Now(), Service: awsapi.ServiceNamed(service.Service), Operation: name, Region: "us-east-1", Header: http.Header{}, Principal: who}
-				ctx := t.Context()
+				ctx := awsapi.InContext(t.Context(), r)
 				wanted, err := made.api.Declared(ctx, r, func(in any) { fillExample(reflect.ValueOf(in).Elem()) })
 				if err != nil {
 					t.Fatal(operation, err)

@@ -14,12 +14,16 @@ import (
 // accountMaker is the identities as organizations see them.
 type accountMaker struct{ identities *iam.Service }
 
-func (a accountMaker) CreateAccount(ctx context.Context, name, email, roleName, management string) (string, error) {
-	id, err := a.identities.CreateMemberAccount(ctx, iam.AccountInput{Name: name, Email: email}, roleName, management)
+func (a accountMaker) NewNumber(ctx context.Context) (string, error) {
+	return a.identities.NewAccountNumber(ctx)
+}
+
+func (a accountMaker) CreateAccount(ctx context.Context, id, name, email, roleName, management string) error {
+	err := a.identities.CreateMemberAccount(ctx, iam.AccountInput{ID: id, Name: name, Email: email}, roleName, management)
 	if iam.IsEmailTaken(err) {
 		err = organizations.ErrEmailTaken{}
 	}
-	return id, err
+	return err
 }
 
 func (a accountMaker) Account(ctx context.Context, id string) (name, email string, err error) {

@@ -17,7 +17,7 @@ func (s *Server) Declared(ctx context.Context, r *Request, fill func(in any)) ([
 	}
 	in := operation.newInput()
 	fill(in)
-	return operation.access(context.WithValue(ctx, requestKey{}, r), in)
+	return operation.access(InContext(ctx, r), in)
 }
 
 // ServiceNamed answers the metadata of a service by its name in [Coverage]; nil where there is none.

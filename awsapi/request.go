@@ -132,6 +132,11 @@ type requestKey struct{}
 // FromContext answers the request that a handler works for. It panics outside of one: that is a mistake of the program.
 func FromContext(ctx context.Context) *Request { return ctx.Value(requestKey{}).(*Request) }
 
+// InContext answers a context in which [FromContext] answers the request.
+func InContext(ctx context.Context, r *Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
 // What an [Identities] answers when a key is not to be used.
 var (
 	ErrUnknownAccessKey = errors.New("unknown or inactive access key")

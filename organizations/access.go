@@ -6,9 +6,11 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/store"
 )
 
 // inputOf answers nil of a handler's input type, to name it once.
@@ -28,6 +30,12 @@ func on[In any](s *Service, _ *In, members ...string) func(context.Context, *In)
 			}
 			for _, member := range members {
 				id, _ := v.FieldByName(member).Interface().(*string)
+				if member == "HandshakeId" {
+					if access.Resources, err = s.handshakeARN(ctx, aws.ToString(id)); err != nil {
+						return nil, err
+					}
+					continue
+				}
 				if id != nil && o != nil {
 					access.Resources = append(access.Resources, o.arnOf(*id))
 				}
@@ -46,11 +54,13 @@ func on[In any](s *Service, _ *In, members ...string) func(context.Context, *In)
 				access.Conditions["organizations:ServicePrincipal"] = []string{*name}
 			}
 		}
-		if action == "organizations:CreatePolicy" {
-			if o, err := s.find(ctx); err != nil {
+		if len(access.Resources) == 0 {
+			o, err := s.find(ctx)
+			if err != nil {
 				return nil, err
-			} else if o != nil {
-				access.Resources = []string{o.arn("policy", strings.ToLower(v.FieldByName("Type").String())+"/p-*")}
+			}
+			if o != nil {
+				access.Resources = o.without(awsapi.FromContext(ctx), in)
 			}
 		}
 		if field := v.FieldByName("Tags"); field.IsValid() {
@@ -73,6 +83,45 @@ func on[In any](s *Service, _ *In, members ...string) func(context.Context, *In)
 	}
 }
 
+// without are the resources of operations that name none by its id.
+func (o *organization) without(r *awsapi.Request, in any) []string {
+	switch in := in.(type) {
+	case *organizations.CreatePolicyInput:
+		return []string{o.arn("policy", strings.ToLower(string(in.Type))+"/p-*")}
+	case *organizations.PutResourcePolicyInput:
+		if o.Delegation != nil {
+			return []string{o.delegationARN()}
+		}
+		return []string{o.arn("resourcepolicy", "rp-*")}
+	case *organizations.InviteAccountToOrganizationInput:
+		if in.Target != nil && in.Target.Type == types.HandshakePartyTypeAccount {
+			return []string{o.arn("account", aws.ToString(in.Target.Id))}
+		}
+		return []string{o.arn("account", "*")}
+	}
+	if o.Delegation != nil && r.Principal.Account != o.Management && delegable(r.Operation) && r.Operation != "DescribeOrganization" && !o.delegates(r) {
+		// The organization's policy has to let the member do it.
+		return []string{o.organizationARN()}
+	}
+	return nil
+}
+
+// handshakeARN is that of a handshake, or of none.
+func (s *Service) handshakeARN(ctx context.Context, id string) ([]string, error) {
+	resource := "arn:aws:organizations::" + awsapi.FromContext(ctx).Principal.Account + ":handshake/o-none/invite/h-none"
+	err := s.config.DB.View(ctx, func(tx store.Tx) error {
+		if id == "" {
+			return nil
+		}
+		h, err := handshakeTable.In(tx, store.Scope{}).Find(id)
+		if h != nil {
+			resource = h.arn()
+		}
+		return err
+	})
+	return []string{resource}, err
+}
+
 // tagOnCreate is what the tags of something that is to be made need besides.
 // AWS: "CreateAccount", "CreateOrganizationalUnit", "CreatePolicy" in the API reference: tags take organizations:TagResource.
 func (s *Service) tagOnCreate(ctx context.Context, made awsapi.Access) (awsapi.Access, error) {
@@ -84,6 +133,8 @@ func (s *Service) tagOnCreate(ctx context.Context, made awsapi.Access) (awsapi.A
 	switch made.Action {
 	case "organizations:CreateAccount":
 		tagging.Resources = []string{o.arn("account", "*")}
+	case "organizations:InviteAccountToOrganization", "organizations:PutResourcePolicy":
+		tagging.Resources = made.Resources
 	case "organizations:CreateOrganizationalUnit":
 		tagging.Resources = []string{o.arn("ou", "ou-*")}
 	case "organizations:CreatePolicy":

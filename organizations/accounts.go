@@ -2,9 +2,6 @@ package organizations
 
 import (
 	"context"
-	"errors"
-	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
@@ -13,107 +10,6 @@ import (
 	"miniaws/awsapi"
 	"miniaws/backend/store"
 )
-
-// accessRole is the name of the role in a new account unless another is asked for.
-// AWS: "CreateAccount" in the Organizations API reference, RoleName.
-const accessRole = "OrganizationAccountAccessRole"
-
-// request is what became of a CreateAccount.
-type request struct {
-	Name, Account string
-	Requested     time.Time
-	Failure       types.CreateAccountFailureReason `json:",omitempty"`
-}
-
-func (r *request) toAPI(id string) types.CreateAccountStatus {
-	status := types.CreateAccountStatus{
-		Id: aws.String(id), AccountName: aws.String(r.Name), RequestedTimestamp: aws.Time(r.Requested), CompletedTimestamp: aws.Time(r.Requested),
-		State: types.CreateAccountStateFailed, FailureReason: r.Failure,
-	}
-	if r.Failure == "" {
-		status.State, status.AccountId = types.CreateAccountStateSucceeded, aws.String(r.Account)
-	}
-	return status
-}
-
-// CreateAccount makes a real account, at once, with a role that the management account may assume.
-func (s *Service) CreateAccount(ctx context.Context, in *organizations.CreateAccountInput) (*organizations.CreateAccountOutput, error) {
-	err := s.look(ctx, func(_ store.Tx, o *organization) error {
-		if o.count(types.TargetTypeAccount) >= maxAccounts {
-			return errConstraint("You have exceeded the allowed number of AWS accounts.")
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	tags, err := tagsOf(in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	roleName, email := accessRole, aws.ToString(in.Email)
-	if aws.ToString(in.RoleName) != "" {
-		roleName = *in.RoleName
-	}
-	made := &request{Name: aws.ToString(in.AccountName), Requested: now(ctx)}
-	made.Account, err = s.config.Accounts.CreateAccount(ctx, made.Name, email, roleName, awsapi.FromContext(ctx).Principal.Account)
-	switch {
-	case errors.As(err, &ErrEmailTaken{}):
-		made.Failure = types.CreateAccountFailureReasonEmailAlreadyExists
-	case err != nil:
-		return nil, err
-	}
-	id := "car-" + strings.ToLower(random(32))
-	err = s.alter(ctx, func(_ store.Tx, o *organization) error {
-		if o.Requests == nil {
-			o.Requests = map[string]*request{}
-		}
-		o.Requests[id] = made
-		if made.Failure == "" {
-			o.Nodes[made.Account] = &node{
-				Parent: o.Root, Name: made.Name, Email: email, Kind: types.TargetTypeAccount, Joined: made.Requested,
-				Method: types.AccountJoinedMethodCreated, Tags: tags, Attached: o.defaults(),
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	status := made.toAPI(id)
-	return &organizations.CreateAccountOutput{CreateAccountStatus: &status}, nil
-}
-
-// DescribeCreateAccountStatus answers what became of a CreateAccount.
-func (s *Service) DescribeCreateAccountStatus(ctx context.Context, in *organizations.DescribeCreateAccountStatusInput) (*organizations.DescribeCreateAccountStatusOutput, error) {
-	out := &organizations.DescribeCreateAccountStatusOutput{}
-	return out, s.look(ctx, func(_ store.Tx, o *organization) error {
-		id := aws.ToString(in.CreateAccountRequestId)
-		found := o.Requests[id]
-		if found == nil {
-			return errStatusNotFound()
-		}
-		status := found.toAPI(id)
-		out.CreateAccountStatus = &status
-		return nil
-	})
-}
-
-// ListCreateAccountStatus lists them, of the states that are asked for.
-func (s *Service) ListCreateAccountStatus(ctx context.Context, in *organizations.ListCreateAccountStatusInput) (*organizations.ListCreateAccountStatusOutput, error) {
-	out := &organizations.ListCreateAccountStatusOutput{}
-	return out, s.look(ctx, func(_ store.Tx, o *organization) (err error) {
-		var all []types.CreateAccountStatus
-		for _, id := range sortedKeys(o.Requests) {
-			status := o.Requests[id].toAPI(id)
-			if len(in.States) == 0 || contains(in.States, status.State) {
-				all = append(all, status)
-			}
-		}
-		out.CreateAccountStatuses, out.NextToken, err = cut(all, in.MaxResults, in.NextToken)
-		return err
-	})
-}
 
 func (o *organization) accountToAPI(id string) types.Account {
 	n := o.Nodes[id]
@@ -213,7 +109,7 @@ func (s *Service) CloseAccount(ctx context.Context, in *organizations.CloseAccou
 		case err != nil:
 			return err
 		case *in.AccountId == o.Management:
-			return errConstraint("You can't close the management account.")
+			return errConstraint(types.ConstraintViolationExceptionReasonCannotCloseManagementAccount, "You can't close the management account.")
 		case n.Closed:
 			return errAccountAlreadyClosed()
 		}
@@ -225,16 +121,35 @@ func (s *Service) CloseAccount(ctx context.Context, in *organizations.CloseAccou
 // RemoveAccountFromOrganization makes an account stand alone again.
 func (s *Service) RemoveAccountFromOrganization(ctx context.Context, in *organizations.RemoveAccountFromOrganizationInput) (*organizations.RemoveAccountFromOrganizationOutput, error) {
 	return &organizations.RemoveAccountFromOrganizationOutput{}, s.alter(ctx, func(_ store.Tx, o *organization) error {
-		n, err := o.account(aws.ToString(in.AccountId))
-		switch {
-		case err != nil:
+		if _, err := o.account(aws.ToString(in.AccountId)); err != nil {
 			return err
-		case *in.AccountId == o.Management:
-			return errMasterCannotLeave()
-		case n.Closed:
-			return errConstraint("You can't remove an account that is closed.")
 		}
-		delete(o.Nodes, *in.AccountId)
-		return nil
+		if *in.AccountId == o.Management {
+			return errMasterCannotLeave()
+		}
+		return o.letGo(*in.AccountId)
+	})
+}
+
+// letGo takes an account out.
+func (o *organization) letGo(account string) error {
+	switch n := o.Nodes[account]; {
+	case n.Closed:
+		return errConstraint(types.ConstraintViolationExceptionReasonAccountCannotLeaveOrganization, "You can't remove an account that is closed.")
+	case len(n.Delegated) > 0:
+		return errConstraint(types.ConstraintViolationExceptionReasonCannotRemoveDelegatedAdministratorFromOrg, "You can't remove an account that is registered as a delegated administrator for a service integrated with your organization.")
+	}
+	delete(o.Nodes, account)
+	return nil
+}
+
+// LeaveOrganization makes the caller's account stand alone again.
+func (s *Service) LeaveOrganization(ctx context.Context, _ *organizations.LeaveOrganizationInput) (*organizations.LeaveOrganizationOutput, error) {
+	account := awsapi.FromContext(ctx).Principal.Account
+	return &organizations.LeaveOrganizationOutput{}, s.alterAny(ctx, func(_ store.Tx, o *organization) error {
+		if account == o.Management {
+			return errMasterCannotLeave()
+		}
+		return o.letGo(account)
 	})
 }

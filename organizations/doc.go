@@ -4,10 +4,11 @@
 //	o-... organization ── r-... root ──┬── account (management: no policy limits it)
 //	                                   └── ou-... unit ── account
 //
-// An account is made by the identities (Config.Accounts) and real at once: it has a root user and a role for the
-// management account. Served are service control and resource control policies; other types are refused. Invitations
-// (handshakes), delegated administrators and billing are not there.
+// An account is asked for, and made by the reconcile loop through the identities (Config.Accounts): a root user, and a role
+// for the management account. Others join by invitation (handshakes). Delegated administrators read what the management
+// account reads; the organization's own resource policy lets members manage policies. Served are service control and
+// resource control policies; other types are refused. Billing and its transfers are not there.
 //
 // Tables: organizations (the settings of each), nodes, policy-infos, requests (the tree: see records.go), policies (the
-// documents).
+// documents), handshakes.
 package organizations

@@ -1,6 +1,10 @@
 package organizations
 
-import "miniaws/awsapi"
+import (
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+
+	"miniaws/awsapi"
+)
 
 // The errors of the service, by code. AWS: "Errors" of each operation in the Organizations API reference.
 
@@ -16,6 +20,14 @@ func errAccountAlreadyClosed() error {
 	return awsapi.Errorf("AccountAlreadyClosedException", "You attempted to close an account that is already closed.")
 }
 
+func errAlreadyRegistered() error {
+	return awsapi.Errorf("AccountAlreadyRegisteredException", "The provided account is already a delegated administrator for your organization.")
+}
+
+func errNotRegistered() error {
+	return awsapi.Errorf("AccountNotRegisteredException", "The provided account is not a registered delegated administrator for your organization.")
+}
+
 func errAlreadyInOrganization() error {
 	return awsapi.Errorf("AlreadyInOrganizationException", "The provided account is already a member of an organization.")
 }
@@ -28,8 +40,10 @@ func errChildNotFound() error {
 	return awsapi.Errorf("ChildNotFoundException", "You specified a child that doesn't exist.")
 }
 
-func errConstraint(message string) error {
-	return awsapi.Errorf("ConstraintViolationException", "%s", message)
+func errConstraint(reason types.ConstraintViolationExceptionReason, message string) error {
+	e := awsapi.Errorf("ConstraintViolationException", "%s", message)
+	e.Fields = map[string]string{"Reason": string(reason)}
+	return e
 }
 
 func errStatusNotFound() error {
@@ -56,8 +70,32 @@ func errDuplicatePolicy() error {
 	return awsapi.Errorf("DuplicatePolicyException", "A policy with the same name already exists.")
 }
 
-func errInvalidInput(message string) error {
-	return awsapi.Errorf("InvalidInputException", "%s", message)
+func errDuplicateHandshake() error {
+	return awsapi.Errorf("DuplicateHandshakeException", "A handshake with the same action and target already exists.")
+}
+
+func errHandshakeAlreadyIn(state types.HandshakeState) error {
+	return awsapi.Errorf("HandshakeAlreadyInStateException", "The specified handshake is already in the %s state.", state)
+}
+
+func errHandshakeConstraint(reason types.HandshakeConstraintViolationExceptionReason, message string) error {
+	e := awsapi.Errorf("HandshakeConstraintViolationException", "%s", message)
+	e.Fields = map[string]string{"Reason": string(reason)}
+	return e
+}
+
+func errHandshakeNotFound() error {
+	return awsapi.Errorf("HandshakeNotFoundException", "You specified a handshake that doesn't exist.")
+}
+
+func errHandshakeTransition() error {
+	return awsapi.Errorf("InvalidHandshakeTransitionException", "You can't perform the operation on the handshake in its current state.")
+}
+
+func errInvalidInput(reason types.InvalidInputExceptionReason, message string) error {
+	e := awsapi.Errorf("InvalidInputException", "%s", message)
+	e.Fields = map[string]string{"Reason": string(reason)}
+	return e
 }
 
 func errMalformedPolicy() error {
@@ -107,6 +145,10 @@ func errTypeNotAvailable() error {
 
 func errTypeNotEnabled() error {
 	return awsapi.Errorf("PolicyTypeNotEnabledException", "This operation can be performed only for enabled policy types.")
+}
+
+func errResourcePolicyNotFound() error {
+	return awsapi.Errorf("ResourcePolicyNotFoundException", "We can't find a resource policy that matches the parameters that you specified.")
 }
 
 func errRootNotFound() error {

@@ -30,6 +30,8 @@ type organization struct {
 	Policies map[string]*policyInfo `json:",omitempty"`
 	Requests map[string]*request    `json:",omitempty"`
 	Services map[string]time.Time   `json:",omitempty"`
+	// Delegation is the policy that lets members manage policies of the organization; nil where there is none.
+	Delegation *delegation `json:",omitempty"`
 
 	stored stored
 }
@@ -46,6 +48,8 @@ type node struct {
 	Email  string                    `json:",omitempty"`
 	Method types.AccountJoinedMethod `json:",omitempty"`
 	Closed bool                      `json:",omitempty"`
+	// Delegated are the services that an account is a delegated administrator of, and since when.
+	Delegated map[string]time.Time `json:",omitempty"`
 }
 
 // policyInfo is a policy without its document.
@@ -102,8 +106,18 @@ func (s *Service) look(ctx context.Context, fn func(tx store.Tx, o *organization
 
 // alter changes it. What the authorizer knows of memberships is looked up anew from then on.
 func (s *Service) alter(ctx context.Context, fn func(tx store.Tx, o *organization) error) error {
+	return s.alterAny(ctx, func(tx store.Tx, o *organization) error {
+		if !o.openTo(awsapi.FromContext(ctx)) {
+			return errAccessDenied()
+		}
+		return fn(tx, o)
+	})
+}
+
+// alterAny is alter for every member.
+func (s *Service) alterAny(ctx context.Context, fn func(tx store.Tx, o *organization) error) error {
 	return s.config.DB.Update(ctx, func(tx store.Tx) error {
-		o, err := managed(ctx, tx)
+		o, err := ownOrganization(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -117,18 +131,42 @@ func (s *Service) alter(ctx context.Context, fn func(tx store.Tx, o *organizatio
 	})
 }
 
-func managed(ctx context.Context, tx store.Tx) (*organization, error) {
-	account := awsapi.FromContext(ctx).Principal.Account
-	o, err := organizationOf(tx, account)
-	switch {
-	case err != nil:
-		return nil, err
-	case o == nil:
-		return nil, errNotInUse()
-	case o.Management != account:
-		return nil, errAccessDenied()
+func ownOrganization(ctx context.Context, tx store.Tx) (*organization, error) {
+	o, err := organizationOf(tx, awsapi.FromContext(ctx).Principal.Account)
+	if err == nil && o == nil {
+		err = errNotInUse()
 	}
-	return o, nil
+	return o, err
+}
+
+func managed(ctx context.Context, tx store.Tx) (*organization, error) {
+	o, err := ownOrganization(ctx, tx)
+	if err == nil && !o.openTo(awsapi.FromContext(ctx)) {
+		err = errAccessDenied()
+	}
+	return o, err
+}
+
+// openTo tells that the caller of the request may ask at all: the management account, a delegated administrator that only
+// reads, or a member that the authorizer let in by the policy of the organization.
+func (o *organization) openTo(r *awsapi.Request) bool {
+	switch {
+	case r.Principal.Account == o.Management:
+		return true
+	case o.delegates(r):
+		return true
+	}
+	return o.Delegation != nil && delegable(r.Operation)
+}
+
+// delegates tells that a delegated administrator reads.
+func (o *organization) delegates(r *awsapi.Request) bool {
+	n := o.Nodes[r.Principal.Account]
+	return n != nil && len(n.Delegated) > 0 && reads(r.Operation)
+}
+
+func reads(operation string) bool {
+	return strings.HasPrefix(operation, "Describe") || strings.HasPrefix(operation, "List")
 }
 
 // random answers n characters as they are in ids.
@@ -144,6 +182,10 @@ func random(n int) string {
 
 func (o *organization) arn(kind, id string) string {
 	return "arn:aws:organizations::" + o.Management + ":" + kind + "/" + o.ID + "/" + id
+}
+
+func (o *organization) organizationARN() string {
+	return "arn:aws:organizations::" + o.Management + ":organization/" + o.ID
 }
 
 // arnOf is the ARN of whatever has the id.
@@ -198,7 +240,7 @@ func alreadyIn(o *organization) error {
 
 func (o *organization) toAPI() *types.Organization {
 	return &types.Organization{
-		Id: aws.String(o.ID), Arn: aws.String("arn:aws:organizations::" + o.Management + ":organization/" + o.ID), FeatureSet: o.Features,
+		Id: aws.String(o.ID), Arn: aws.String(o.organizationARN()), FeatureSet: o.Features,
 		MasterAccountId: aws.String(o.Management), MasterAccountArn: aws.String(o.arn("account", o.Management)), MasterAccountEmail: aws.String(o.Nodes[o.Management].Email),
 		// AWS: the member says only this, whatever is enabled; ListRoots has the truth.
 		AvailablePolicyTypes: []types.PolicyTypeSummary{{Type: types.PolicyTypeServiceControlPolicy, Status: types.PolicyTypeStatusEnabled}},
@@ -229,10 +271,18 @@ func (s *Service) DeleteOrganization(ctx context.Context, _ *organizations.Delet
 				return errNotEmpty()
 			}
 		}
+		for _, r := range o.Requests {
+			if r.Open != nil {
+				return errNotEmpty()
+			}
+		}
 		for id := range o.Policies {
 			if err := policyTable.In(tx, store.Scope{}).Delete(o.ID, id); err != nil {
 				return err
 			}
+		}
+		if err := o.forgetHandshakes(tx); err != nil {
+			return err
 		}
 		if err := o.remove(tx); err != nil {
 			return err
@@ -245,7 +295,7 @@ func (s *Service) DeleteOrganization(ctx context.Context, _ *organizations.Delet
 func (s *Service) EnableAWSServiceAccess(ctx context.Context, in *organizations.EnableAWSServiceAccessInput) (*organizations.EnableAWSServiceAccessOutput, error) {
 	name := aws.ToString(in.ServicePrincipal)
 	if !strings.HasSuffix(name, ".amazonaws.com") {
-		return nil, errInvalidInput("You specified an unrecognized service principal.")
+		return nil, errInvalidInput(types.InvalidInputExceptionReasonUnrecognizedServicePrincipal, "You specified an unrecognized service principal.")
 	}
 	return &organizations.EnableAWSServiceAccessOutput{}, s.alter(ctx, func(_ store.Tx, o *organization) error {
 		if o.Services == nil {
@@ -285,7 +335,7 @@ func cut[T any](list []T, maxResults *int32, token *string) ([]T, *string, error
 	if token != nil {
 		var err error
 		if start, err = strconv.Atoi(*token); err != nil || start < 0 || start > len(list) {
-			return nil, nil, errInvalidInput("You provided an invalid pagination token.")
+			return nil, nil, errInvalidInput(types.InvalidInputExceptionReasonInvalidPaginationToken, "You provided an invalid pagination token.")
 		}
 	}
 	size := 20

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
@@ -15,20 +17,28 @@ import (
 	"github.com/aws/smithy-go"
 
 	"miniaws/awsapi"
+	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
 
 const management = "111122223333"
 
 // maker makes accounts that are only numbers.
-type maker struct{ made int }
+type maker struct{ made, failures int }
 
-func (m *maker) CreateAccount(_ context.Context, _, email, _, _ string) (string, error) {
-	if email == "taken@example.com" {
-		return "", ErrEmailTaken{}
-	}
+func (m *maker) NewNumber(context.Context) (string, error) {
 	m.made++
 	return fmt.Sprintf("%012d", 200000000000+m.made), nil
+}
+
+func (m *maker) CreateAccount(_ context.Context, _, _, email, _, _ string) error {
+	if m.failures++; m.failures%2 == 1 {
+		return errors.New("interrupted")
+	}
+	if email == "taken@example.com" {
+		return ErrEmailTaken{}
+	}
+	return nil
 }
 
 func (m *maker) Account(_ context.Context, id string) (name, email string, err error) {
@@ -60,8 +70,18 @@ func newFixture(t *testing.T) *fixture {
 			return errors.New("no JSON")
 		}
 		return nil
-	}})
+	}, CheckDelegation: func(string) error { return nil }})
 	f.service.Register(f.server)
+	loop := reconcile.New(db, reconcile.Options{MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, Log: slog.New(slog.DiscardHandler)})
+	f.service.Reconcile(loop)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- loop.Run(ctx) }()
+	t.Cleanup(func() {
+		if stop(); <-ended != nil {
+			t.Error("the loop failed")
+		}
+	})
 	return f
 }
 
@@ -105,7 +125,24 @@ func (f *fixture) unit(parent, name string) string {
 func (f *fixture) account(name string) string {
 	f.Helper()
 	in := &organizations.CreateAccountInput{AccountName: &name, Email: aws.String(name + "@example.com")}
-	return *ask[organizations.CreateAccountOutput](f, in).CreateAccountStatus.AccountId
+	status := f.ready(in)
+	if status.State != types.CreateAccountStateSucceeded {
+		f.Fatalf("%+v", status)
+	}
+	return *status.AccountId
+}
+
+// ready asks for an account and waits for what becomes of it.
+func (f *fixture) ready(in *organizations.CreateAccountInput) *types.CreateAccountStatus {
+	f.Helper()
+	status := ask[organizations.CreateAccountOutput](f, in).CreateAccountStatus
+	if status.State != types.CreateAccountStateInProgress || status.CompletedTimestamp != nil {
+		f.Errorf("at first: %+v", status)
+	}
+	for status.State == types.CreateAccountStateInProgress {
+		status = ask[organizations.DescribeCreateAccountStatusOutput](f, &organizations.DescribeCreateAccountStatusInput{CreateAccountRequestId: status.Id}).CreateAccountStatus
+	}
+	return status
 }
 
 func (f *fixture) policy(kind types.PolicyType, name string) string {
@@ -180,7 +217,7 @@ func TestUnits(t *testing.T) {
 	if err != nil || strings.Count(m.Path, "ou-") != maxDepth || !strings.HasSuffix(m.Path, at+"/") {
 		t.Errorf("%+v, %v", m, err)
 	}
-	status := ask[organizations.CreateAccountOutput](f, &organizations.CreateAccountInput{AccountName: aws.String("x"), Email: aws.String("taken@example.com")}).CreateAccountStatus
+	status := f.ready(&organizations.CreateAccountInput{AccountName: aws.String("x"), Email: aws.String("taken@example.com")})
 	if status.State != types.CreateAccountStateFailed || status.FailureReason != types.CreateAccountFailureReasonEmailAlreadyExists {
 		t.Errorf("%+v", status)
 	}

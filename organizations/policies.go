@@ -114,7 +114,7 @@ func (s *Service) check(kind types.PolicyType, text string) error {
 		limit = maxResourceControl
 	}
 	if len(text) > limit {
-		return errConstraint("You have exceeded the allowed policy content size.")
+		return errConstraint(types.ConstraintViolationExceptionReasonPolicyContentLimitExceeded, "You have exceeded the allowed policy content size.")
 	}
 	if s.config.CheckPolicy(kind, text) != nil {
 		return errMalformedPolicy()
@@ -193,7 +193,7 @@ func (s *Service) CreatePolicy(ctx context.Context, in *organizations.CreatePoli
 			return err
 		}
 		if o.policiesOf(in.Type) >= maxPolicies {
-			return errConstraint("You have exceeded the maximum number of policies of this type.")
+			return errConstraint(types.ConstraintViolationExceptionReasonPolicyNumberLimitExceeded, "You have exceeded the maximum number of policies of this type.")
 		}
 		if o.policyNameTaken(in.Type, aws.ToString(in.Name), "") {
 			return errDuplicatePolicy()
@@ -330,7 +330,7 @@ func (s *Service) AttachPolicy(ctx context.Context, in *organizations.AttachPoli
 		case contains(n.Attached, *in.PolicyId):
 			return errDuplicateAttachment()
 		case o.ofType(n, o.typeOf(*in.PolicyId)) >= maxAttached:
-			return errConstraint("You have attached the maximum number of policies to the specified target.")
+			return errConstraint(types.ConstraintViolationExceptionReasonMaxPolicyTypeAttachmentLimitExceeded, "You have attached the maximum number of policies to the specified target.")
 		}
 		n.Attached = append(n.Attached, *in.PolicyId)
 		return nil
@@ -347,9 +347,9 @@ func (s *Service) DetachPolicy(ctx context.Context, in *organizations.DetachPoli
 		case !contains(n.Attached, *in.PolicyId):
 			return errPolicyNotAttached()
 		case *in.PolicyId == resourceFullAccessID:
-			return errConstraint("You can't detach the RCPFullAWSAccess policy.")
+			return errInvalidInput(types.InvalidInputExceptionReasonNonDetachablePolicy, "You can't detach this Amazon Web Services managed policy.")
 		case o.ofType(n, o.typeOf(*in.PolicyId)) == 1:
-			return errConstraint("You can't detach the last policy of its type from the specified target.")
+			return errConstraint(types.ConstraintViolationExceptionReasonMinPolicyTypeAttachmentLimitExceeded, "You can't detach the last policy of its type from the specified target.")
 		}
 		n.Attached = slices.DeleteFunc(n.Attached, func(id string) bool { return id == *in.PolicyId })
 		return nil

@@ -18,8 +18,11 @@ func (ErrEmailTaken) Error() string { return "an account with this email address
 
 // Accounts makes accounts and knows them.
 type Accounts interface {
-	// CreateAccount makes an account with a role that the management account's principals may assume. Errors: ErrEmailTaken.
-	CreateAccount(ctx context.Context, name, email, roleName, management string) (id string, err error)
+	// NewNumber answers a number that no account has.
+	NewNumber(ctx context.Context) (id string, err error)
+	// CreateAccount makes an account with a role that the management account's principals may assume. It succeeds again after
+	// it did, wholly or in part. Errors: ErrEmailTaken.
+	CreateAccount(ctx context.Context, id, name, email, roleName, management string) error
 	// Account answers the name and address of an account.
 	Account(ctx context.Context, id string) (name, email string, err error)
 }
@@ -30,6 +33,8 @@ type Config struct {
 	Accounts Accounts
 	// CheckPolicy answers why a document is no policy of the type.
 	CheckPolicy func(kind types.PolicyType, document string) error
+	// CheckDelegation answers why a document is no resource policy.
+	CheckDelegation func(document string) error
 }
 
 // Service is Organizations.
@@ -43,7 +48,7 @@ func New(c Config) *Service { return &Service{config: c} }
 
 // Tables are the tables of this package, for [store.Migrate].
 func Tables() []store.Schema {
-	return []store.Schema{organizationTable, policyTable, nodeTable, infoTable, requestTable}
+	return []store.Schema{organizationTable, policyTable, nodeTable, infoTable, requestTable, handshakeTable}
 }
 
 // Register adds the operations.
@@ -65,6 +70,26 @@ func (s *Service) Register(server *awsapi.Server) {
 		awsapi.Op(s.MoveAccount, on(s, inputOf(s.MoveAccount), "AccountId", "SourceParentId", "DestinationParentId")),
 		awsapi.Op(s.CloseAccount, on(s, inputOf(s.CloseAccount), "AccountId")),
 		awsapi.Op(s.RemoveAccountFromOrganization, on(s, inputOf(s.RemoveAccountFromOrganization), "AccountId")),
+
+		awsapi.Op(s.LeaveOrganization, on(s, inputOf(s.LeaveOrganization))),
+
+		awsapi.Op(s.InviteAccountToOrganization, on(s, inputOf(s.InviteAccountToOrganization))),
+		awsapi.Op(s.EnableAllFeatures, on(s, inputOf(s.EnableAllFeatures))),
+		awsapi.Op(s.AcceptHandshake, on(s, inputOf(s.AcceptHandshake), "HandshakeId")),
+		awsapi.Op(s.DeclineHandshake, on(s, inputOf(s.DeclineHandshake), "HandshakeId")),
+		awsapi.Op(s.CancelHandshake, on(s, inputOf(s.CancelHandshake), "HandshakeId")),
+		awsapi.Op(s.DescribeHandshake, on(s, inputOf(s.DescribeHandshake), "HandshakeId")),
+		awsapi.Op(s.ListHandshakesForAccount, on(s, inputOf(s.ListHandshakesForAccount))),
+		awsapi.Op(s.ListHandshakesForOrganization, on(s, inputOf(s.ListHandshakesForOrganization))),
+
+		awsapi.Op(s.RegisterDelegatedAdministrator, on(s, inputOf(s.RegisterDelegatedAdministrator), "AccountId")),
+		awsapi.Op(s.DeregisterDelegatedAdministrator, on(s, inputOf(s.DeregisterDelegatedAdministrator), "AccountId")),
+		awsapi.Op(s.ListDelegatedAdministrators, on(s, inputOf(s.ListDelegatedAdministrators))),
+		awsapi.Op(s.ListDelegatedServicesForAccount, on(s, inputOf(s.ListDelegatedServicesForAccount), "AccountId")),
+
+		awsapi.Op(s.PutResourcePolicy, on(s, inputOf(s.PutResourcePolicy))),
+		awsapi.Op(s.DescribeResourcePolicy, on(s, inputOf(s.DescribeResourcePolicy))),
+		awsapi.Op(s.DeleteResourcePolicy, on(s, inputOf(s.DeleteResourcePolicy))),
 
 		awsapi.Op(s.ListRoots, on(s, inputOf(s.ListRoots))),
 		awsapi.Op(s.CreateOrganizationalUnit, on(s, inputOf(s.CreateOrganizationalUnit), "ParentId")),

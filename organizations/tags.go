@@ -17,7 +17,7 @@ func tagsOf(list []types.Tag) (map[string]string, error) {
 	tags := map[string]string{}
 	for _, t := range list {
 		if _, twice := tags[aws.ToString(t.Key)]; twice {
-			return nil, errInvalidInput("You provided duplicate tag keys.")
+			return nil, errInvalidInput(types.InvalidInputExceptionReasonDuplicateTagKey, "You provided duplicate tag keys.")
 		}
 		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
@@ -53,7 +53,7 @@ func (s *Service) TagResource(ctx context.Context, in *organizations.TagResource
 			(*tags)[key] = value
 		}
 		if len(*tags) > maxTags {
-			return errConstraint("You have exceeded the maximum number of tags for this resource.")
+			return errConstraint(types.ConstraintViolationExceptionReasonMaxTagLimitExceeded, "You have exceeded the maximum number of tags for this resource.")
 		}
 		return nil
 	})

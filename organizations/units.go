@@ -104,10 +104,10 @@ func (s *Service) CreateOrganizationalUnit(ctx context.Context, in *organization
 			return err
 		}
 		if len(o.way(*in.ParentId)) > maxDepth {
-			return errConstraint("You have exceeded the maximum depth of nested OUs.")
+			return errConstraint(types.ConstraintViolationExceptionReasonOuDepthLimitExceeded, "You have exceeded the maximum depth of nested OUs.")
 		}
 		if o.count(types.TargetTypeOrganizationalUnit) >= maxUnits {
-			return errConstraint("You have exceeded the allowed number of OUs.")
+			return errConstraint(types.ConstraintViolationExceptionReasonOuNumberLimitExceeded, "You have exceeded the allowed number of OUs.")
 		}
 		if o.nameTaken(*in.ParentId, aws.ToString(in.Name), "") {
 			return errDuplicateUnit()
