@@ -31,8 +31,8 @@ type worker struct {
 	keys    sigv4.KeyCache
 	metrics *metrics
 	idler   idler
-	// stopping is closed when the server is to end.
-	stopping chan struct{}
+	// answering is closed when the endpoint answers, stopping when the server is to end.
+	answering, stopping chan struct{}
 	worlds
 }
 
@@ -41,7 +41,7 @@ func (w *worker) now() time.Time { return time.Now() }
 // work opens what the cloud stands on, serves on the listener until the context ends, and closes everything in the
 // opposite order. ready is called once, when the endpoint answers.
 func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener net.Listener, ready func()) (err error) {
-	w := &worker{command: c, folder: folder, stopping: make(chan struct{})}
+	w := &worker{command: c, folder: folder, answering: make(chan struct{}), stopping: make(chan struct{})}
 	w.failed = make(chan error, 1)
 	w.metrics = newMetrics(w.storeStats)
 	if w.root, err = c.rootKey(folder.path, makeRootKey); err != nil {
@@ -74,6 +74,7 @@ func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener ne
 		}
 	}()
 	ready()
+	close(w.answering)
 	resting, stopResting := context.WithCancel(ctx)
 	var rest sync.WaitGroup
 	rest.Go(func() { w.idler.run(resting, func() store.DB { return w.world.Load().db }) })

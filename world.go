@@ -26,6 +26,8 @@ type world struct {
 	stop  context.CancelFunc
 	// looping ends when the loop has.
 	looping sync.WaitGroup
+	// warmth is nil where nothing real runs.
+	warmth *warmth
 }
 
 // worlds is the part of the worker that opens and replaces its world.
@@ -81,6 +83,8 @@ func (w *worker) openWorld(ctx context.Context) (err error) {
 			}
 		}
 	})
+	made.warmth = w.newWarmth(made)
+	made.looping.Go(func() { made.warmth.make(looping, w.answering) })
 	w.world.Store(made)
 	return nil
 }
@@ -105,7 +109,11 @@ func (w *world) close() error {
 	w.looping.Wait()
 	err := w.cloud.machines.FlushFlowLogs(context.Background())
 	err = errors.Join(err, w.cloud.audit.Flush(context.Background()))
-	err = errors.Join(err, w.network.Close(), w.db.Close())
+	unused, failure := w.warmth.unused(context.Background())
+	err = errors.Join(err, failure, w.network.Close(), w.db.Close())
+	if unused {
+		err = errors.Join(err, w.warmth.remove(context.Background()))
+	}
 	if w.bytes != "" {
 		err = errors.Join(err, os.RemoveAll(w.bytes))
 	}

@@ -396,6 +396,10 @@ func (s *Service) sweepNetworks(ctx context.Context) error {
 	if s.config.Network == nil {
 		return nil
 	}
+	// Listing brings the node agent up, which nobody needs while there is no network; the first one leads to a sweep.
+	if used, err := s.UsesEngine(ctx); !used || err != nil {
+		return err
+	}
 	vpcs, err := s.config.Network.ListVPCs(ctx)
 	if err != nil {
 		return err
@@ -454,3 +458,19 @@ var knownNetworks = store.NewTable(store.Spec[knownNetwork]{
 	Name:    "known-networks",
 	ID:      func(k *knownNetwork) store.ID { return store.ID{k.VPC} },
 })
+
+// UsesEngine tells whether any account has a network or an instance, which has something on the engine.
+func (s *Service) UsesEngine(ctx context.Context) (used bool, err error) {
+	return used, s.config.DB.View(ctx, func(t store.Tx) error {
+		used = false
+		for _, err := range knownNetworks.In(t, store.Scope{}).Scan(store.Query{}) {
+			used = true
+			return err
+		}
+		for _, err := range homes.In(t, store.Scope{}).Scan(store.Query{}) {
+			used = true
+			return err
+		}
+		return nil
+	})
+}
