@@ -115,16 +115,24 @@ func deleteManyAccess(ctx context.Context, in *api.DeleteParametersInput) ([]aws
 	return on(ctx, "ssm:DeleteParameters", nil, in.Names...)
 }
 
+// onTagged asks for a parameter or document.
+func onTagged(ctx context.Context, action string, conditions map[string][]string, kind types.ResourceTypeForTagging, id *string) ([]awsapi.Access, error) {
+	if kind == types.ResourceTypeForTaggingDocument {
+		return []awsapi.Access{{Action: action, Resources: []string{documentARN(awsapi.FromContext(ctx), aws.ToString(id))}, Conditions: conditions}}, nil
+	}
+	return on(ctx, action, conditions, aws.ToString(id))
+}
+
 func addTagsAccess(ctx context.Context, in *api.AddTagsToResourceInput) ([]awsapi.Access, error) {
 	conditions := map[string][]string{}
 	tagConditions(conditions, in.Tags)
-	return on(ctx, "ssm:AddTagsToResource", conditions, aws.ToString(in.ResourceId))
+	return onTagged(ctx, "ssm:AddTagsToResource", conditions, in.ResourceType, in.ResourceId)
 }
 
 func removeTagsAccess(ctx context.Context, in *api.RemoveTagsFromResourceInput) ([]awsapi.Access, error) {
-	return on(ctx, "ssm:RemoveTagsFromResource", map[string][]string{"aws:TagKeys": in.TagKeys}, aws.ToString(in.ResourceId))
+	return onTagged(ctx, "ssm:RemoveTagsFromResource", map[string][]string{"aws:TagKeys": in.TagKeys}, in.ResourceType, in.ResourceId)
 }
 
 func listTagsAccess(ctx context.Context, in *api.ListTagsForResourceInput) ([]awsapi.Access, error) {
-	return on(ctx, "ssm:ListTagsForResource", nil, aws.ToString(in.ResourceId))
+	return onTagged(ctx, "ssm:ListTagsForResource", nil, in.ResourceType, in.ResourceId)
 }

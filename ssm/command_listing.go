@@ -1,6 +1,7 @@
 package ssm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,9 +21,6 @@ const commandTime = "2006-01-02T15:04:05.000Z"
 // GetCommandInvocation answers what became of a command in one instance.
 func (s *Service) GetCommandInvocation(ctx context.Context, in *api.GetCommandInvocationInput) (*api.GetCommandInvocationOutput, error) {
 	c := callOf(ctx)
-	if p := aws.ToString(in.PluginName); p != "" && p != scriptPlugin {
-		return nil, errInvalidPluginName()
-	}
 	var sent *command
 	var one *invocation
 	err := s.config.DB.View(ctx, func(t store.Tx) (err error) {
@@ -37,21 +35,59 @@ func (s *Service) GetCommandInvocation(ctx context.Context, in *api.GetCommandIn
 	if sent == nil || one == nil {
 		return nil, errNoInvocation()
 	}
+	at, names := 0, sent.stepNames()
+	switch name := aws.ToString(in.PluginName); {
+	case name != "":
+		if at = slices.Index(names, name); at < 0 {
+			return nil, errInvalidPluginName()
+		}
+	case len(names) > 1:
+		// AWS: "GetCommandInvocation", PluginName: of a document with several steps one must be named.
+		return nil, errInvalidPluginName()
+	}
+	step := one.step(at)
 	out := &api.GetCommandInvocationOutput{
-		CommandId: in.CommandId, InstanceId: in.InstanceId, Comment: aws.String(sent.Comment), DocumentName: aws.String(sent.Document), DocumentVersion: aws.String("$DEFAULT"),
-		PluginName: aws.String(scriptPlugin), ResponseCode: one.Code, Status: one.Status, StatusDetails: aws.String(one.Details),
-		StandardOutputContent: aws.String(one.Output), StandardErrorContent: aws.String(one.Errors), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
+		CommandId: in.CommandId, InstanceId: in.InstanceId, Comment: aws.String(sent.Comment), DocumentName: aws.String(sent.Document), DocumentVersion: aws.String(sent.wanted()),
+		PluginName: aws.String(names[at]), ResponseCode: step.Code, Status: types.CommandInvocationStatus(step.Status), StatusDetails: aws.String(step.Details),
+		StandardOutputContent: aws.String(step.Output), StandardErrorContent: aws.String(step.Errors), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
 		ExecutionStartDateTime: aws.String(""), ExecutionEndDateTime: aws.String(""), ExecutionElapsedTime: aws.String(""),
 		CloudWatchOutputConfig: &types.CloudWatchOutputConfig{CloudWatchLogGroupName: aws.String("")},
 	}
-	if !one.Started.IsZero() {
-		out.ExecutionStartDateTime = aws.String(one.Started.Format(commandTime))
-		if one.over() {
-			out.ExecutionEndDateTime = aws.String(one.Ended.Format(commandTime))
-			out.ExecutionElapsedTime = aws.String(fmt.Sprintf("PT%gS", one.Ended.Sub(one.Started).Round(time.Millisecond).Seconds()))
+	if !step.Started.IsZero() {
+		out.ExecutionStartDateTime = aws.String(step.Started.Format(commandTime))
+		if !step.Ended.IsZero() {
+			out.ExecutionEndDateTime = aws.String(step.Ended.Format(commandTime))
+			out.ExecutionElapsedTime = aws.String(fmt.Sprintf("PT%gS", step.Ended.Sub(step.Started).Round(time.Millisecond).Seconds()))
 		}
 	}
 	return out, nil
+}
+
+// stepNames are those of the document's steps.
+func (c *command) stepNames() []string {
+	if len(c.Steps) == 0 {
+		return []string{scriptPlugin}
+	}
+	return c.Steps
+}
+
+// wanted is the version that was asked for.
+func (c *command) wanted() string { return cmp.Or(c.Wanted, "$DEFAULT") }
+
+// step answers what became of a step; one that has not begun is as the invocation.
+func (i *invocation) step(at int) stepResult {
+	if at < len(i.Steps) {
+		one := i.Steps[at]
+		if i.Status == types.CommandInvocationStatusCancelling && one.Ended.IsZero() {
+			one.Status, one.Details = types.CommandPluginStatus(i.Status), i.Details
+		}
+		return one
+	}
+	one := stepResult{Status: types.CommandPluginStatusPending, Details: "Pending", Code: -1}
+	if i.over() || i.Status == types.CommandInvocationStatusCancelling {
+		one.Status, one.Details, one.Ended = types.CommandPluginStatus(i.Status), i.Details, i.Ended
+	}
+	return one
 }
 
 // commandsWith answers commands with their invocations, the youngest first.
@@ -103,7 +139,7 @@ func commandFilter(filters []types.CommandFilter) (func(*command, string) bool, 
 		case types.CommandFilterKeyDocumentName:
 			all = append(all, func(c *command, _ string) bool { return c.Document == value })
 		default:
-			return nil, errCommandFilterKey(string(f.Key))
+			return nil, errListFilterKey(string(f.Key))
 		}
 	}
 	return func(c *command, status string) bool {
@@ -187,35 +223,38 @@ func (s *Service) ListCommandInvocations(ctx context.Context, in *api.ListComman
 func (c *command) invocationToAPI(one *invocation, details bool) types.CommandInvocation {
 	out := types.CommandInvocation{
 		CommandId: aws.String(c.ID), InstanceId: aws.String(one.Instance), InstanceName: aws.String(one.Name), Comment: aws.String(c.Comment),
-		DocumentName: aws.String(c.Document), DocumentVersion: aws.String("$DEFAULT"), RequestedDateTime: aws.Time(c.Requested), Status: one.Status,
+		DocumentName: aws.String(c.Document), DocumentVersion: aws.String(c.wanted()), RequestedDateTime: aws.Time(c.Requested), Status: one.Status,
 		StatusDetails: aws.String(one.Details), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""), ServiceRole: aws.String(""),
 		CommandPlugins: []types.CommandPlugin{}, NotificationConfig: &types.NotificationConfig{},
 	}
 	if !details {
 		return out
 	}
-	text := one.Output
-	if one.Errors != "" {
-		text += "\n----------ERROR-------\n" + one.Errors
+	for at, name := range c.stepNames() {
+		step := one.step(at)
+		text := step.Output
+		if step.Errors != "" {
+			text += "\n----------ERROR-------\n" + step.Errors
+		}
+		plugin := types.CommandPlugin{
+			Name: aws.String(name), Output: aws.String(strings.ToValidUTF8(text[:min(len(text), maxListedOutput)], "")), ResponseCode: step.Code, Status: step.Status,
+			StatusDetails: aws.String(step.Details), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
+		}
+		if !step.Started.IsZero() {
+			plugin.ResponseStartDateTime = aws.Time(step.Started)
+		}
+		if !step.Ended.IsZero() {
+			plugin.ResponseFinishDateTime = aws.Time(step.Ended)
+		}
+		out.CommandPlugins = append(out.CommandPlugins, plugin)
 	}
-	plugin := types.CommandPlugin{
-		Name: aws.String(scriptPlugin), Output: aws.String(strings.ToValidUTF8(text[:min(len(text), maxListedOutput)], "")), ResponseCode: one.Code, Status: types.CommandPluginStatus(one.Status),
-		StatusDetails: aws.String(one.Details), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
-	}
-	if !one.Started.IsZero() {
-		plugin.ResponseStartDateTime = aws.Time(one.Started)
-	}
-	if one.over() {
-		plugin.ResponseFinishDateTime = aws.Time(one.Ended)
-	}
-	out.CommandPlugins = append(out.CommandPlugins, plugin)
 	return out
 }
 
 // toAPI sums the invocations up. AWS: "Understanding command statuses".
 func (c *command) toAPI(all []*invocation) *types.Command {
 	out := &types.Command{
-		CommandId: aws.String(c.ID), DocumentName: aws.String(c.Document), DocumentVersion: aws.String("$DEFAULT"), Comment: aws.String(c.Comment), Parameters: c.Parameters,
+		CommandId: aws.String(c.ID), DocumentName: aws.String(c.Document), DocumentVersion: aws.String(c.wanted()), Comment: aws.String(c.Comment), Parameters: c.Parameters,
 		InstanceIds: c.Asked, Targets: c.Targets, RequestedDateTime: aws.Time(c.Requested), ExpiresAfter: aws.Time(c.Requested.Add(time.Duration(c.Timeout) * time.Second)),
 		TargetCount: int32(len(all)), TimeoutSeconds: aws.Int32(c.Timeout), MaxConcurrency: aws.String("50"), MaxErrors: aws.String("0"),
 		OutputS3BucketName: aws.String(""), OutputS3KeyPrefix: aws.String(""), ServiceRole: aws.String(""), NotificationConfig: &types.NotificationConfig{},

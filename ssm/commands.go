@@ -1,6 +1,7 @@
 package ssm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -26,6 +27,12 @@ import (
 type command struct {
 	ID, Document, Comment string
 	Parameters            map[string][]string
+	// Owner is the account that has the document, "Amazon" for AWS's; Version is the document's, Wanted how it was asked for.
+	Owner   string `json:",omitempty"`
+	Version int64  `json:",omitempty"`
+	Wanted  string `json:",omitempty"`
+	// Steps are the names of the document's.
+	Steps []string `json:",omitempty"`
 	// Instances are those that it went to, in order; Asked and Targets how they were named.
 	Instances []string
 	Asked     []string       `json:",omitempty"`
@@ -43,9 +50,19 @@ type invocation struct {
 	Command, Instance, Name string
 	Status                  types.CommandInvocationStatus
 	Details                 string
-	Code                    int32
-	Output, Errors          string    `json:",omitempty"`
 	Started, Ended          time.Time `json:",omitzero"`
+	// Steps are those that began, in order. Next tells that the last of them ended and another one follows.
+	Steps []stepResult `json:",omitempty"`
+	Next  bool         `json:",omitempty"`
+}
+
+// stepResult is what became of one step of the document.
+type stepResult struct {
+	Status         types.CommandPluginStatus
+	Details        string
+	Code           int32
+	Output, Errors string    `json:",omitempty"`
+	Started, Ended time.Time `json:",omitzero"`
 }
 
 func (i *invocation) over() bool { return !i.Ended.IsZero() }
@@ -76,29 +93,45 @@ const (
 // SendCommand runs a script in instances. It answers at once; the reconcile loop delivers it.
 func (s *Service) SendCommand(ctx context.Context, in *api.SendCommandInput) (*api.SendCommandOutput, error) {
 	c := callOf(ctx)
-	if name := aws.ToString(in.DocumentName); name != shellScript {
-		return nil, errInvalidDocument(name)
-	}
 	if in.OutputS3BucketName != nil || in.NotificationConfig != nil || in.CloudWatchOutputConfig != nil && in.CloudWatchOutputConfig.CloudWatchOutputEnabled ||
 		in.AlarmConfiguration != nil || in.ServiceRoleArn != nil || in.DocumentHash != nil {
 		return nil, errNotImplemented("SendCommand with output to S3 or CloudWatch, notifications, alarms or a document hash")
 	}
-	if _, err := scriptOf(in.Parameters); err != nil {
-		return nil, err
-	}
 	if text, err := json.Marshal(in.Parameters); err != nil || len(text) > maxParameters {
 		return nil, errMaxDocumentSize()
+	}
+	var d *document
+	var v *documentVersion
+	err := s.config.DB.View(ctx, func(t store.Tx) (err error) {
+		var at store.Scope
+		if d, at, err = usable(t, c.scope, aws.ToString(in.DocumentName)); err == nil {
+			v, err = d.version(t, at, aws.ToString(in.DocumentVersion), "")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if d.Type != types.DocumentTypeCommand {
+		return nil, errInvalidDocumentType(d.Type)
+	}
+	steps, err := v.parsed.plan(in.Parameters)
+	if err != nil {
+		return nil, err
 	}
 	found, err := s.targets(ctx, c, in.InstanceIds, in.Targets)
 	if err != nil {
 		return nil, err
 	}
 	made := &command{
-		ID: newUUID(), Document: shellScript, Comment: aws.ToString(in.Comment), Parameters: in.Parameters, Asked: in.InstanceIds, Targets: in.Targets,
+		ID: newUUID(), Document: aws.ToString(in.DocumentName), Owner: d.owner, Version: v.Number, Wanted: cmp.Or(aws.ToString(in.DocumentVersion), "$DEFAULT"), Comment: aws.ToString(in.Comment), Parameters: in.Parameters, Asked: in.InstanceIds, Targets: in.Targets,
 		Requested: c.now, Timeout: defaultTimeout,
 	}
 	if in.TimeoutSeconds != nil {
 		made.Timeout = *in.TimeoutSeconds
+	}
+	for _, one := range steps {
+		made.Steps = append(made.Steps, one.name)
 	}
 	for _, m := range found {
 		made.Instances = append(made.Instances, m.ID)
@@ -110,7 +143,7 @@ func (s *Service) SendCommand(ctx context.Context, in *api.SendCommandInput) (*a
 		}
 		var all []*invocation
 		for _, m := range found {
-			one := &invocation{Command: made.ID, Instance: m.ID, Name: m.Name, Status: types.CommandInvocationStatusPending, Details: "Pending", Code: -1}
+			one := &invocation{Command: made.ID, Instance: m.ID, Name: m.Name, Status: types.CommandInvocationStatusPending, Details: "Pending"}
 			if err := invocations.In(t, c.scope).Insert(one); err != nil {
 				return err
 			}
@@ -135,39 +168,9 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// script is what the parameters of AWS-RunShellScript ask for.
-type script struct {
-	text, folder string
-	timeout      time.Duration
-}
-
-func scriptOf(parameters map[string][]string) (script, error) {
-	made := script{timeout: defaultTimeout * time.Second}
-	for name, values := range parameters {
-		switch name {
-		case "commands":
-			made.text = strings.Join(values, "\n") + "\n"
-		case "workingDirectory":
-			made.folder = strings.Join(values, "")
-		case "executionTimeout":
-			seconds, err := strconv.Atoi(strings.Join(values, ""))
-			if err != nil || seconds < 1 || seconds > 172800 {
-				return made, errInvalidParameters("executionTimeout must be from 1 to 172800 seconds")
-			}
-			made.timeout = time.Duration(seconds) * time.Second
-		default:
-			return made, errInvalidParameters("the document has no parameter " + name)
-		}
-	}
-	if strings.TrimSpace(made.text) == "" {
-		return made, errInvalidParameters("the parameter commands is required")
-	}
-	return made, nil
-}
-
 // line is what the shell of the instance runs: the script comes as its input, and is a file when it runs, so that a first
 // line with another interpreter counts.
-func (s script) line(instance, region string) string {
+func (s step) line(instance, region string) string {
 	folder := ""
 	if s.folder != "" {
 		folder = "cd " + quoted(s.folder) + " && "
@@ -200,15 +203,19 @@ func (s *Service) reconcileInvocation(ctx context.Context, item reconcile.Item) 
 		}
 		return 0, s.forgetInvocation(ctx, scope, id, instance)
 	}
-	running := s.runs.Running(item.ID)
+	name := runName(item.ID, len(one.Steps)-1)
+	running := s.runs.Running(name)
 	switch one.Status {
 	case types.CommandInvocationStatusCancelling:
 		if running {
-			s.runs.Cancel(item.ID)
+			s.runs.Cancel(name)
 			return time.Second, nil
 		}
 		return time.Minute, s.settle(ctx, scope, id, instance, func(i *invocation) { i.end("Cancelled", types.CommandInvocationStatusCancelled) })
 	case types.CommandInvocationStatusInProgress:
+		if one.Next {
+			return s.runStep(ctx, scope, sent, one)
+		}
 		if running {
 			return time.Minute, nil
 		}
@@ -221,19 +228,66 @@ func (s *Service) reconcileInvocation(ctx context.Context, item reconcile.Item) 
 		}
 		return time.Second, nil
 	}
-	err = s.settle(ctx, scope, id, instance, func(i *invocation) {
-		i.Status, i.Details, i.Started = types.CommandInvocationStatusInProgress, "InProgress", time.Now().UTC()
+	return s.runStep(ctx, scope, sent, one)
+}
+
+// runName is the name of a step's run.
+func runName(item string, step int) string { return item + "#" + strconv.Itoa(step) }
+
+// stepsOf answers the steps of a command, as its document's version has them now.
+func (s *Service) stepsOf(ctx context.Context, scope store.Scope, sent *command) (steps []step, err error) {
+	return steps, s.config.DB.View(ctx, func(t store.Tx) error {
+		d, at := amazonDocument(cmp.Or(sent.Document, shellScript)), scope
+		if d == nil || sent.Owner != "" && sent.Owner != amazon {
+			at.Account = cmp.Or(sent.Owner, scope.Account)
+			if d, err = ownDocument(t, at, sent.Document[strings.LastIndex(sent.Document, "/")+1:]); err != nil {
+				return err
+			}
+		}
+		v, err := d.version(t, at, strconv.FormatInt(max(1, sent.Version), 10), "")
+		if err != nil {
+			return err
+		}
+		steps, err = v.parsed.plan(sent.Parameters)
+		return err
 	})
+}
+
+// runStep starts the next step in the instance, past those that are not for it.
+func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command, one *invocation) (time.Duration, error) {
+	steps, err := s.stepsOf(ctx, scope, sent)
+	if codeOf(err) != "" { // the document went meanwhile
+		return time.Minute, s.settle(ctx, scope, sent.ID, one.Instance, func(i *invocation) { i.end("Undeliverable", types.CommandInvocationStatusFailed) })
+	}
 	if err != nil {
 		return 0, err
 	}
-	wanted, err := scriptOf(sent.Parameters)
-	if err != nil {
-		return 0, err
+	at := len(one.Steps)
+	for at < len(steps) && steps[at].skipped {
+		at++
 	}
-	s.runs.Start(s.config.Links, item.ID, guestlink.Command{
-		Instance: instance, User: "root", Line: wanted.line(instance, scope.Region), Input: []byte(wanted.text), Timeout: wanted.timeout, MaxOutput: maxCommandOutput,
-	}, func(r guestlink.Result) { s.noteResult(scope, id, instance, r) })
+	err = s.settle(ctx, scope, sent.ID, one.Instance, func(i *invocation) {
+		now := time.Now().UTC()
+		if i.Started.IsZero() {
+			i.Started = now
+		}
+		i.Status, i.Details, i.Next = types.CommandInvocationStatusInProgress, "InProgress", false
+		for len(i.Steps) < at {
+			i.Steps = append(i.Steps, stepResult{Status: types.CommandPluginStatusSuccess, Details: "Success", Output: "Step execution skipped due to unsatisfied preconditions.", Started: now, Ended: now})
+		}
+		if at < len(steps) {
+			i.Steps = append(i.Steps, stepResult{Status: types.CommandPluginStatusInProgress, Details: "InProgress", Code: -1, Started: now})
+			return
+		}
+		i.sumUp()
+	})
+	if err != nil || at == len(steps) {
+		return time.Minute, err
+	}
+	wanted, item := steps[at], invocationItem(scope, one)
+	s.runs.Start(s.config.Links, runName(item.ID, at), guestlink.Command{
+		Instance: one.Instance, User: "root", Line: wanted.line(one.Instance, scope.Region), Input: []byte(wanted.text), Timeout: wanted.timeout, MaxOutput: maxCommandOutput,
+	}, func(r guestlink.Result) { s.noteResult(scope, sent, one.Instance, at, r) })
 	return time.Minute, nil
 }
 
@@ -254,50 +308,91 @@ func (s *Service) forgetInvocation(ctx context.Context, scope store.Scope, id, i
 
 // settle changes an invocation that is not over.
 func (s *Service) settle(ctx context.Context, scope store.Scope, id, instance string, change func(*invocation)) error {
+	return s.settleIn(ctx, scope, id, instance, func(_ store.Tx, i *invocation) error {
+		change(i)
+		return nil
+	})
+}
+
+func (s *Service) settleIn(ctx context.Context, scope store.Scope, id, instance string, change func(store.Tx, *invocation) error) error {
 	return s.config.DB.Update(ctx, func(t store.Tx) error {
 		rows := invocations.In(t, scope)
 		one, err := rows.Find(id, instance)
 		if one == nil || err != nil || one.over() {
 			return err
 		}
-		change(one)
+		if err := change(t, one); err != nil {
+			return err
+		}
 		return rows.Put(one)
 	})
 }
 
 func (i *invocation) end(details string, status types.CommandInvocationStatus) {
 	i.Status, i.Details, i.Ended = status, details, time.Now().UTC()
+	for k := range i.Steps {
+		if one := &i.Steps[k]; one.Ended.IsZero() {
+			one.Status, one.Details, one.Ended = types.CommandPluginStatus(status), details, i.Ended
+		}
+	}
 }
 
-// noteResult writes down what became of a command.
-func (s *Service) noteResult(scope store.Scope, id, instance string, r guestlink.Result) {
+// sumUp ends an invocation whose steps have ended: it is as its worst step.
+func (i *invocation) sumUp() {
+	worst := stepResult{Status: types.CommandPluginStatusSuccess, Details: "Success"}
+	for _, one := range i.Steps {
+		if one.Status != types.CommandPluginStatusSuccess && worst.Status == types.CommandPluginStatusSuccess {
+			worst = one
+		}
+	}
+	i.end(worst.Details, types.CommandInvocationStatus(worst.Status))
+}
+
+// noteResult writes down what became of a step, and asks for the next one.
+func (s *Service) noteResult(scope store.Scope, sent *command, instance string, at int, r guestlink.Result) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	err := s.settle(ctx, scope, id, instance, func(i *invocation) {
-		var left int
-		i.Errors, left = kept(r.Errors, recordRoom/2)
-		i.Output, _ = kept(r.Output, left+recordRoom/2)
-		i.Code, i.Started = int32(r.ExitCode), r.Started.UTC()
+	err := s.settleIn(ctx, scope, sent.ID, instance, func(t store.Tx, i *invocation) error {
+		if at >= len(i.Steps) {
+			return nil
+		}
+		one := &i.Steps[at]
+		one.take(r, recordRoom/max(1, len(sent.Steps)))
 		switch {
 		case r.Cancelled:
-			i.Code = -1
 			i.end("Cancelled", types.CommandInvocationStatusCancelled)
-		case r.TimedOut:
-			i.Code = -1
-			i.end("ExecutionTimedOut", types.CommandInvocationStatusTimedOut)
-		case r.Err != nil:
-			i.Code = -1
-			i.Errors += "\n" + r.Err.Error()
-			i.end("Undeliverable", types.CommandInvocationStatusFailed)
-		case r.ExitCode != 0:
-			i.Errors += fmt.Sprintf("failed to run commands: exit status %d", r.ExitCode)
-			i.end("Failed", types.CommandInvocationStatusFailed)
+		case at+1 < len(sent.Steps) && r.Err == nil:
+			i.Next = true
+			return reconcile.Want(t, invocationItem(scope, i))
 		default:
-			i.end("Success", types.CommandInvocationStatusSuccess)
+			i.sumUp()
 		}
+		return nil
 	})
 	if err != nil && !errors.Is(err, store.ErrClosed) { // else the next process finds it
-		slog.Error("ssm: the result of a command", "command", id, "instance", instance, "error", err)
+		slog.Error("ssm: the result of a command", "command", sent.ID, "instance", instance, "error", err)
+	}
+}
+
+// take notes a result, in that much room.
+func (one *stepResult) take(r guestlink.Result, room int) {
+	var left int
+	one.Errors, left = kept(r.Errors, room/2)
+	one.Output, _ = kept(r.Output, left+room/2)
+	one.Code, one.Started, one.Ended = int32(r.ExitCode), r.Started.UTC(), time.Now().UTC()
+	switch {
+	case r.Cancelled:
+		one.Code, one.Status, one.Details = -1, types.CommandPluginStatusCancelled, "Cancelled"
+	case r.TimedOut:
+		one.Code, one.Status, one.Details = -1, types.CommandPluginStatusTimedOut, "ExecutionTimedOut"
+	case r.Err != nil:
+		one.Code, one.Status, one.Details = -1, types.CommandPluginStatusFailed, "Undeliverable"
+		one.Errors += "\n" + r.Err.Error()
+	case r.ExitCode != 0:
+		one.Status, one.Details = types.CommandPluginStatusFailed, "Failed"
+		one.Errors += fmt.Sprintf("failed to run commands: exit status %d", r.ExitCode)
+	default:
+		one.Status, one.Details = types.CommandPluginStatusSuccess, "Success"
 	}
 }
 

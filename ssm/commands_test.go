@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"miniaws/backend/guestlink"
 	"miniaws/backend/store"
 )
 
@@ -20,11 +21,9 @@ func TestKeptFitsItsRecord(t *testing.T) {
 		"separators": strings.Repeat("\u2028", 20_000),
 		"wide":       "x" + strings.Repeat("é", 30_000),
 	} {
-		var one invocation
-		var left int
-		one.Errors, left = kept([]byte(output), recordRoom/2)
-		one.Output, _ = kept([]byte(output), left+recordRoom/2)
-		record, err := json.Marshal(one)
+		var one stepResult
+		one.take(guestlink.Result{Output: []byte(output), Errors: []byte(output)}, recordRoom)
+		record, err := json.Marshal(invocation{Steps: []stepResult{one}})
 		if err != nil || len(record) > store.MaxValue-2000 {
 			t.Errorf("%s: the record has %d bytes: %v", name, len(record), err)
 		}

@@ -3,6 +3,8 @@ package ssm
 import (
 	"net/http"
 
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
 	"miniaws/awsapi"
 )
 
@@ -110,11 +112,8 @@ func errNoSession(id string) error {
 	return awsapi.Errorf("DoesNotExistException", "Session with ID %s does not exist.", id)
 }
 
-func errSessionFilterKey(key string) error {
-	return awsapi.Errorf("InvalidFilterKey", "The specified filter key %s isn't valid.", key)
-}
-
-func errCommandFilterKey(key string) error {
+// errListFilterKey is for lists of sessions, commands and documents.
+func errListFilterKey(key string) error {
 	return awsapi.Errorf("InvalidFilterKey", "The specified filter key %s isn't valid.", key)
 }
 
@@ -154,4 +153,62 @@ func errInvalidPluginName() error {
 
 func errNotImplemented(what string) error {
 	return &awsapi.Error{Code: "NotImplemented", Message: "Mini AWS does not implement " + what + ".", Status: http.StatusNotImplemented}
+}
+
+// AWS: "CreateDocument", "UpdateDocument", "DeleteDocument" and "ModifyDocumentPermission", Errors.
+func errDocumentExists() error {
+	return awsapi.Errorf("DocumentAlreadyExists", "The specified document already exists.")
+}
+
+func errTooManyDocuments() error {
+	return awsapi.Errorf("DocumentLimitExceeded", "You can have at most 500 active Systems Manager documents.")
+}
+
+func errTooManyDocumentVersions() error {
+	return awsapi.Errorf("DocumentVersionLimitExceeded", "The document has too many versions. Delete one or more document versions and try again.")
+}
+
+func errTooManySharers() error {
+	return awsapi.Errorf("DocumentPermissionLimit", "The document can't be shared with more Amazon Web Services accounts. You can specify a maximum of 20 accounts per API operation to share a private document.")
+}
+
+func errDuplicateContent() error {
+	return awsapi.Errorf("DuplicateDocumentContent", "The content of the association document matches another document. Change the content of the document and try again.")
+}
+
+func errDuplicateVersionName() error {
+	return awsapi.Errorf("DuplicateDocumentVersionName", "The version name has already been used in this document. Specify a different version name, and then try again.")
+}
+
+func errInvalidDocumentContent(why string) error {
+	return awsapi.Errorf("InvalidDocumentContent", "%s", why)
+}
+
+func errDocumentShared() error {
+	return awsapi.Errorf("InvalidDocumentOperation", "Must unshare document first before deleting.")
+}
+
+func errDeleteDefaultVersion() error {
+	return awsapi.Errorf("InvalidDocumentOperation", "Default version of the document can't be deleted.")
+}
+
+func errDocumentOfAmazon() error {
+	return awsapi.Errorf("InvalidDocumentOperation", "Documents that are owned by Amazon can't be changed.")
+}
+
+func errDocumentSchema() error {
+	return awsapi.Errorf("InvalidDocumentSchemaVersion", "The version of the document schema isn't supported.")
+}
+
+// AWS: "SendCommand", Errors.
+func errInvalidDocumentType(typ types.DocumentType) error {
+	return awsapi.Errorf("InvalidDocument", "Document type %s is not supported by Run Command.", typ)
+}
+
+func errInvalidDocumentVersion() error {
+	return awsapi.Errorf("InvalidDocumentVersion", "The document version isn't valid or doesn't exist.")
+}
+
+func errInvalidPermissionType() error {
+	return awsapi.Errorf("InvalidPermissionType", "The permission type isn't supported. Share is the only supported permission type.")
 }

@@ -59,7 +59,7 @@ func New(c Config) *Service {
 
 // Tables are the tables of this package, for [store.Migrate].
 func Tables() []store.Schema {
-	return []store.Schema{parameters, versions, sessionRecords, sessionHomes, commands, invocations}
+	return []store.Schema{parameters, versions, sessionRecords, sessionHomes, commands, invocations, documents, documentVersions}
 }
 
 // Reconcile registers what delivers commands and ends sessions.
@@ -100,6 +100,17 @@ func (s *Service) Register(server *awsapi.Server) {
 		awsapi.Op(s.CancelCommand, awsapi.Action[api.CancelCommandInput]("ssm:CancelCommand")),
 		awsapi.Op(s.GetCommandInvocation, awsapi.Action[api.GetCommandInvocationInput]("ssm:GetCommandInvocation")),
 		awsapi.Op(s.ListCommands, awsapi.Action[api.ListCommandsInput]("ssm:ListCommands")),
+		awsapi.Op(s.CreateDocument, createDocumentAccess),
+		awsapi.Op(s.UpdateDocument, onDocument(s, "ssm:UpdateDocument", func(in *api.UpdateDocumentInput) *string { return in.Name })),
+		awsapi.Op(s.UpdateDocumentDefaultVersion, onDocument(s, "ssm:UpdateDocumentDefaultVersion", func(in *api.UpdateDocumentDefaultVersionInput) *string { return in.Name })),
+		awsapi.Op(s.DeleteDocument, onDocument(s, "ssm:DeleteDocument", func(in *api.DeleteDocumentInput) *string { return in.Name })),
+		awsapi.Op(s.DescribeDocument, onDocument(s, "ssm:DescribeDocument", func(in *api.DescribeDocumentInput) *string { return in.Name })),
+		awsapi.Op(s.GetDocument, onDocument(s, "ssm:GetDocument", func(in *api.GetDocumentInput) *string { return in.Name })),
+		awsapi.Op(s.ListDocuments, awsapi.Action[api.ListDocumentsInput]("ssm:ListDocuments")),
+		awsapi.Op(s.ListDocumentVersions, onDocument(s, "ssm:ListDocumentVersions", func(in *api.ListDocumentVersionsInput) *string { return in.Name })),
+		awsapi.Op(s.DescribeDocumentPermission, onDocument(s, "ssm:DescribeDocumentPermission", func(in *api.DescribeDocumentPermissionInput) *string { return in.Name })),
+		awsapi.Op(s.ModifyDocumentPermission, onDocument(s, "ssm:ModifyDocumentPermission", func(in *api.ModifyDocumentPermissionInput) *string { return in.Name })),
+
 		awsapi.Op(s.ListCommandInvocations, awsapi.Action[api.ListCommandInvocationsInput]("ssm:ListCommandInvocations")),
 	)
 }

@@ -18,6 +18,9 @@ func instanceARN(r *awsapi.Request, id string) string {
 
 // documentARN is that of a document; AWS's own have no account.
 func documentARN(r *awsapi.Request, name string) string {
+	if strings.HasPrefix(name, "arn:") {
+		return name // another account's
+	}
 	account := r.Principal.Account
 	if strings.HasPrefix(name, "AWS-") || strings.HasPrefix(name, "MiniAWS-") {
 		account = ""

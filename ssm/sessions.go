@@ -357,7 +357,7 @@ func sessionFilter(in *api.DescribeSessionsInput) (func(*sessionRecord) bool, er
 		case types.SessionFilterKeySessionId:
 			all = append(all, func(r *sessionRecord) bool { return r.ID == value })
 		default:
-			return nil, errSessionFilterKey(string(f.Key))
+			return nil, errListFilterKey(string(f.Key))
 		}
 	}
 	return func(r *sessionRecord) bool {

@@ -3,7 +3,6 @@ package ssm
 import (
 	"context"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,30 +32,47 @@ func mergeTags(have map[string]string, added []types.Tag) (map[string]string, er
 	return merged, nil
 }
 
-// tagged answers the parameter whose tags a call is about.
-func (s *Service) tagged(tx store.Tx, scope store.Scope, kind types.ResourceTypeForTagging, id string) (*parameter, error) {
-	if kind != types.ResourceTypeForTaggingParameter {
-		return nil, errInvalidResourceID() // no other kind exists here
+// tagged lets change look at the tags of a parameter or document, and writes them back if it changed them.
+func (s *Service) tagged(t store.Tx, scope store.Scope, kind types.ResourceTypeForTagging, id string, change func(tags *map[string]string) (bool, error)) error {
+	switch kind {
+	case types.ResourceTypeForTaggingParameter:
+		p, err := s.existing(t, scope, plainName(id))
+		if codeOf(err) == "ParameterNotFound" {
+			err = errInvalidResourceID()
+		}
+		if err != nil {
+			return err
+		}
+		changed, err := change(&p.Tags)
+		if !changed || err != nil {
+			return err
+		}
+		return parameters.In(t, scope).Put(p)
+	case types.ResourceTypeForTaggingDocument:
+		d, err := documents.In(t, scope).Find(id)
+		if d == nil && err == nil {
+			err = errInvalidResourceID()
+		}
+		if err != nil {
+			return err
+		}
+		changed, err := change(&d.Tags)
+		if !changed || err != nil {
+			return err
+		}
+		return documents.In(t, scope).Put(d)
 	}
-	p, err := s.existing(tx, scope, plainName(id))
-	if codeOf(err) == "ParameterNotFound" {
-		err = errInvalidResourceID()
-	}
-	return p, err
+	return errInvalidResourceID() // no other kind exists here
 }
 
 // AddTagsToResource adds tags or replaces their values.
 func (s *Service) AddTagsToResource(ctx context.Context, in *api.AddTagsToResourceInput) (*api.AddTagsToResourceOutput, error) {
 	c := callOf(ctx)
 	return &api.AddTagsToResourceOutput{}, s.config.DB.Update(ctx, func(tx store.Tx) error {
-		p, err := s.tagged(tx, c.scope, in.ResourceType, *in.ResourceId)
-		if err != nil {
-			return err
-		}
-		if p.Tags, err = mergeTags(p.Tags, in.Tags); err != nil {
-			return err
-		}
-		return parameters.In(tx, c.scope).Put(p)
+		return s.tagged(tx, c.scope, in.ResourceType, *in.ResourceId, func(tags *map[string]string) (_ bool, err error) {
+			*tags, err = mergeTags(*tags, in.Tags)
+			return true, err
+		})
 	})
 }
 
@@ -64,32 +80,25 @@ func (s *Service) AddTagsToResource(ctx context.Context, in *api.AddTagsToResour
 func (s *Service) RemoveTagsFromResource(ctx context.Context, in *api.RemoveTagsFromResourceInput) (*api.RemoveTagsFromResourceOutput, error) {
 	c := callOf(ctx)
 	return &api.RemoveTagsFromResourceOutput{}, s.config.DB.Update(ctx, func(tx store.Tx) error {
-		p, err := s.tagged(tx, c.scope, in.ResourceType, *in.ResourceId)
-		if err != nil {
-			return err
-		}
-		for _, key := range in.TagKeys {
-			delete(p.Tags, key)
-		}
-		return parameters.In(tx, c.scope).Put(p)
+		return s.tagged(tx, c.scope, in.ResourceType, *in.ResourceId, func(tags *map[string]string) (bool, error) {
+			for _, key := range in.TagKeys {
+				delete(*tags, key)
+			}
+			return true, nil
+		})
 	})
 }
 
-// ListTagsForResource answers the tags of a parameter.
+// ListTagsForResource answers the tags of a parameter or document.
 func (s *Service) ListTagsForResource(ctx context.Context, in *api.ListTagsForResourceInput) (*api.ListTagsForResourceOutput, error) {
 	c := callOf(ctx)
-	out := &api.ListTagsForResourceOutput{TagList: []types.Tag{}}
-	err := s.config.DB.View(ctx, func(tx store.Tx) error {
-		p, err := s.tagged(tx, c.scope, in.ResourceType, *in.ResourceId)
-		if err != nil {
-			return err
-		}
-		for _, key := range slices.Sorted(maps.Keys(p.Tags)) {
-			out.TagList = append(out.TagList, types.Tag{Key: aws.String(key), Value: aws.String(p.Tags[key])})
-		}
-		return nil
+	out := &api.ListTagsForResourceOutput{}
+	return out, s.config.DB.View(ctx, func(tx store.Tx) error {
+		return s.tagged(tx, c.scope, in.ResourceType, *in.ResourceId, func(tags *map[string]string) (bool, error) {
+			out.TagList = tagList(*tags)
+			return false, nil
+		})
 	})
-	return out, err
 }
 
 // ResourceTags answers the tags of the resource with this ARN, for authorization; nil where there is none.
@@ -98,12 +107,21 @@ func (s *Service) ResourceTags(ctx context.Context, arn string) (map[string]stri
 	if len(parts) != 6 || parts[2] != "ssm" || parts[4] == "" {
 		return nil, nil
 	}
+	scope := store.Scope{Account: parts[4], Region: parts[3]}
+	var tags map[string]string
+	if name, ok := strings.CutPrefix(parts[5], "document/"); ok {
+		return tags, s.config.DB.View(ctx, func(t store.Tx) error {
+			d, err := documents.In(t, scope).Find(name)
+			if d != nil {
+				tags = d.Tags
+			}
+			return err
+		})
+	}
 	rest, ok := strings.CutPrefix(parts[5], "parameter/")
 	if !ok {
 		return nil, nil
 	}
-	scope := store.Scope{Account: parts[4], Region: parts[3]}
-	var tags map[string]string
 	err := s.config.DB.View(ctx, func(tx store.Tx) error {
 		for _, name := range []string{"/" + rest, rest} { // both names have one ARN
 			if !namePattern.MatchString(name) {

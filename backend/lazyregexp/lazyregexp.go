@@ -33,3 +33,8 @@ func (r *Regexp) FindStringSubmatch(s string) []string { return r.regexp().FindS
 
 // ReplaceAllString is that of regexp.Regexp.
 func (r *Regexp) ReplaceAllString(s, with string) string { return r.regexp().ReplaceAllString(s, with) }
+
+// ReplaceAllStringFunc is that of regexp.Regexp.
+func (r *Regexp) ReplaceAllStringFunc(s string, with func(string) string) string {
+	return r.regexp().ReplaceAllStringFunc(s, with)
+}
