@@ -252,7 +252,7 @@ func changeType(t tx, i *instance, name string) error {
 	if err != nil {
 		return err
 	}
-	i.Type, i.CPUs, i.MemoryBytes, i.Clamped = typ.InstanceType, 0, 0, ""
+	i.Type, i.CPUs, i.MemoryBytes, i.Clamped, i.Cores, i.Threads = typ.InstanceType, 0, 0, "", 0, 0
 	// From one burstable type to another the choice of the credit option stays.
 	if credit := have.creditOf(typ); credit == "" || i.Credit == "" {
 		i.Credit = credit

@@ -84,7 +84,9 @@ func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (ty
 			AutoRecovery:    types.InstanceAutoRecoveryState(named(i.NoAutoRecovery, "disabled", "default")[0]),
 			RebootMigration: types.InstanceRebootMigrationStateDefault,
 		},
-		Tags: s.shownInstanceTags(i), ProductCodes: []types.ProductCode{}, SecurityGroups: []types.GroupIdentifier{},
+		NetworkPerformanceOptions: &types.InstanceNetworkPerformanceOptions{BandwidthWeighting: types.InstanceBandwidthWeightingDefault},
+		Operator:                  &types.OperatorResponse{Managed: aws.Bool(false)},
+		Tags:                      s.shownInstanceTags(i), ProductCodes: []types.ProductCode{}, SecurityGroups: []types.GroupIdentifier{},
 		NetworkInterfaces: []types.InstanceNetworkInterface{}, BlockDeviceMappings: []types.InstanceBlockDeviceMapping{},
 		PrivateDnsName: aws.String(""), PublicDnsName: aws.String(""),
 	}
@@ -110,7 +112,7 @@ func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (ty
 		DeviceName: aws.String(i.RootDevice),
 		Ebs: &types.EbsInstanceBlockDevice{
 			VolumeId: aws.String(i.RootVolume.ID), Status: types.AttachmentStatusAttached,
-			AttachTime: aws.Time(i.RootVolume.At), DeleteOnTermination: aws.Bool(i.RootVolume.DeleteOnEnd),
+			AttachTime: aws.Time(i.RootVolume.At), DeleteOnTermination: aws.Bool(i.RootVolume.DeleteOnEnd), Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
 		},
 	})
 	return out, showNetwork(t, i, wired, &out)
@@ -121,6 +123,9 @@ func cpuOptionsOf(i *instance) *types.CpuOptions {
 	if !ok {
 		return nil
 	}
+	if i.Cores > 0 {
+		return &types.CpuOptions{CoreCount: aws.Int32(i.Cores), ThreadsPerCore: aws.Int32(i.Threads)}
+	}
 	return &types.CpuOptions{CoreCount: typ.VCpuInfo.DefaultCores, ThreadsPerCore: typ.VCpuInfo.DefaultThreadsPerCore}
 }
 
@@ -128,9 +133,7 @@ func cpuOptionsOf(i *instance) *types.CpuOptions {
 func showNetwork(t tx, i *instance, wired []*networkInterface, out *types.Instance) error {
 	out.VpcId, out.SubnetId, out.PrivateIpAddress = optional(i.VPC), optional(i.Subnet), optional(i.PrivateIP)
 	out.PrivateDnsName = aws.String(instancePrivateName(t, i))
-	out.PrivateDnsNameOptions = &types.PrivateDnsNameOptionsResponse{
-		HostnameType: types.HostnameTypeIpName, EnableResourceNameDnsARecord: aws.Bool(false), EnableResourceNameDnsAAAARecord: aws.Bool(false),
-	}
+	out.PrivateDnsNameOptions = i.Names.toAPI()
 	for _, e := range wired {
 		shown, err := interfaceToAPI(t, e)
 		if err != nil {
@@ -157,7 +160,7 @@ func instanceInterface(e types.NetworkInterface) types.InstanceNetworkInterface 
 		NetworkInterfaceId: e.NetworkInterfaceId, Description: e.Description, Groups: e.Groups, MacAddress: e.MacAddress, OwnerId: e.OwnerId,
 		InterfaceType: aws.String(string(e.InterfaceType)), PrivateDnsName: e.PrivateDnsName, PrivateIpAddress: e.PrivateIpAddress,
 		SourceDestCheck: e.SourceDestCheck, Status: e.Status, SubnetId: e.SubnetId, VpcId: e.VpcId,
-		Ipv6Addresses: []types.InstanceIpv6Address{}, PrivateIpAddresses: []types.InstancePrivateIpAddress{},
+		Operator: &types.OperatorResponse{Managed: aws.Bool(false)}, Ipv6Addresses: []types.InstanceIpv6Address{}, PrivateIpAddresses: []types.InstancePrivateIpAddress{},
 	}
 	association := func(a *types.NetworkInterfaceAssociation) *types.InstanceNetworkInterfaceAssociation {
 		if a == nil {

@@ -82,6 +82,10 @@ func errHostOccupied(id string) error {
 	return awsapi.Errorf("InvalidHostState", "The Dedicated Host '%s' has running instances. Stop or terminate all instances on the host before you release it.", id)
 }
 
+func errEventWindowNotFound(id string) error {
+	return awsapi.Errorf("InvalidInstanceEventWindowID.NotFound", "The instance event window ID '%s' does not exist", id)
+}
+
 func errInstanceMalformed(id string) error {
 	return awsapi.Errorf("InvalidInstanceID.Malformed", `Invalid id: "%s" (expecting "i-...")`, id)
 }

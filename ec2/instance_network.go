@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"miniaws/backend"
 	"miniaws/backend/store"
@@ -352,6 +353,9 @@ func instancePublicName(t tx, i *instance) string {
 func instancePrivateName(t tx, i *instance) string {
 	if i.PrivateIP == "" {
 		return ""
+	}
+	if i.Names.Type == types.HostnameTypeResourceName {
+		return resourceName(t, i.ID)
 	}
 	return privateName(t, i.PrivateIP)
 }

@@ -122,9 +122,15 @@ func (s *Service) Announce(ctx context.Context, id string, n Notice) error {
 				}
 				i.Notices.Events = slices.Delete(i.Notices.Events, over, over+1)
 			}
+			begin := now.Add(after)
+			if w, err := windowOf(t, i); err != nil {
+				return err
+			} else if w != nil {
+				begin = w.next(begin)
+			}
 			i.Notices.Events = append(i.Notices.Events, scheduledEvent{
 				ID: t.NewID("instance-event-"), Code: n.Code, Description: words, State: "active",
-				NotBefore: now.Add(after), NotAfter: now.Add(after + 2*time.Hour), Deadline: now.Add(after + 7*24*time.Hour),
+				NotBefore: begin, NotAfter: begin.Add(2 * time.Hour), Deadline: begin.Add(7 * 24 * time.Hour),
 			})
 		case "cancel":
 			i.Notices.SpotAction, i.Notices.SpotTime, i.Notices.Rebalance = "", time.Time{}, time.Time{}

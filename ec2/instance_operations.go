@@ -71,12 +71,12 @@ func (s *Service) readConsole(ctx context.Context, id string, out io.Writer) err
 func instanceTables() []store.Schema {
 	return []store.Schema{
 		keyPairs.table, images.table, sharedImages, imageLayers, instances.table, userDatas, homes, volumes.table, identitySigners, connectKeys,
-		placementGroups.table, dedicatedHosts.table, accountSettings, spotRequests.table, launchTemplates.table, templateVersions,
+		placementGroups.table, dedicatedHosts.table, eventWindows.table, accountSettings, spotRequests.table, launchTemplates.table, templateVersions,
 	}
 }
 
 func instanceKinds() []taggable {
-	return []taggable{keyPairs, images, instances, volumes, placementGroups, dedicatedHosts, spotRequests, launchTemplates}
+	return []taggable{keyPairs, images, instances, volumes, placementGroups, dedicatedHosts, eventWindows, spotRequests, launchTemplates}
 }
 
 // registerInstances adds the operations on instances, images, key pairs and launch templates.
@@ -120,6 +120,14 @@ func (s *Service) registerInstances(server *awsapi.Server) {
 		awsapi.Op(s.ModifyInstanceMetadataOptions, on(s, "ModifyInstanceMetadataOptions", func(in *ec2.ModifyInstanceMetadataOptionsInput) []string { return strs(in.InstanceId) })),
 		awsapi.Op(s.ModifyInstanceMaintenanceOptions, on(s, "ModifyInstanceMaintenanceOptions", func(in *ec2.ModifyInstanceMaintenanceOptionsInput) []string { return strs(in.InstanceId) })),
 		awsapi.Op(s.ModifyInstanceEventStartTime, on(s, "ModifyInstanceEventStartTime", func(in *ec2.ModifyInstanceEventStartTimeInput) []string { return strs(in.InstanceId) })),
+		awsapi.Op(s.ModifyInstancePlacement, s.placementAccess),
+		awsapi.Op(s.ModifyInstanceCpuOptions, on(s, "ModifyInstanceCpuOptions", func(in *ec2.ModifyInstanceCpuOptionsInput) []string { return strs(in.InstanceId) })),
+		awsapi.Op(s.ModifyPrivateDnsNameOptions, on(s, "ModifyPrivateDnsNameOptions", func(in *ec2.ModifyPrivateDnsNameOptionsInput) []string { return strs(in.InstanceId) })),
+		awsapi.Op(s.GetPasswordData, on(s, "GetPasswordData", func(in *ec2.GetPasswordDataInput) []string { return strs(in.InstanceId) })),
+		awsapi.Op(s.ReportInstanceStatus, on(s, "ReportInstanceStatus", func(in *ec2.ReportInstanceStatusInput) []string { return in.Instances })),
+		awsapi.Op(s.DescribeInstanceTopology, inRegion[ec2.DescribeInstanceTopologyInput]("DescribeInstanceTopology")),
+		awsapi.Op(s.GetInstanceTypesFromInstanceRequirements, inRegion[ec2.GetInstanceTypesFromInstanceRequirementsInput]("GetInstanceTypesFromInstanceRequirements")),
+		awsapi.Op(s.GetLaunchTemplateData, on(s, "GetLaunchTemplateData", func(in *ec2.GetLaunchTemplateDataInput) []string { return strs(in.InstanceId) })),
 		awsapi.Op(s.MonitorInstances, on(s, "MonitorInstances", func(in *ec2.MonitorInstancesInput) []string { return in.InstanceIds })),
 		awsapi.Op(s.UnmonitorInstances, on(s, "UnmonitorInstances", func(in *ec2.UnmonitorInstancesInput) []string { return in.InstanceIds })),
 		awsapi.Op(s.DescribeInstanceCreditSpecifications, inRegion[ec2.DescribeInstanceCreditSpecificationsInput]("DescribeInstanceCreditSpecifications")),
@@ -169,6 +177,19 @@ func (s *Service) registerInstances(server *awsapi.Server) {
 			return in.LaunchTemplateId, in.LaunchTemplateName
 		})),
 	)
+}
+
+// placementAccess is what ModifyInstancePlacement needs: on the instance, and on where it is to go.
+func (s *Service) placementAccess(ctx context.Context, in *ec2.ModifyInstancePlacementInput) ([]awsapi.Access, error) {
+	wanted, err := on(s, "ModifyInstancePlacement", func(in *ec2.ModifyInstancePlacementInput) []string { return strs(in.InstanceId, in.HostId) })(ctx, in)
+	if name := aws.ToString(in.GroupName); name != "" && err == nil {
+		err = s.view(ctx, func(t tx) error {
+			group, err := s.accessToExisting(t, "ModifyInstancePlacement", types.ResourceTypePlacementGroup, name)
+			wanted = append(wanted, group)
+			return err
+		})
+	}
+	return wanted, err
 }
 
 func creditedInstances(in *ec2.ModifyInstanceCreditSpecificationInput) []string {

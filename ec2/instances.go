@@ -87,6 +87,11 @@ type instance struct {
 	RootVolume     rootVolume
 	Notices        instanceNotices `json:",omitzero"`
 
+	Names   nameOptions    `json:",omitzero"`
+	Reports []statusReport `json:",omitempty"`
+	// Cores and Threads are CpuOptions that are not the type's; 0 for those.
+	Cores, Threads int32 `json:",omitempty"`
+
 	// What the engine confirmed.
 	EngineID string `json:",omitempty"`
 	// Limits are those that the container has, and Clamped those that the type promises where the engine has less.

@@ -312,8 +312,8 @@ func (s *Service) limit(ctx context.Context, inst *instance) (*instance, error) 
 		return nil, &backend.Error{Kind: backend.KindPermanent, Op: "boot", Object: inst.ID, Err: fmt.Errorf("the type %s is not known", inst.Type)}
 	}
 	cpus := float64(aws.ToInt32(typ.VCpuInfo.DefaultVCpus))
-	if inst.CPUs > 0 && inst.CPUs < cpus {
-		cpus = inst.CPUs
+	if inst.Cores > 0 {
+		cpus = float64(inst.Cores * inst.Threads)
 	}
 	memory := aws.ToInt64(typ.MemoryInfo.SizeInMiB) << 20
 	var clamped []string

@@ -327,6 +327,9 @@ func privateName(t tx, private string) string {
 	return "ip-" + strings.ReplaceAll(private, ".", "-") + "." + internalDomain(t.scope.Region)
 }
 
+// resourceName is an instance's name that is made of its id. AWS: "Amazon EC2 instance hostname types".
+func resourceName(t tx, id string) string { return id + "." + internalDomain(t.scope.Region) }
+
 // publicName is a public address's name; "" where the VPC has no public names.
 // AWS: "DNS attributes for your VPC".
 func publicName(t tx, vpcID, public string) string {

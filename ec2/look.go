@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"miniaws/backend"
 	"miniaws/backend/store"
@@ -93,6 +94,9 @@ func (s *Service) behind(t tx, id string) ([]behind, error) {
 		return nil, nil
 	}
 	all := []behind{{said: backend.Fact{Name: "disk", Value: fmt.Sprintf("%s, %d GiB promised: its bytes are the container's own layer", i.RootVolume.ID, i.RootVolume.GiB)}}}
+	for _, r := range i.Reports {
+		all = append(all, behind{said: backend.Fact{Name: "reported", Value: fmt.Sprintf("%s: %s, %v %s", r.At.UTC().Format(time.RFC3339), r.Status, r.Reasons, r.Description)}})
+	}
 	list, err := interfaces.by(t, "instance", i.ID)
 	for _, e := range list {
 		all = append(all, behind{said: backend.Fact{Name: "interface", Value: e.ID + " " + e.MAC}, vpc: e.VPC, id: e.ID})

@@ -87,6 +87,9 @@ func (s *Service) aboutMachine(i *instance, data metadataFolder) {
 func (s *Service) aboutPlacement(t tx, i *instance, data metadataFolder) error {
 	place := metadataFolder{"availability-zone": i.Zone, "availability-zone-id": i.ZoneID, "region": t.scope.Region}
 	data["placement"] = place
+	if i.Host != "" {
+		place["host-id"] = i.Host
+	}
 	group, err := placementGroups.find(t, i.PlacementGroup)
 	if group == nil || err != nil {
 		return err
@@ -116,7 +119,7 @@ func (s *Service) aboutNetwork(t tx, g *asker, data metadataFolder) error {
 			continue
 		}
 		data["mac"] = e.MAC
-		data["hostname"], data["local-hostname"] = privateName(t, e.private()), privateName(t, e.private())
+		data["hostname"], data["local-hostname"] = instancePrivateName(t, g.inst), instancePrivateName(t, g.inst)
 		data["local-ipv4"] = e.private()
 		if groups, ok := shown["security-groups"]; ok {
 			data["security-groups"] = groups

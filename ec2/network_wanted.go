@@ -22,12 +22,11 @@ func wantedNetwork(t tx, v *vpc, domain string) (*backend.WantedVPC, error) {
 	if domain != "" {
 		b.wanted.DNS.Delegated = []string{domain + "."}
 	}
-	for _, part := range []func() error{b.subnets, b.routeTables, b.networkACLs, b.securityGroups, b.interfaces, b.gateways, b.peerings, b.transits, b.endpoints, b.flowLogs} {
+	for _, part := range []func() error{b.subnets, b.routeTables, b.networkACLs, b.securityGroups, b.interfaces, b.gateways, b.peerings, b.transits, b.endpoints, b.flowLogs, b.names} {
 		if err := part(); err != nil {
 			return nil, err
 		}
 	}
-	b.names()
 	return b.wanted, nil
 }
 
@@ -315,7 +314,7 @@ const nameLifetime = 60
 // names are what the VPC's resolver knows of itself: addresses by their private names, public names as private
 // addresses, and the names of endpoints.
 // AWS: "DNS attributes for your VPC".
-func (b *networkBuilder) names() {
+func (b *networkBuilder) names() error {
 	region := b.t.scope.Region
 	internal := backend.WantedZone{Name: internalDomain(region) + "."}
 	for _, e := range b.enis {
@@ -329,6 +328,9 @@ func (b *networkBuilder) names() {
 				b.wanted.DNS.Zones = append(b.wanted.DNS.Zones, backend.WantedZone{Name: public, Records: []string{fmt.Sprintf("%s %d IN A %s", public, nameLifetime, a.Private)}})
 			}
 		}
+	}
+	if err := b.resourceNames(&internal); err != nil {
+		return err
 	}
 	for _, x := range b.ends {
 		for _, name := range x.dnsNames(region) {
@@ -345,6 +347,31 @@ func (b *networkBuilder) names() {
 	slices.Sort(internal.Records)
 	b.wanted.DNS.Zones = append(b.wanted.DNS.Zones, internal)
 	slices.SortStableFunc(b.wanted.DNS.Zones, func(x, y backend.WantedZone) int { return cmp.Compare(x.Name, y.Name) })
+	return nil
+}
+
+// resourceNames are those that are made of instances' ids, for instances that have them.
+func (b *networkBuilder) resourceNames(internal *backend.WantedZone) error {
+	for _, e := range b.enis {
+		if e.Attachment == nil || e.Attachment.DeviceIndex != 0 {
+			continue
+		}
+		i, err := instances.see(b.t, e.Attachment.Instance)
+		if err != nil {
+			return err
+		}
+		if i == nil {
+			continue
+		}
+		name := resourceName(b.t, i.ID) + "."
+		if i.Names.A {
+			internal.Records = append(internal.Records, fmt.Sprintf("%s %d IN A %s", name, nameLifetime, e.private()))
+		}
+		if i.Names.AAAA && len(e.IPv6) > 0 {
+			internal.Records = append(internal.Records, fmt.Sprintf("%s %d IN AAAA %s", name, nameLifetime, e.IPv6[0]))
+		}
+	}
+	return nil
 }
 
 // reverseName is where the name of an IPv4 address is found.

@@ -38,7 +38,7 @@ type launch struct {
 	tags, volumeTags, interfaceTags, spotTags map[string]string
 	profile                                   *profileAssociation
 	metadata                                  metadataOptions
-	cpus                                      float64 // of CpuOptions, 0 for the type's
+	cores, threads                            int32 // of CpuOptions, 0 for the type's
 	template                                  string
 	templateNumber                            int64
 }
@@ -111,7 +111,7 @@ func checkLaunch(in *ec2.RunInstancesInput) (*launch, error) {
 		return nil, errInvalidParameterValue("Invalid value '%s' for InstanceType.", name)
 	}
 	var err error
-	if l.cpus, err = checkCPUOptions(l.typ, in.CpuOptions); err != nil {
+	if l.cores, l.threads, err = checkCPUOptions(l.typ, in.CpuOptions); err != nil {
 		return nil, err
 	}
 	if l.userData, err = decodeUserData(aws.ToString(in.UserData)); err != nil {
@@ -153,8 +153,6 @@ func refuseLaunch(in *ec2.RunInstancesInput) error {
 			return errInvalidParameterValue("Value (%s) for parameter tenancy is invalid.", p.Tenancy)
 		case p.HostResourceGroupArn != nil || p.SpreadDomain != nil:
 			return errNotImplemented("The parameters HostResourceGroupArn and SpreadDomain of Placement")
-		case p.Tenancy == types.TenancyDedicated:
-			return errNotImplemented("The tenancy dedicated")
 		case p.HostId != nil && p.Tenancy != "" && p.Tenancy != types.TenancyHost:
 			// AWS: "Placement", HostId: not with a tenancy other than host.
 			return errInvalidParameterCombination("The parameter HostId requires the tenancy host.")
@@ -168,27 +166,27 @@ func refuseLaunch(in *ec2.RunInstancesInput) error {
 	if p := in.NetworkPerformanceOptions; p != nil && p.BandwidthWeighting != "" && p.BandwidthWeighting != types.InstanceBandwidthWeightingDefault {
 		return errNotImplemented("A bandwidth weighting of RunInstances")
 	}
-	if p := in.PrivateDnsNameOptions; p != nil && (p.HostnameType == types.HostnameTypeResourceName || aws.ToBool(p.EnableResourceNameDnsAAAARecord)) {
-		return errNotImplemented("PrivateDnsNameOptions of RunInstances other than names by address")
+	if p := in.PrivateDnsNameOptions; p != nil && p.HostnameType != "" && !slices.Contains(p.HostnameType.Values(), p.HostnameType) {
+		return errInvalidParameterValue("Value (%s) for parameter hostnameType is invalid.", p.HostnameType)
 	}
 	return unsupported("RunInstances", "AdditionalInfo", in.AdditionalInfo, "KernelId", in.KernelId, "RamdiskId", in.RamdiskId,
 		"LicenseSpecifications", in.LicenseSpecifications, "Operator", in.Operator, "SecondaryInterfaces", in.SecondaryInterfaces,
 		"EnablePrimaryIpv6", in.EnablePrimaryIpv6)
 }
 
-// checkCPUOptions answers how many CPUs the options leave, 0 for all of the type's.
+// checkCPUOptions answers the cores and threads of options, 0 and 0 for the type's.
 // AWS: "CPU options for EC2 instances".
-func checkCPUOptions(typ *types.InstanceTypeInfo, in *types.CpuOptionsRequest) (float64, error) {
+func checkCPUOptions(typ *types.InstanceTypeInfo, in *types.CpuOptionsRequest) (cores, threads int32, err error) {
 	if in == nil {
-		return 0, nil
+		return 0, 0, nil
 	}
 	if in.AmdSevSnp == types.AmdSevSnpSpecificationEnabled {
-		return 0, errUnsupported("AMD SEV-SNP is not supported.")
+		return 0, 0, errUnsupported("AMD SEV-SNP is not supported.")
 	}
 	if in.CoreCount == nil && in.ThreadsPerCore == nil {
-		return 0, nil
+		return 0, 0, nil
 	}
-	cores, threads := aws.ToInt32(typ.VCpuInfo.DefaultCores), aws.ToInt32(typ.VCpuInfo.DefaultThreadsPerCore)
+	cores, threads = aws.ToInt32(typ.VCpuInfo.DefaultCores), aws.ToInt32(typ.VCpuInfo.DefaultThreadsPerCore)
 	if in.CoreCount != nil {
 		cores = *in.CoreCount
 	}
@@ -196,12 +194,12 @@ func checkCPUOptions(typ *types.InstanceTypeInfo, in *types.CpuOptionsRequest) (
 		threads = *in.ThreadsPerCore
 	}
 	if !slices.Contains(typ.VCpuInfo.ValidCores, cores) {
-		return 0, errInvalidParameterValue("CpuCoreCount %d is not valid for the instance type %s.", cores, typ.InstanceType)
+		return 0, 0, errInvalidParameterValue("CpuCoreCount %d is not valid for the instance type %s.", cores, typ.InstanceType)
 	}
 	if !slices.Contains(typ.VCpuInfo.ValidThreadsPerCore, threads) {
-		return 0, errInvalidParameterValue("ThreadsPerCore %d is not valid for the instance type %s.", threads, typ.InstanceType)
+		return 0, 0, errInvalidParameterValue("ThreadsPerCore %d is not valid for the instance type %s.", threads, typ.InstanceType)
 	}
-	return float64(cores * threads), nil
+	return cores, threads, nil
 }
 
 func decodeUserData(encoded string) ([]byte, error) {
@@ -297,7 +295,7 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 			Monitoring: in.Monitoring != nil && aws.ToBool(in.Monitoring.Enabled), Tenancy: "default",
 			PlacementGroup: group, Partition: partition, Shutdown: in.InstanceInitiatedShutdownBehavior,
 			KeepFromStop: aws.ToBool(in.DisableApiStop), KeepFromEnd: aws.ToBool(in.DisableApiTermination),
-			EBSOptimized: aws.ToBool(in.EbsOptimized), CPUs: l.cpus, Credit: have.creditOf(l.typ),
+			EBSOptimized: aws.ToBool(in.EbsOptimized), Cores: l.cores, Threads: l.threads, Names: namesOf(in.PrivateDnsNameOptions, net.subnet), Credit: have.creditOf(l.typ),
 			Template: l.template, TemplateNumber: l.templateNumber, RootVolume: root,
 		}
 		if key != nil {
@@ -333,8 +331,11 @@ func (s *Service) insertInstance(t tx, inst *instance, l *launch, net *networkPl
 		return err
 	}
 	inst.Hostname = hostName(inst.PrivateIP)
-	if inst.PrivateIP == "" {
+	if inst.PrivateIP == "" || inst.Names.Type == types.HostnameTypeResourceName {
 		inst.Hostname = inst.ID
+	}
+	if p := l.in.Placement; p != nil && p.Tenancy == types.TenancyDedicated {
+		inst.Tenancy = string(types.TenancyDedicated)
 	}
 	if p := l.in.Placement; p != nil && (p.Tenancy == types.TenancyHost || p.HostId != nil) {
 		inst.Tenancy = string(types.TenancyHost)

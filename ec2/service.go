@@ -72,6 +72,7 @@ func (s *Service) Register(server *awsapi.Server) {
 	s.registerVPC(server)
 	s.registerInstances(server)
 	s.registerConnect(server)
+	s.registerEventWindows(server)
 }
 
 // Tables are the tables of this package, for [store.Migrate].
