@@ -245,6 +245,7 @@ func setRequestID(h http.Header, s *meta.Service, id string) {
 	if s3Family(s) {
 		h["X-Amz-Request-Id"] = []string{id}
 		h["X-Amz-Id-2"] = []string{hostID(id)}
+		h["Server"] = []string{"AmazonS3"}
 		return
 	}
 	h["X-Amzn-Requestid"] = []string{id}

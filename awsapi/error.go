@@ -24,6 +24,8 @@ type Error struct {
 	Header  http.Header       // further headers of the answer, in canonical form: S3's ETag of a 304
 
 	cause error
+	// member is the input's member in which a decoder found it.
+	member string
 }
 
 // Errorf makes an error of the client with a formatted message.
@@ -57,7 +59,7 @@ func malformed(format string, args ...any) error {
 func recoded(code string, err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.Code == "MalformedInput" {
-		return &Error{Code: code, Message: e.Message, Status: http.StatusBadRequest, Fault: smithy.FaultClient, cause: err}
+		return &Error{Code: code, Message: e.Message, Status: http.StatusBadRequest, Fault: smithy.FaultClient, cause: err, member: e.member}
 	}
 	return err
 }
@@ -76,7 +78,7 @@ func at(member string, err error) error {
 	if !errors.As(err, &e) || e.Code != "MalformedInput" {
 		return err
 	}
-	return &Error{Code: e.Code, Message: member + ": " + e.Message, Status: e.Status, Fault: e.Fault, cause: err}
+	return &Error{Code: e.Code, Message: member + ": " + e.Message, Status: e.Status, Fault: e.Fault, cause: err, member: member}
 }
 
 // described is everything the writers need to know about an error.

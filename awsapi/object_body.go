@@ -166,7 +166,7 @@ func (c *call) checkDocument() error {
 	}
 	if !checked && c.operation.checksummed {
 		// AWS: "Checking object integrity": these operations insist on one.
-		return &Error{Code: "InvalidRequest", Message: "Missing required header for this request: Content-MD5", Status: http.StatusBadRequest}
+		return &Error{Code: "InvalidRequest", Message: "Missing required header for this request: Content-MD5 OR x-amz-checksum-*", Status: http.StatusBadRequest}
 	}
 	return nil
 }

@@ -382,7 +382,7 @@ func TestSubresources(t *testing.T) {
 		"DELETE /b?uploads":                "MethodNotAllowed",
 		"DELETE /b?tagging":                "NotImplemented",
 		"POST /b":                          "MethodNotAllowed",
-		"PUT /b/k?partNumber=1":            "",
+		"PUT /b/k?partNumber=1":            "InvalidArgument",
 		"PUT /b/k?uploadId=u&partNumber=1": "NotImplemented",
 	} {
 		method, path, _ := strings.Cut(target, " ")

@@ -387,10 +387,15 @@ func (c *call) decode(context.Context) error {
 	case c.route.operation == "" && c.route.asked == "" && queryProtocol(c.route.service.meta) == c.route.protocol:
 		// AWS: "Common Errors" of the IAM API reference.
 		return Errorf("MissingAction", "The request is missing an action or a required parameter.")
+	case c.route.operation == "" && c.route.service.meta == meta.S3:
+		return c.stray()
 	case c.route.operation == "":
 		return UnknownOperation(c.route.protocol, c.route.asked)
 	case c.operation == nil:
 		return NotImplemented(c.route.service.meta, c.route.operation)
+	}
+	if err := c.misplaced(); err != nil {
+		return err
 	}
 	message := &Message{Labels: c.route.labels, Query: c.route.query, Header: c.request.Header, Body: c.plain}
 	if message.Query == nil {
@@ -405,7 +410,7 @@ func (c *call) decode(context.Context) error {
 	c.input = c.operation.newInput()
 	unknown, err := c.route.service.codec.Decode(c.route.protocol, c.operation.name, message, c.input)
 	if err != nil {
-		return err
+		return c.worded(message, err)
 	}
 	return c.checkUnknown(unknown)
 }
@@ -533,7 +538,7 @@ func (c *call) encode(err error) *Reply {
 	}
 	c.server.options.Log.Log(c.http.Context(), level, what, "request", c.request.ID,
 		"service", c.route.service.meta.Name, "operation", c.route.operation, "error", err)
-	reply := codec.EncodeError(protocol, c.request.ID, c.about(err))
+	reply := codec.EncodeError(protocol, c.request.ID, err)
 	maps.Copy(reply.Header, c.request.Refusal)
 	return reply
 }
@@ -553,20 +558,6 @@ func (c *call) unavailable(cause error) error {
 		message = "Service is unable to handle request."
 	}
 	return &Error{Code: "ServiceUnavailable", Message: message, Status: http.StatusServiceUnavailable, Fault: smithy.FaultServer, cause: cause}
-}
-
-// about adds to an error of S3 which resource it is about, unless it says so itself.
-func (c *call) about(err error) error {
-	var known *Error
-	if c.route.service.meta != meta.S3 || !errors.As(err, &known) || known.Fields["BucketName"] != "" || known.Fields["Key"] != "" || known.Fields["Resource"] != "" {
-		return err
-	}
-	copied := *known
-	copied.Fields = map[string]string{"Resource": c.http.URL.Path}
-	for name, value := range known.Fields {
-		copied.Fields[name] = value
-	}
-	return &copied
 }
 
 func sourceIP(r *http.Request) netip.Addr {

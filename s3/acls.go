@@ -59,6 +59,18 @@ func (w aclWish) headers() bool {
 	return w.full != nil || w.read != nil || w.readACP != nil || w.write != nil || w.writeACP != nil
 }
 
+// check refuses what is no ACL of any bucket: a canned one that there is not, or two ways at once.
+func (w aclWish) check(target aclTarget) error {
+	if w.canned == "" {
+		return nil
+	}
+	if w.headers() {
+		return errInvalidRequest("Specifying both Canned ACLs and Header Grants is not allowed")
+	}
+	_, err := cannedACL(w.canned, "", "", target)
+	return err
+}
+
 // maxGrants is how many grants an ACL holds.
 // AWS: "Access control list (ACL) overview".
 const maxGrants = 100

@@ -236,7 +236,7 @@ func (s *Service) PutBucketPolicy(ctx context.Context, in *s3.PutBucketPolicyInp
 			return err
 		}
 		if block.BlockPolicy && p.public() {
-			return errAccessDenied()
+			return errPublicPolicy(ctx, b.arn())
 		}
 		b.mark(kindPolicy, true)
 		return putSetting(tx, b.Name, kindPolicy, "", document)

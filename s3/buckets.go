@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -155,11 +156,11 @@ func (s *Service) CreateBucket(ctx context.Context, in *s3.CreateBucketInput) (*
 		return nil, errInvalidBucketName(b.Name)
 	}
 	if in.BucketNamespace != "" && in.BucketNamespace != types.BucketNamespaceGlobal {
-		return nil, errNotImplementedHere("x-amz-bucket-namespace")
+		return nil, errNotImplementedHere("x-amz-bucket-namespace", "")
 	}
 	if in.ObjectOwnership != "" {
 		if !slices.Contains(in.ObjectOwnership.Values(), in.ObjectOwnership) {
-			return nil, errInvalidArgument("Invalid x-amz-object-ownership header", "x-amz-object-ownership", string(in.ObjectOwnership))
+			return nil, errInvalidArgument("Invalid x-amz-object-ownership header: "+string(in.ObjectOwnership), "x-amz-object-ownership", "")
 		}
 		b.Ownership = in.ObjectOwnership
 	}
@@ -284,7 +285,7 @@ func (s *Service) ListBuckets(ctx context.Context, in *s3.ListBucketsInput) (*s3
 	limit := maxBuckets
 	if in.MaxBuckets != nil {
 		if limit = int(*in.MaxBuckets); limit < 1 || limit > maxBuckets {
-			return nil, errInvalidArgument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", "")
+			return nil, errInvalidArgument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", strconv.Itoa(limit))
 		}
 	}
 	after := ""

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,8 +43,11 @@ func claimOf(r *awsapi.Request, fallback checksum.Algorithm) (claim, error) {
 	announced := header.Get("X-Amz-Trailer")
 	for _, name := range unsupported {
 		if header.Get(name) != "" || strings.EqualFold(announced, name) {
-			return c, errNotImplementedHere(strings.ToLower(name))
+			return c, errNotImplementedHere(strings.ToLower(name), "")
 		}
+	}
+	if err := unknownChecksum(header, announced); err != nil {
+		return c, err
 	}
 	for _, a := range checksum.All {
 		value := header.Get(a.Header())
@@ -54,10 +58,10 @@ func claimOf(r *awsapi.Request, fallback checksum.Algorithm) (claim, error) {
 		if c.algorithm != "" {
 			return c, errInvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 		}
-		if _, ok := a.Decode(value); value != "" && !ok {
-			return c, errInvalidRequest("Value for " + strings.ToLower(a.Header()) + " header is invalid.")
-		}
 		c.algorithm, c.value, c.trailer = a, value, inTrailer
+	}
+	if _, ok := c.algorithm.Decode(c.value); c.value != "" && !ok {
+		return c, errInvalidRequest("Value for " + strings.ToLower(c.algorithm.Header()) + " header is invalid.")
 	}
 	wanted := header.Get("X-Amz-Sdk-Checksum-Algorithm")
 	switch {
@@ -75,6 +79,24 @@ func claimOf(r *awsapi.Request, fallback checksum.Algorithm) (claim, error) {
 	return c, nil
 }
 
+// unknownChecksum refuses headers and trailers that look like a checksum and are none.
+//
+// AWS: the words as S3 sends them (versitygw issues 1104 and 1161).
+func unknownChecksum(header http.Header, announced string) error {
+	known := func(name string) bool {
+		return slices.ContainsFunc(checksum.All, func(a checksum.Algorithm) bool { return strings.EqualFold(a.Header(), name) })
+	}
+	if announced != "" && !known(announced) {
+		return errInvalidRequest("The value specified in the x-amz-trailer header is not supported")
+	}
+	for name := range header {
+		if what, ok := strings.CutPrefix(name, "X-Amz-Checksum-"); ok && !known(name) && what != "Algorithm" && what != "Type" && what != "Mode" {
+			return errInvalidRequest("The algorithm type you specified in x-amz-checksum- header is invalid.")
+		}
+	}
+	return nil
+}
+
 // sums are the algorithms to compute beside MD5.
 func (c claim) sums() []checksum.Algorithm {
 	if c.algorithm == "" {
@@ -86,7 +108,7 @@ func (c claim) sums() []checksum.Algorithm {
 // check compares what was claimed with what came. The trailer is nil if there was none.
 func (c claim) check(w *blob.Written, trailer http.Header) error {
 	if c.md5 != nil && !bytes.Equal(c.md5, w.Sums[checksum.MD5]) {
-		return errBadDigest("MD5")
+		return errBadMD5(c.md5, w.Sums[checksum.MD5])
 	}
 	value := c.value
 	if c.trailer {

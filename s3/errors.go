@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -27,6 +28,15 @@ func refusal(status int, code, message string, fields ...string) error {
 // errAccessDenied is for what no policy decides: an owner that is not the expected one, a retention that stands.
 func errAccessDenied() error {
 	return refusal(http.StatusForbidden, "AccessDenied", "Access Denied")
+}
+
+// errPublicPolicy is the answer to a public policy where "Block public access" keeps the bucket private.
+//
+// AWS: "Troubleshoot access denied (403 Forbidden) errors in Amazon S3": such a denial names caller, action, resource and
+// the setting; the last words are as users report them.
+func errPublicPolicy(ctx context.Context, bucket string) error {
+	return refusal(http.StatusForbidden, "AccessDenied", fmt.Sprintf("User: %s is not authorized to perform: s3:PutBucketPolicy on resource: %q because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.",
+		awsapi.FromContext(ctx).Principal.ARN, bucket))
 }
 
 // AWS: "Bucket owner condition": a mismatch answers 403 AccessDenied.
@@ -64,7 +74,11 @@ func errIllegalLocationConstraint(constraint string) error {
 		"The "+constraint+" location constraint is incompatible for the region specific endpoint this request was sent to.")
 }
 
+// errInvalidArgument says which argument it is about, and its value if there is one.
 func errInvalidArgument(message, name, value string) error {
+	if value == "" {
+		return refusal(http.StatusBadRequest, "InvalidArgument", message, "ArgumentName", name)
+	}
 	return refusal(http.StatusBadRequest, "InvalidArgument", message, "ArgumentName", name, "ArgumentValue", value)
 }
 
@@ -96,9 +110,14 @@ func errNoSuchBucket(name string) error {
 	return refusal(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist", "BucketName", name)
 }
 
-// errNotImplementedHere is S3's own answer to a header that asks for what it does not do; the status is 501.
-func errNotImplementedHere(header string) error {
-	return &awsapi.Error{Code: "NotImplemented", Message: "A header you provided implies functionality that is not implemented", Status: http.StatusNotImplemented, Fault: smithy.FaultServer, Fields: map[string]string{"Header": header}}
+// errNotImplementedHere is S3's own answer to a header that asks for what it does not do; the status is 501. Why is S3's
+// additional message, or none.
+func errNotImplementedHere(header, why string) error {
+	e := &awsapi.Error{Code: "NotImplemented", Message: "A header you provided implies functionality that is not implemented", Status: http.StatusNotImplemented, Fault: smithy.FaultServer, Fields: map[string]string{"Header": header}}
+	if why != "" {
+		e.Fields["additionalMessage"] = why
+	}
+	return e
 }
 
 // AWS: "Controlling ownership of objects and disabling ACLs".

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"iter"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -50,6 +51,9 @@ type versionRow struct {
 
 // ListObjectVersions lists all versions and delete markers.
 func (s *Service) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersionsInput) (*s3.ListObjectVersionsOutput, error) {
+	if in.MaxKeys != nil && *in.MaxKeys < 0 { // in words of its own
+		return nil, errInvalidArgument("max-keys cannot be negative", "maxKeys", strconv.Itoa(int(*in.MaxKeys)))
+	}
 	limit, err := limitOf(in.MaxKeys, "max-keys")
 	if err != nil {
 		return nil, err

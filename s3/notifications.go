@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -17,18 +18,13 @@ func (s *Service) PutBucketNotificationConfiguration(ctx context.Context, in *s3
 	if c == nil {
 		return nil, errMalformedXML()
 	}
-	var unreachable *string
-	for _, d := range c.QueueConfigurations {
-		unreachable = d.QueueArn
-	}
-	for _, d := range c.TopicConfigurations {
-		unreachable = d.TopicArn
-	}
-	for _, d := range c.LambdaFunctionConfigurations {
-		unreachable = d.LambdaFunctionArn
-	}
-	if unreachable != nil {
-		return nil, errUnreachableDestination(*unreachable)
+	switch {
+	case len(c.QueueConfigurations) > 0:
+		return nil, errUnreachableDestination("queue", aws.ToString(c.QueueConfigurations[0].QueueArn))
+	case len(c.TopicConfigurations) > 0:
+		return nil, errUnreachableDestination("topic", aws.ToString(c.TopicConfigurations[0].TopicArn))
+	case len(c.LambdaFunctionConfigurations) > 0:
+		return nil, errUnreachableDestination("Lambda", aws.ToString(c.LambdaFunctionConfigurations[0].LambdaFunctionArn))
 	}
 	if c.EventBridgeConfiguration == nil {
 		return &s3.PutBucketNotificationConfigurationOutput{}, s.dropConfig(ctx, in.Bucket, in.ExpectedBucketOwner, kindNotifications)
@@ -36,9 +32,9 @@ func (s *Service) PutBucketNotificationConfiguration(ctx context.Context, in *s3
 	return &s3.PutBucketNotificationConfigurationOutput{}, s.putConfig(ctx, in.Bucket, in.ExpectedBucketOwner, kindNotifications, c, nil)
 }
 
-func errUnreachableDestination(arn string) error {
+func errUnreachableDestination(kind, arn string) error {
 	return refusal(http.StatusBadRequest, "InvalidArgument", "Unable to validate the following destination configurations",
-		"ArgumentName1", arn, "ArgumentValue1", "The destination queue, topic or function does not exist")
+		"ArgumentName1", arn, "ArgumentValue1", "The destination "+kind+" does not exist")
 }
 
 // GetBucketNotificationConfiguration answers an empty configuration where there is none.

@@ -26,6 +26,9 @@ func (s *Service) PutObjectAcl(ctx context.Context, in *s3.PutObjectAclInput) (*
 		write: in.GrantWrite, writeACP: in.GrantWriteACP, body: in.AccessControlPolicy,
 	}
 	return &s3.PutObjectAclOutput{}, s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(tx store.Tx, b *bucket, o *object) error {
+		if err := wish.check(forObject); err != nil {
+			return err
+		}
 		if !b.acls() {
 			return errACLNotSupported()
 		}

@@ -37,7 +37,7 @@ func sourceOf(text *string) (source copySource, err error) {
 	}
 	// AWS: a + is a space, as in a query; SDKs and Terraform send one, and who means a plus must write %2B.
 	if path, err = url.QueryUnescape(path); err != nil {
-		return source, errInvalidArgument("Invalid copy source encoding.", "x-amz-copy-source", aws.ToString(text))
+		return source, errInvalidArgument("Invalid copy source encoding", "x-amz-copy-source", aws.ToString(text))
 	}
 	var ok bool
 	separator := "/"
@@ -47,6 +47,9 @@ func sourceOf(text *string) (source copySource, err error) {
 	source.bucket, source.key, ok = strings.Cut(path, separator)
 	if !ok || source.bucket == "" || source.key == "" {
 		return source, errInvalidArgument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", aws.ToString(text))
+	}
+	if separator == "/" && !validForLookup(source.bucket) {
+		return source, errInvalidArgument("Invalid copy source bucket name", "x-amz-copy-source", aws.ToString(text))
 	}
 	return source, checkKey(source.key)
 }

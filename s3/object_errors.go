@@ -1,9 +1,12 @@
 package s3
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -24,10 +27,14 @@ func withHeader(err error, header http.Header) error {
 	return err
 }
 
+// errBadMD5 says which MD5 was claimed, in hexadecimal, and which one came, in base64: so does S3 for objects (versitygw
+// issue 2034).
+func errBadMD5(claimed, computed []byte) error {
+	return refusal(http.StatusBadRequest, "BadDigest", "The Content-MD5 you specified did not match what we received.",
+		"ExpectedDigest", hex.EncodeToString(claimed), "CalculatedDigest", base64.StdEncoding.EncodeToString(computed))
+}
+
 func errBadDigest(algorithm string) error {
-	if algorithm == "MD5" {
-		return refusal(http.StatusBadRequest, "BadDigest", "The Content-MD5 you specified did not match what we received.")
-	}
 	return refusal(http.StatusBadRequest, "BadDigest", "The "+algorithm+" you specified did not match the calculated checksum.")
 }
 
@@ -56,7 +63,7 @@ func errInvalidObjectState(class string) error {
 
 func errInvalidPart(part int32, etag, upload string) error {
 	return refusal(http.StatusBadRequest, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
-		"PartNumber", strconv.Itoa(int(part)), "ETag", etag, "UploadId", upload)
+		"PartNumber", strconv.Itoa(int(part)), "ETag", strings.Trim(etag, `"`), "UploadId", upload)
 }
 
 func errInvalidPartNumber(part int32, count int32) error {

@@ -48,7 +48,7 @@ func checkRetention(r *types.DefaultRetention) error {
 		return errMalformedXML()
 	}
 	if r.DefaultEventHold != nil {
-		return errNotImplementedHere("DefaultEventHold")
+		return errNotImplementedHere("DefaultEventHold", "")
 	}
 	for _, period := range []struct {
 		value *int32

@@ -28,30 +28,27 @@ func (a *Attributes) lock(b *bucket, now time.Time, mode types.ObjectLockMode, u
 		}
 		return nil
 	}
-	if !b.Locked {
+	const both = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"
+	switch {
+	case mode == "" && until != nil:
+		return errInvalidArgument(both, "x-amz-object-lock-mode", "")
+	case mode != "" && until == nil:
+		return errInvalidArgument(both, "x-amz-object-lock-retain-until-date", "")
+	case mode != "" && !slices.Contains(mode.Values(), mode):
+		return errInvalidArgument("Unknown wormMode directive.", "x-amz-object-lock-mode", string(mode))
+	case until != nil && !until.After(now):
+		return errInvalidArgument("The retain until date must be in the future!", "x-amz-object-lock-retain-until-date", until.Format(time.RFC3339))
+	case hold != "" && !slices.Contains(hold.Values(), hold):
+		return errInvalidArgument("Legal Hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold", string(hold))
+	case !b.Locked:
 		return errInvalidRequest("Bucket is missing Object Lock Configuration")
 	}
-	if (mode == "") != (until == nil) {
-		return errInvalidArgument("x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied", "x-amz-object-lock-mode", string(mode))
-	}
 	if mode != "" {
-		if !slices.Contains(mode.Values(), mode) {
-			return errInvalidArgument("Unknown wormMode directive.", "x-amz-object-lock-mode", string(mode))
-		}
-		if !until.After(now) {
-			return errInvalidArgument("The retain until date must be in the future!", "x-amz-object-lock-retain-until-date", until.Format(time.RFC3339))
-		}
 		a.Retention = &retention{Mode: types.ObjectLockRetentionMode(mode), Until: until.UTC()}
 	} else if b.Retention != nil {
 		a.Retention = &retention{Mode: b.Retention.Mode, Until: defaultUntil(b.Retention, now)}
 	}
-	switch hold {
-	case "", types.ObjectLockLegalHoldStatusOff:
-	case types.ObjectLockLegalHoldStatusOn:
-		a.Hold = true
-	default:
-		return errInvalidArgument("Legal hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold", string(hold))
-	}
+	a.Hold = hold == types.ObjectLockLegalHoldStatusOn
 	return nil
 }
 
@@ -85,7 +82,7 @@ func (s *Service) PutObjectRetention(ctx context.Context, in *s3.PutObjectRetent
 		return nil, errMalformedXML()
 	}
 	if wanted.EventHold != "" || wanted.EventHoldDuration != nil {
-		return nil, errNotImplementedHere("EventHold")
+		return nil, errNotImplementedHere("EventHold", "")
 	}
 	if wanted.RetainUntilDate != nil && !wanted.RetainUntilDate.After(now) {
 		return nil, errInvalidArgument("The retain until date must be in the future!", "RetainUntilDate", wanted.RetainUntilDate.Format(time.RFC3339))

@@ -82,7 +82,7 @@ func (s *Service) attributesOf(ctx context.Context, b *bucket, w attributeWish) 
 		a.Redirect = redirect
 	}
 	if w.eventHold != "" {
-		return a, "", errNotImplementedHere("x-amz-object-lock-event-hold")
+		return a, "", errNotImplementedHere("x-amz-object-lock-event-hold", "")
 	}
 	if err := a.lock(b, r.Time, w.lockMode, w.lockUntil, w.hold); err != nil {
 		return a, "", err
@@ -90,6 +90,9 @@ func (s *Service) attributesOf(ctx context.Context, b *bucket, w attributeWish) 
 	owner = r.Principal.Account
 	if owner == "" || !b.acls() || b.Ownership == types.ObjectOwnershipBucketOwnerPreferred && w.acl.canned == "bucket-owner-full-control" {
 		owner = b.Account
+	}
+	if err := w.acl.check(forObject); err != nil {
+		return a, "", err
 	}
 	if !b.acls() && w.acl.canned != "" && w.acl.canned != "bucket-owner-full-control" {
 		return a, "", errACLNotSupported() // also private, which would change nothing
@@ -117,6 +120,9 @@ func headerTags(text *string) ([]tag, error) {
 	var all []types.Tag
 	for key, list := range values {
 		if len(list) > 1 {
+			return nil, errInvalidArgument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.", "x-amz-tagging", *text)
+		}
+		if key == "" {
 			return nil, errInvalidArgument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.", "x-amz-tagging", *text)
 		}
 		all = append(all, types.Tag{Key: aws.String(key), Value: aws.String(list[0])})
@@ -165,7 +171,7 @@ func (s *Service) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.Put
 		return nil, err
 	}
 	if in.WriteOffsetBytes != nil {
-		return nil, errNotImplementedHere("x-amz-write-offset-bytes")
+		return nil, errNotImplementedHere("x-amz-write-offset-bytes", "")
 	}
 	c, err := claimOf(r, checksum.CRC64NVME)
 	if err != nil {

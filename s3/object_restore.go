@@ -20,7 +20,7 @@ func (s *Service) RestoreObject(ctx context.Context, in *s3.RestoreObjectInput) 
 		return nil, errMalformedXML()
 	}
 	if wanted.SelectParameters != nil || wanted.Type != "" || wanted.OutputLocation != nil {
-		return nil, errNotImplementedHere("SELECT")
+		return nil, errNotImplementedHere("SELECT", "")
 	}
 	if wanted.Days == nil || *wanted.Days < 1 {
 		return nil, errMalformedXML()

@@ -54,13 +54,14 @@ func (p preconditions) check(o *object) error {
 type writeCondition struct{ match, noneMatch *string }
 
 // valid refuses what S3 does not do.
-// AWS: "How to prevent object overwrites with conditional writes".
+// AWS: "How to prevent object overwrites with conditional writes"; the words as S3 sends them, with the backslash
+// (versitygw issue 2108).
 func (w writeCondition) valid() error {
 	if w.noneMatch != nil && strings.TrimSpace(*w.noneMatch) != "*" {
-		return errNotImplementedHere("If-None-Match")
+		return errNotImplementedHere("If-None-Match", `We don\'t accept the provided value of If-None-Match header for this API`)
 	}
 	if w.match != nil && w.noneMatch != nil {
-		return errNotImplementedHere("If-Match,If-None-Match")
+		return errNotImplementedHere("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // the ETag
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMu
 			return nil, errMalformedXML()
 		}
 		if *p.PartNumber < 1 || *p.PartNumber > maxParts {
-			return nil, errInvalidArgument("PartNumber must be >= 1 and <= 10000", "partNumber", strconv.Itoa(int(*p.PartNumber)))
+			return nil, errInvalidArgument("PartNumber must be >= 1", "PartNumber", strconv.Itoa(int(*p.PartNumber)))
 		}
 		if *p.PartNumber <= last {
 			return nil, errInvalidPartOrder(aws.ToString(in.UploadId))
@@ -258,7 +259,7 @@ func (s *Service) assemble(tx store.Tx, u *upload, in *s3.CompleteMultipartUploa
 		return nil, nil, small
 	}
 	if in.MpuObjectSize != nil && *in.MpuObjectSize != o.Size {
-		return nil, nil, errInvalidRequest("The provided 'x-amz-mp-object-size' header does not match what was computed.")
+		return nil, nil, errInvalidRequest(fmt.Sprintf("The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", *in.MpuObjectSize, o.Size))
 	}
 	o.Parts = &manifest{ID: u.ID, Count: int32(len(wanted))}
 	o.ETag = hex.EncodeToString(digest.Sum(nil)) + "-" + strconv.Itoa(len(wanted))

@@ -90,7 +90,7 @@ func algorithmOf(algorithm types.ChecksumAlgorithm, kind types.ChecksumType) (a 
 	a = checksum.Algorithm(strings.ToUpper(string(algorithm)))
 	if a.New() == nil {
 		if slices.Contains(algorithm.Values(), algorithm) {
-			return "", false, errNotImplementedHere("x-amz-checksum-algorithm")
+			return "", false, errNotImplementedHere("x-amz-checksum-algorithm", "")
 		}
 		return "", false, errInvalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
 	}
