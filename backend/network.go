@@ -191,6 +191,8 @@ type WantedSubnet struct {
 	// RouteTable and NetworkACL are the effective ones, never empty.
 	RouteTable string `json:"routeTable"`
 	NetworkACL string `json:"networkAcl"`
+	// Internet is what is left of the way to the internet.
+	Internet InternetAccess `json:"internet,omitempty"`
 }
 
 // WantedRouteTable holds routes besides those to the VPC itself, which every table has.
@@ -291,7 +293,19 @@ type WantedNATGateway struct {
 	// Private is its address in the subnet. Public is its Elastic IP, the zero Addr for a private NAT gateway.
 	Private netip.Addr `json:"private"`
 	Public  netip.Addr `json:"public,omitzero"`
+	// More are further Elastic IPs: each connection leaves by one of all.
+	More []netip.Addr `json:"more,omitempty"`
 }
+
+// InternetAccess is what a subnet is let do by its VPC's internet gateways, whatever its routes say.
+type InternetAccess string
+
+// The kinds of access.
+const (
+	InternetOpen    InternetAccess = ""
+	InternetOutward InternetAccess = "outward" // by NAT gateways and egress-only gateways alone
+	InternetBlocked InternetAccess = "blocked"
+)
 
 // WantedPeering is one side of an active peering connection. Routes on both sides decide what passes.
 type WantedPeering struct {

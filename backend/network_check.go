@@ -200,6 +200,11 @@ func (c *checker) gateways() {
 		if nat.Public.IsValid() && !nat.Public.Is4() {
 			c.fail("%s: public address %v", nat.ID, nat.Public)
 		}
+		for _, more := range nat.More {
+			if !more.Is4() || !nat.Public.IsValid() {
+				c.fail("%s: further public address %v", nat.ID, more)
+			}
+		}
 	}
 	for _, peering := range c.vpc.Peerings {
 		c.once(peering.ID)

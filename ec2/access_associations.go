@@ -73,3 +73,25 @@ func onAddress[In any](s *Service, action string, names func(*In) (allocation, a
 		return s.accessTo(ctx, "ec2:"+action, ids)
 	}
 }
+
+// accessOfDisassociateNAT is [on] the gateway and the elastic IPs whose associations are to end.
+func (s *Service) accessOfDisassociateNAT(ctx context.Context, in *ec2.DisassociateNatGatewayAddressInput) ([]awsapi.Access, error) {
+	ids := strs(in.NatGatewayId)
+	err := s.view(ctx, func(t tx) error {
+		ids = strs(in.NatGatewayId)
+		for _, association := range in.AssociationIds {
+			eip, err := elasticIPs.in(t).Index("association").Find(association)
+			if err != nil {
+				return err
+			}
+			if eip != nil {
+				ids = append(ids, eip.ID)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.accessTo(ctx, "ec2:DisassociateNatGatewayAddress", ids)
+}

@@ -25,6 +25,9 @@ type elasticIP struct {
 	Private     string `json:",omitempty"`
 	// ServiceManaged is who has it besides the user: "" or nat.
 	ServiceManaged string `json:",omitempty"`
+	// PTR is the name that its reverse lookup answers, with a dot at the end; "" is the public name that AWS gives it.
+	// PTRUpdate is the one that is to come, or ptrReset.
+	PTR, PTRUpdate string `json:",omitempty"`
 }
 
 func elasticIPBase(a *elasticIP) *resource { return &a.resource }
@@ -247,7 +250,7 @@ func takeElastic(t tx, eip *elasticIP) error {
 	if err := dropPublic(t, e, i); err != nil {
 		return err
 	}
-	*eip = elasticIP{resource: eip.resource, Public: eip.Public}
+	eip.Association, eip.Interface, eip.Private, eip.ServiceManaged = "", "", "", ""
 	if err := interfaces.put(t, e); err != nil {
 		return err
 	}
@@ -432,6 +435,9 @@ func (s *Service) ReleaseAddress(ctx context.Context, in *ec2.ReleaseAddressInpu
 		if err := returnPublic(t, eip.Public); err != nil {
 			return err
 		}
+		if err := addressTransfers.In(t, t.scope).Delete(eip.ID); err != nil {
+			return err
+		}
 		return elasticIPs.delete(t, eip.ID)
 	})
 }
@@ -457,14 +463,6 @@ func (s *Service) DescribeAddresses(ctx context.Context, in *ec2.DescribeAddress
 	}
 	list, _, err := describe(ctx, s, elasticIPs, query{ids: ids, filters: in.Filters}, elasticIPToAPI)
 	return &ec2.DescribeAddressesOutput{Addresses: list}, err
-}
-
-// DescribeAddressesAttribute answers the attributes of addresses: none has a reverse name.
-func (s *Service) DescribeAddressesAttribute(ctx context.Context, in *ec2.DescribeAddressesAttributeInput) (*ec2.DescribeAddressesAttributeOutput, error) {
-	list, next, err := describe(ctx, s, elasticIPs, query{in.AllocationIds, "allocationIds", nil, in.MaxResults, in.NextToken}, func(_ tx, a *elasticIP) (types.AddressAttribute, error) {
-		return types.AddressAttribute{AllocationId: aws.String(a.ID), PublicIp: aws.String(a.Public)}, nil
-	})
-	return &ec2.DescribeAddressesAttributeOutput{Addresses: list, NextToken: next}, err
 }
 
 func elasticIPToAPI(t tx, a *elasticIP) (types.Address, error) {

@@ -28,6 +28,8 @@ type natGateway struct {
 	Deleted     time.Time `json:",omitzero"`
 	FailureCode string    `json:",omitempty"`
 	FailureText string    `json:",omitempty"`
+	// More are the addresses besides the first one.
+	More []natAddress `json:",omitempty"`
 }
 
 func (g *natGateway) vpc() string { return g.VPC }
@@ -59,8 +61,7 @@ const goneLifetime = time.Hour
 
 // CreateNatGateway makes a gateway in a subnet, a public one with an Elastic IP.
 func (s *Service) CreateNatGateway(ctx context.Context, in *ec2.CreateNatGatewayInput) (*ec2.CreateNatGatewayOutput, error) {
-	if err := unsupported("CreateNatGateway", "SecondaryAllocationIds", in.SecondaryAllocationIds, "SecondaryPrivateIpAddressCount", in.SecondaryPrivateIpAddressCount,
-		"SecondaryPrivateIpAddresses", in.SecondaryPrivateIpAddresses, "AvailabilityZoneAddresses", in.AvailabilityZoneAddresses, "VpcId", in.VpcId); err != nil {
+	if err := unsupported("CreateNatGateway", "AvailabilityZoneAddresses", in.AvailabilityZoneAddresses, "VpcId", in.VpcId); err != nil {
 		return nil, err
 	}
 	if in.AvailabilityMode == types.AvailabilityModeRegional {
@@ -78,6 +79,14 @@ func (s *Service) CreateNatGateway(ctx context.Context, in *ec2.CreateNatGateway
 		return nil, errMissingParameter("AllocationId")
 	case in.SubnetId == nil:
 		return nil, errMissingParameter("SubnetId")
+	case private && len(in.SecondaryAllocationIds) > 0:
+		return nil, errInvalidParameterCombination("SecondaryAllocationIds cannot be specified for a private NAT gateway.")
+	case len(in.SecondaryPrivateIpAddresses) > 0 && in.SecondaryPrivateIpAddressCount != nil:
+		return nil, errParametersExclude("SecondaryPrivateIpAddresses", "SecondaryPrivateIpAddressCount")
+	case !private && in.SecondaryPrivateIpAddressCount != nil:
+		return nil, errInvalidParameterCombination("SecondaryPrivateIpAddressCount can only be specified for a private NAT gateway.")
+	case !private && len(in.SecondaryPrivateIpAddresses) > 0 && len(in.SecondaryPrivateIpAddresses) != len(in.SecondaryAllocationIds):
+		return nil, errInvalidParameterValue("The number of private IP addresses must match the number of allocation IDs.")
 	}
 	out := &ec2.CreateNatGatewayOutput{ClientToken: in.ClientToken}
 	return out, s.update(ctx, func(t tx) error {
@@ -150,7 +159,31 @@ func createNATGateway(t tx, g *natGateway, in *ec2.CreateNatGatewayInput) error 
 		}
 		g.Public, g.Allocation, g.Association = eip.Public, eip.ID, eip.Association
 	}
+	if err := createNATAddresses(t, g, in); err != nil {
+		return err
+	}
 	return natGateways.insert(t, g)
+}
+
+// createNATAddresses gives a new gateway its further addresses.
+func createNATAddresses(t tx, g *natGateway, in *ec2.CreateNatGatewayInput) error {
+	wanted := in.SecondaryPrivateIpAddresses
+	if len(wanted) == 0 {
+		wanted = make([]string, len(in.SecondaryAllocationIds)+int(aws.ToInt32(in.SecondaryPrivateIpAddressCount)))
+	}
+	for i, address := range wanted {
+		var eip *elasticIP
+		if !g.Private {
+			var err error
+			if eip, err = elasticIPs.get(t, in.SecondaryAllocationIds[i]); err != nil {
+				return err
+			}
+		}
+		if err := addNATAddress(t, g, address, eip); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DescribeNatGateways lists gateways, for about an hour also those that are gone.
@@ -183,6 +216,7 @@ func finishNATGateway(t tx, g *natGateway) error {
 			return err
 		}
 	}
+	g.More = nil
 	g.State, g.Deleted = types.NatGatewayStateDeleted, t.Now().UTC().Truncate(time.Second)
 	if err := wantGone(t, g.ID); err != nil {
 		return err
@@ -210,6 +244,9 @@ func natGatewayToAPI(t tx, g *natGateway) (types.NatGateway, error) {
 		address.Status = types.NatGatewayAddressStatusFailed
 	}
 	shown.NatGatewayAddresses = []types.NatGatewayAddress{address}
+	for _, a := range g.More {
+		shown.NatGatewayAddresses = append(shown.NatGatewayAddresses, g.addressToAPI(a))
+	}
 	return shown, nil
 }
 

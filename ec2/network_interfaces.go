@@ -280,6 +280,13 @@ func checkGroups(t tx, vpcID string, groups []string) error {
 			return err
 		}
 		if g.VPC != vpcID {
+			association, err := groupAssociations.In(t, t.scope).Find(g.ID, vpcID)
+			if err != nil {
+				return err
+			}
+			if association.works() {
+				continue
+			}
 			return errInvalidParameterValue("You have specified two resources that belong to different networks.")
 		}
 	}

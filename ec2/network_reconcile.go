@@ -142,7 +142,7 @@ func (s *Service) confirm(ctx context.Context, scope store.Scope, applied *backe
 					return err
 				}
 			}
-			for _, confirm := range []func(tx, *backend.WantedVPC) error{confirmNATGateways, confirmPeerings, confirmEndpoints} {
+			for _, confirm := range []func(tx, *backend.WantedVPC) error{confirmNATGateways, confirmPeerings, confirmEndpoints, confirmGroupAssociations} {
 				if err := confirm(t, applied); err != nil {
 					return err
 				}
@@ -163,10 +163,18 @@ func confirmNATGateways(t tx, applied *backend.WantedVPC) error {
 		return err
 	}
 	for _, g := range list {
-		has := slices.ContainsFunc(applied.NATGateways, func(w backend.WantedNATGateway) bool { return w.ID == g.ID })
+		i := slices.IndexFunc(applied.NATGateways, func(w backend.WantedNATGateway) bool { return w.ID == g.ID })
+		has, changed := i >= 0, false
+		if has {
+			if changed, err = g.confirmNATAddresses(t, applied.NATGateways[i]); err != nil {
+				return err
+			}
+		}
 		switch {
-		case g.State == types.NatGatewayStatePending && has:
-			g.State = types.NatGatewayStateAvailable
+		case has && (g.State == types.NatGatewayStatePending || changed):
+			if g.State == types.NatGatewayStatePending {
+				g.State = types.NatGatewayStateAvailable
+			}
 			err = natGateways.put(t, g)
 		case g.State == types.NatGatewayStateDeleting && !has:
 			err = finishNATGateway(t, g)
@@ -341,6 +349,15 @@ func (s *Service) settle(ctx context.Context, item reconcile.Item) (time.Duratio
 			p.State = next
 			return prefixLists.put(t, p)
 		}
+		if known, err := settleAccess(t, item.ID); known || err != nil {
+			return err
+		}
+		if a, err := elasticIPs.find(t, item.ID); a != nil || err != nil {
+			if err != nil {
+				return err
+			}
+			return settlePTR(t, a)
+		}
 		p, err := peerings.find(t, item.ID)
 		if err != nil || p == nil || p.Status != types.VpcPeeringConnectionStateReasonCodeInitiatingRequest {
 			return err
@@ -358,6 +375,20 @@ func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duratio
 	return 0, s.updateIn(ctx, scopeOfItem(item), func(t tx) error {
 		if known, err := forgetTransit(t, item.ID); known || err != nil {
 			return err
+		}
+		x, err := addressTransfers.In(t, t.scope).Find(item.ID)
+		if err != nil {
+			return err
+		}
+		if x != nil {
+			return forgetTransfer(t, x)
+		}
+		excluded, err := accessExclusions.find(t, item.ID)
+		if err != nil {
+			return err
+		}
+		if excluded != nil && excluded.gone() {
+			return accessExclusions.delete(t, excluded.ID)
 		}
 		h, err := dedicatedHosts.find(t, item.ID)
 		if err != nil {

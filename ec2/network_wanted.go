@@ -39,15 +39,25 @@ type networkBuilder struct {
 }
 
 func (b *networkBuilder) subnets() error {
+	access, err := publicAccessOf(b.t)
+	if err != nil {
+		return err
+	}
 	list, err := subnets.by(b.t, "vpc", b.vpc.ID)
+	if err != nil {
+		return err
+	}
 	for _, n := range list {
 		w := backend.WantedSubnet{ID: n.ID, CIDR: n.prefix()}
+		if w.Internet, err = internetAccess(b.t, access.Mode, n); err != nil {
+			return err
+		}
 		if len(n.IPv6) > 0 {
 			w.IPv6 = netip.MustParsePrefix(n.IPv6[0].CIDR)
 		}
 		b.wanted.Subnets = append(b.wanted.Subnets, w)
 	}
-	return err
+	return nil
 }
 
 // eachSubnet lets change look at the subnets with an id, or at all of them for "".
@@ -131,7 +141,7 @@ func protocolNumber(name string) int {
 }
 
 func (b *networkBuilder) securityGroups() error {
-	list, err := securityGroups.by(b.t, "vpc", b.vpc.ID)
+	list, err := groupsIn(b.t, b.vpc.ID)
 	if err != nil {
 		return err
 	}
@@ -264,7 +274,7 @@ func (b *networkBuilder) gateways() error {
 		}
 		w := backend.WantedNATGateway{ID: g.ID, Subnet: g.Subnet, Private: netip.MustParseAddr(g.PrivateIP)}
 		if g.Public != "" {
-			w.Public = netip.MustParseAddr(g.Public)
+			w.Public, w.More = netip.MustParseAddr(g.Public), g.morePublic()
 		}
 		b.wanted.NATGateways = append(b.wanted.NATGateways, w)
 	}
@@ -327,6 +337,18 @@ func (b *networkBuilder) names() error {
 				public := publicNameOf(region, a.Public) + "."
 				b.wanted.DNS.Zones = append(b.wanted.DNS.Zones, backend.WantedZone{Name: public, Records: []string{fmt.Sprintf("%s %d IN A %s", public, nameLifetime, a.Private)}})
 			}
+			if a.Public == "" {
+				continue
+			}
+			eip, err := elasticIPs.see(b.t, a.Allocation)
+			if err != nil {
+				return err
+			}
+			reverse, name = reverseName(a.Public), publicNameOf(region, a.Public)+"."
+			if eip != nil && eip.PTR != "" {
+				name = eip.PTR
+			}
+			b.wanted.DNS.Zones = append(b.wanted.DNS.Zones, backend.WantedZone{Name: reverse, Records: []string{fmt.Sprintf("%s %d IN PTR %s", reverse, nameLifetime, name)}})
 		}
 	}
 	if err := b.resourceNames(&internal); err != nil {

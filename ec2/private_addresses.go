@@ -50,8 +50,15 @@ func allocateAddress(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Ad
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(owner + t.NewID("")))
 	usable := sizeOf(prefix) - reservedAddresses
+	kept, err := reservedRanges(t, n.ID)
+	if err != nil {
+		return netip.Addr{}, err
+	}
 	for i := range usable {
 		address := addressAt(prefix, 4+(hash.Sum32()%usable+i)%usable)
+		if within(kept, address) {
+			continue
+		}
 		taken, err := rows.Find(n.ID, address.String())
 		if err != nil {
 			return address, err
@@ -70,11 +77,24 @@ func allocateIPv6(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Addr,
 	}
 	rows, prefix := privateAddresses.In(t, t.scope), netip.MustParsePrefix(n.IPv6[0].CIDR)
 	if !wanted.IsValid() {
-		raw := prefix.Addr().As16()
-		hash := fnv.New64a()
-		_, _ = hash.Write([]byte(owner + t.NewID("")))
-		copy(raw[8:], hash.Sum(nil))
-		wanted = netip.AddrFrom16(raw)
+		kept, err := reservedRanges(t, n.ID)
+		if err != nil {
+			return wanted, err
+		}
+		// A random address is in a part that is kept, or taken, once in a blue moon; in a subnet that is kept whole, always.
+		const tries = 1000
+		for range tries {
+			raw := prefix.Addr().As16()
+			hash := fnv.New64a()
+			_, _ = hash.Write([]byte(owner + t.NewID("")))
+			copy(raw[8:], hash.Sum(nil))
+			if wanted = netip.AddrFrom16(raw); !within(kept, wanted) {
+				break
+			}
+		}
+		if within(kept, wanted) {
+			return wanted, errNoFreeAddresses(n.ID)
+		}
 	}
 	if !wanted.Is6() || !prefix.Contains(wanted) {
 		return wanted, errAddressNotInSubnet(wanted.String())

@@ -322,7 +322,7 @@ func (s *Service) authorize(ctx context.Context, c ruleChange, specs []types.Tag
 		if err := securityGroups.put(t, g); err != nil {
 			return err
 		}
-		return wantNetwork(t, g.VPC)
+		return wantNetworksOf(t, g)
 	})
 }
 
@@ -404,7 +404,7 @@ func (s *Service) revoke(ctx context.Context, c ruleChange, ids []string) (gone 
 		if err := securityGroups.put(t, g); err != nil {
 			return err
 		}
-		return wantNetwork(t, g.VPC)
+		return wantNetworksOf(t, g)
 	})
 }
 
@@ -429,7 +429,7 @@ func (s *Service) RevokeSecurityGroupEgress(ctx context.Context, in *ec2.RevokeS
 // ModifySecurityGroupRules replaces rules, which keep their ids and tags.
 func (s *Service) ModifySecurityGroupRules(ctx context.Context, in *ec2.ModifySecurityGroupRulesInput) (*ec2.ModifySecurityGroupRulesOutput, error) {
 	return &ec2.ModifySecurityGroupRulesOutput{Return: aws.Bool(true)}, s.update(ctx, func(t tx) error {
-		return securityGroups.changeNetwork(t, aws.ToString(in.GroupId), func(g *securityGroup) error {
+		return securityGroups.edit(t, aws.ToString(in.GroupId), func(g *securityGroup) error {
 			for _, change := range in.SecurityGroupRules {
 				id, to := aws.ToString(change.SecurityGroupRuleId), change.SecurityGroupRule
 				i := slices.IndexFunc(g.Rules, func(r securityRule) bool { return r.ID == id })
@@ -457,7 +457,7 @@ func (s *Service) ModifySecurityGroupRules(ctx context.Context, in *ec2.ModifySe
 				}
 				g.Rules[i] = r
 			}
-			return nil
+			return wantNetworksOf(t, g)
 		})
 	})
 }

@@ -259,7 +259,11 @@ func (s *Service) DeleteSecurityGroup(ctx context.Context, in *ec2.DeleteSecurit
 		if err != nil {
 			return err
 		}
-		if used || slices.ContainsFunc(peers, func(other *securityGroup) bool { return other.ID != g.ID && other.VPC == g.VPC }) {
+		associated, err := associationsOf(t, g.ID)
+		if err != nil {
+			return err
+		}
+		if used || len(associated) > 0 || slices.ContainsFunc(peers, func(other *securityGroup) bool { return other.ID != g.ID && other.VPC == g.VPC }) {
 			return errDependencyViolation("resource %s has a dependent object", g.ID)
 		}
 		out.GroupId = aws.String(g.ID)

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -326,6 +327,9 @@ func (s *Service) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput) (
 			return err
 		}
 		if err := leaveACL(t, id); err != nil {
+			return err
+		}
+		if err := errors.Join(leaveReservations(t, id), leaveAccess(t, id)); err != nil {
 			return err
 		}
 		if err := removeFlowLogsOf(t, id); err != nil {

@@ -136,6 +136,10 @@ func errInstanceNotFound(id string) error {
 	return awsapi.Errorf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
 }
 
+func errInstanceNotLinkable(id string) error {
+	return awsapi.Errorf("InvalidInstanceID.NotLinkable", "The instance '%s' is not an EC2-Classic instance and cannot be linked to a VPC.", id)
+}
+
 func errInternetGatewayMalformed(id string) error {
 	return awsapi.Errorf("InvalidInternetGatewayId.Malformed", "Invalid id: %q (expecting \"igw-...\")", id)
 }
@@ -235,6 +239,10 @@ func errSubnetConflict(cidr string) error {
 	return awsapi.Errorf("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", cidr)
 }
 
+func errSubnetReservationNotFound(id string) error {
+	return awsapi.Errorf("InvalidSubnetCidrReservationID.NotFound", "The subnet CIDR reservation ID '%s' does not exist", id)
+}
+
 func errInvalidSubnetRange(cidr string) error {
 	return awsapi.Errorf("InvalidSubnet.Range", "The CIDR '%s' is invalid.", cidr)
 }
@@ -249,6 +257,15 @@ func errSubnetRangeAssociationNotFound(id string) error {
 
 func errSubnetRangeLimitExceeded(id string) error {
 	return awsapi.Errorf("SubnetCidrBlockLimitExceeded", "The subnet '%s' has the maximum number of IPv6 CIDR blocks.", id)
+}
+
+// AWS: "Transfer Elastic IP addresses" in the VPC user guide has both.
+func errTransferAddressAssociated(public string) error {
+	return awsapi.Errorf("InvalidTransfer.AddressAssociated", "The address %s is associated with a resource. Disassociate it before the transfer is accepted.", public)
+}
+
+func errTransferCustomPTR(public string) error {
+	return awsapi.Errorf("InvalidTransfer.AddressCustomPtrSet", "The address %s has a reverse DNS record. Remove it before the transfer is accepted.", public)
 }
 
 func errInvalidVPCRange(cidr string) error {
@@ -277,6 +294,10 @@ func errEndpointMalformed(id string) error {
 
 func errEndpointNotFound(id string) error {
 	return awsapi.Errorf("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist", id)
+}
+
+func errAccessExclusionNotFound(id string) error {
+	return awsapi.Errorf("InvalidVpcBlockPublicAccessExclusionId.NotFound", "The VPC Block Public Access exclusion ID '%s' does not exist.", id)
 }
 
 func errVPCNotFound(id string) error {
@@ -323,6 +344,16 @@ func errOperationNotPermitted(format string, args ...any) error {
 	return awsapi.Errorf("OperationNotPermitted", format, args...)
 }
 
+// errGroupAssociationNotFound is for a group that is not associated with the VPC.
+func errGroupAssociationNotFound(group, vpc string) error {
+	return errInvalidParameterValue("The security group %s is not associated with the VPC %s.", group, vpc)
+}
+
+// errAddressesPerNATGateway is for more addresses than a NAT gateway may have.
+func errAddressesPerNATGateway(id string) error {
+	return awsapi.Errorf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit of %d for NAT gateway %s.", maxNATAddresses, id)
+}
+
 func errPrefixListMaxEntriesExceeded(most int32) error {
 	return awsapi.Errorf("PrefixListMaxEntriesExceeded", "You've reached the maximum number of entries for the prefix list: %d.", most)
 }
@@ -353,6 +384,11 @@ func errRulesPerGroupLimitExceeded() error {
 
 func errGroupsPerInterfaceLimitExceeded() error {
 	return awsapi.Errorf("SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface has been reached.")
+}
+
+// errNoClassic is for what moves between VPCs and EC2-Classic.
+func errNoClassic() error {
+	return awsapi.Errorf("UnsupportedOperation", "The operation is not supported. EC2-Classic has been retired.")
 }
 
 func errVPCIDNotSpecified() error {

@@ -22,6 +22,9 @@ func (s *Service) registerVPC(server *awsapi.Server) {
 	s.registerFlowLogs(server)
 	s.registerInsights(server)
 	s.registerTransit(server)
+	s.registerReserved(server)
+	s.registerPublicAccess(server)
+	s.registerClassic(server)
 }
 
 func (s *Service) registerAccount(server *awsapi.Server) {
@@ -93,6 +96,12 @@ func (s *Service) registerRouting(server *awsapi.Server) {
 
 		awsapi.Op(s.CreateNatGateway, makes(s, "CreateNatGateway", types.ResourceTypeNatgateway, func(in *ec2.CreateNatGatewayInput) []string { return strs(in.SubnetId, in.AllocationId) })),
 		awsapi.Op(s.DescribeNatGateways, inRegion[ec2.DescribeNatGatewaysInput]("DescribeNatGateways")),
+		awsapi.Op(s.AssociateNatGatewayAddress, on(s, "AssociateNatGatewayAddress", func(in *ec2.AssociateNatGatewayAddressInput) []string {
+			return append(strs(in.NatGatewayId), in.AllocationIds...)
+		})),
+		awsapi.Op(s.DisassociateNatGatewayAddress, s.accessOfDisassociateNAT),
+		awsapi.Op(s.AssignPrivateNatGatewayAddress, on(s, "AssignPrivateNatGatewayAddress", func(in *ec2.AssignPrivateNatGatewayAddressInput) []string { return strs(in.NatGatewayId) })),
+		awsapi.Op(s.UnassignPrivateNatGatewayAddress, on(s, "UnassignPrivateNatGatewayAddress", func(in *ec2.UnassignPrivateNatGatewayAddressInput) []string { return strs(in.NatGatewayId) })),
 		awsapi.Op(s.DeleteNatGateway, on(s, "DeleteNatGateway", func(in *ec2.DeleteNatGatewayInput) []string { return strs(in.NatGatewayId) })),
 	)
 }
@@ -111,6 +120,10 @@ func (s *Service) registerFilters(server *awsapi.Server) {
 		awsapi.Op(s.UpdateSecurityGroupRuleDescriptionsIngress, on(s, "UpdateSecurityGroupRuleDescriptionsIngress", func(in *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.UpdateSecurityGroupRuleDescriptionsEgress, on(s, "UpdateSecurityGroupRuleDescriptionsEgress", func(in *ec2.UpdateSecurityGroupRuleDescriptionsEgressInput) []string { return strs(in.GroupId) })),
 		awsapi.Op(s.DescribeSecurityGroupReferences, on(s, "DescribeSecurityGroupReferences", func(in *ec2.DescribeSecurityGroupReferencesInput) []string { return in.GroupId })),
+		awsapi.Op(s.AssociateSecurityGroupVpc, on(s, "AssociateSecurityGroupVpc", func(in *ec2.AssociateSecurityGroupVpcInput) []string { return strs(in.GroupId, in.VpcId) })),
+		awsapi.Op(s.DisassociateSecurityGroupVpc, on(s, "DisassociateSecurityGroupVpc", func(in *ec2.DisassociateSecurityGroupVpcInput) []string { return strs(in.GroupId, in.VpcId) })),
+		awsapi.Op(s.DescribeSecurityGroupVpcAssociations, inRegion[ec2.DescribeSecurityGroupVpcAssociationsInput]("DescribeSecurityGroupVpcAssociations")),
+		awsapi.Op(s.GetSecurityGroupsForVpc, on(s, "GetSecurityGroupsForVpc", func(in *ec2.GetSecurityGroupsForVpcInput) []string { return strs(in.VpcId) })),
 		awsapi.Op(s.DescribeStaleSecurityGroups, inRegion[ec2.DescribeStaleSecurityGroupsInput]("DescribeStaleSecurityGroups")),
 
 		awsapi.Op(s.CreateNetworkAcl, makes(s, "CreateNetworkAcl", types.ResourceTypeNetworkAcl, func(in *ec2.CreateNetworkAclInput) []string { return strs(in.VpcId) })),
@@ -153,6 +166,12 @@ func (s *Service) registerInterfaces(server *awsapi.Server) {
 		awsapi.Op(s.AllocateAddress, makes[ec2.AllocateAddressInput](s, "AllocateAddress", types.ResourceTypeElasticIp, nil)),
 		awsapi.Op(s.DescribeAddresses, inRegion[ec2.DescribeAddressesInput]("DescribeAddresses")),
 		awsapi.Op(s.DescribeAddressesAttribute, inRegion[ec2.DescribeAddressesAttributeInput]("DescribeAddressesAttribute")),
+		awsapi.Op(s.ModifyAddressAttribute, on(s, "ModifyAddressAttribute", func(in *ec2.ModifyAddressAttributeInput) []string { return strs(in.AllocationId) })),
+		awsapi.Op(s.ResetAddressAttribute, on(s, "ResetAddressAttribute", func(in *ec2.ResetAddressAttributeInput) []string { return strs(in.AllocationId) })),
+		awsapi.Op(s.EnableAddressTransfer, on(s, "EnableAddressTransfer", func(in *ec2.EnableAddressTransferInput) []string { return strs(in.AllocationId) })),
+		awsapi.Op(s.DisableAddressTransfer, on(s, "DisableAddressTransfer", func(in *ec2.DisableAddressTransferInput) []string { return strs(in.AllocationId) })),
+		awsapi.Op(s.AcceptAddressTransfer, makes[ec2.AcceptAddressTransferInput](s, "AcceptAddressTransfer", types.ResourceTypeElasticIp, nil)),
+		awsapi.Op(s.DescribeAddressTransfers, inRegion[ec2.DescribeAddressTransfersInput]("DescribeAddressTransfers")),
 		awsapi.Op(s.AssociateAddress, onAddress(s, "AssociateAddress", func(in *ec2.AssociateAddressInput) (allocation, association, public *string) {
 			return in.AllocationId, nil, in.PublicIp
 		}, func(in *ec2.AssociateAddressInput) []string {
@@ -196,12 +215,55 @@ func (s *Service) registerFlowLogs(server *awsapi.Server) {
 	)
 }
 
+// registerReserved adds what keeps parts of subnets.
+func (s *Service) registerReserved(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateSubnetCidrReservation, onTagged(s, "CreateSubnetCidrReservation", func(in *ec2.CreateSubnetCidrReservationInput) []string { return strs(in.SubnetId) })),
+		awsapi.Op(s.DeleteSubnetCidrReservation, inRegion[ec2.DeleteSubnetCidrReservationInput]("DeleteSubnetCidrReservation")),
+		awsapi.Op(s.GetSubnetCidrReservations, inRegion[ec2.GetSubnetCidrReservationsInput]("GetSubnetCidrReservations")),
+	)
+}
+
+// registerPublicAccess adds what blocks internet gateways.
+func (s *Service) registerPublicAccess(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.ModifyVpcBlockPublicAccessOptions, inRegion[ec2.ModifyVpcBlockPublicAccessOptionsInput]("ModifyVpcBlockPublicAccessOptions")),
+		awsapi.Op(s.DescribeVpcBlockPublicAccessOptions, inRegion[ec2.DescribeVpcBlockPublicAccessOptionsInput]("DescribeVpcBlockPublicAccessOptions")),
+		awsapi.Op(s.CreateVpcBlockPublicAccessExclusion, makes(s, "CreateVpcBlockPublicAccessExclusion", types.ResourceTypeVpcBlockPublicAccessExclusion,
+			func(in *ec2.CreateVpcBlockPublicAccessExclusionInput) []string { return strs(in.VpcId, in.SubnetId) })),
+		awsapi.Op(s.ModifyVpcBlockPublicAccessExclusion, on(s, "ModifyVpcBlockPublicAccessExclusion", func(in *ec2.ModifyVpcBlockPublicAccessExclusionInput) []string { return strs(in.ExclusionId) })),
+		awsapi.Op(s.DeleteVpcBlockPublicAccessExclusion, on(s, "DeleteVpcBlockPublicAccessExclusion", func(in *ec2.DeleteVpcBlockPublicAccessExclusionInput) []string { return strs(in.ExclusionId) })),
+		awsapi.Op(s.DescribeVpcBlockPublicAccessExclusions, inRegion[ec2.DescribeVpcBlockPublicAccessExclusionsInput]("DescribeVpcBlockPublicAccessExclusions")),
+	)
+}
+
+// registerClassic adds what is left of EC2-Classic.
+func (s *Service) registerClassic(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.DescribeVpcClassicLink, inRegion[ec2.DescribeVpcClassicLinkInput]("DescribeVpcClassicLink")),
+		awsapi.Op(s.EnableVpcClassicLink, on(s, "EnableVpcClassicLink", func(in *ec2.EnableVpcClassicLinkInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DisableVpcClassicLink, on(s, "DisableVpcClassicLink", func(in *ec2.DisableVpcClassicLinkInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DescribeVpcClassicLinkDnsSupport, inRegion[ec2.DescribeVpcClassicLinkDnsSupportInput]("DescribeVpcClassicLinkDnsSupport")),
+		awsapi.Op(s.EnableVpcClassicLinkDnsSupport, on(s, "EnableVpcClassicLinkDnsSupport", func(in *ec2.EnableVpcClassicLinkDnsSupportInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DisableVpcClassicLinkDnsSupport, on(s, "DisableVpcClassicLinkDnsSupport", func(in *ec2.DisableVpcClassicLinkDnsSupportInput) []string { return strs(in.VpcId) })),
+		awsapi.Op(s.DescribeClassicLinkInstances, inRegion[ec2.DescribeClassicLinkInstancesInput]("DescribeClassicLinkInstances")),
+		awsapi.Op(s.AttachClassicLinkVpc, on(s, "AttachClassicLinkVpc", func(in *ec2.AttachClassicLinkVpcInput) []string {
+			return append(strs(in.InstanceId, in.VpcId), in.Groups...)
+		})),
+		awsapi.Op(s.DetachClassicLinkVpc, on(s, "DetachClassicLinkVpc", func(in *ec2.DetachClassicLinkVpcInput) []string { return strs(in.InstanceId, in.VpcId) })),
+		awsapi.Op(s.DescribeMovingAddresses, inRegion[ec2.DescribeMovingAddressesInput]("DescribeMovingAddresses")),
+		awsapi.Op(s.MoveAddressToVpc, inRegion[ec2.MoveAddressToVpcInput]("MoveAddressToVpc")),
+		awsapi.Op(s.RestoreAddressToClassic, inRegion[ec2.RestoreAddressToClassicInput]("RestoreAddressToClassic")),
+	)
+}
+
 func vpcTables() []store.Schema {
 	return []store.Schema{
 		networks, knownNetworks, clientTokens, privateAddresses, publicAddresses, vpcs.table, subnets.table, dhcpOptionSets.table, routeTables.table,
 		internetGateways.table, egressOnlyGateways.table, natGateways.table, elasticIPs.table, securityGroups.table, networkACLs.table, interfaces.table,
 		prefixLists.table, peerings.table, endpoints.table, flowLogs.table, knownFlowLogs, insightsPaths.table, insightsAnalyses.table,
 		transitGateways.table, transitAttachments.table, transitTables.table, transitRoutes,
+		addressTransfers, subnetReservations.table, groupAssociations, publicAccesses, accessExclusions.table,
 	}
 }
 
@@ -209,5 +271,6 @@ func vpcKinds() []taggable {
 	return []taggable{
 		vpcs, subnets, dhcpOptionSets, routeTables, internetGateways, egressOnlyGateways, natGateways, elasticIPs, securityGroups, securityGroupRules,
 		networkACLs, interfaces, prefixLists, peerings, endpoints, flowLogs, insightsPaths, insightsAnalyses, transitGateways, transitAttachments, transitTables,
+		subnetReservations, accessExclusions,
 	}
 }

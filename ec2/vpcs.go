@@ -27,6 +27,9 @@ type vpc struct {
 	DNSSupport  bool
 	DNSNames    bool `json:",omitempty"`
 	Metrics     bool `json:",omitempty"` // enableNetworkAddressUsageMetrics
+	// ClassicLink and ClassicLinkDNS are kept for those who ask: there is no EC2-Classic.
+	ClassicLink    bool `json:",omitempty"`
+	ClassicLinkDNS bool `json:",omitempty"`
 }
 
 // rangeAssociation is a range of a VPC or an IPv6 range of a subnet.
@@ -441,6 +444,9 @@ func (s *Service) DeleteVpc(ctx context.Context, in *ec2.DeleteVpcInput) (*ec2.D
 				return err
 			}
 		}
+		if err := leaveAccess(t, id); err != nil {
+			return err
+		}
 		if err := vpcs.delete(t, id); err != nil {
 			return err
 		}
@@ -476,6 +482,10 @@ func vpcInUse(t tx, id string) (bool, error) {
 		},
 		func() (bool, error) {
 			return anyRecord(t, securityGroups, id, func(g *securityGroup) bool { return !g.isDefault() })
+		},
+		func() (bool, error) {
+			a, err := groupAssociations.In(t, t.scope).Index("vpc").Find(id)
+			return a != nil, err
 		},
 		func() (bool, error) { return anyRecord(t, peerings, id, func(p *peering) bool { return p.usesVPC() }) },
 	} {

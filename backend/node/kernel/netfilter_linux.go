@@ -313,6 +313,11 @@ func (w *tableWriter) term(term plan.Term) ([]expr.Any, error) {
 		return w.mapped(&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, t.Map, 0)
 	case plan.Translate:
 		return w.translate(t)
+	case plan.Share:
+		return []expr.Any{
+			&expr.Numgen{Register: 1, Modulus: uint32(t.Of), Type: unix.NFT_NG_RANDOM},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binary.NativeEndian.AppendUint32(nil, 0)},
+		}, nil
 	case plan.Log:
 		return []expr.Any{&expr.Log{Key: 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_PREFIX | 1<<unix.NFTA_LOG_SNAPLEN, Group: plan.LogGroup, Snaplen: logLength, Data: []byte(t.Prefix)}}, nil
 	case plan.Count:

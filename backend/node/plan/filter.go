@@ -162,6 +162,9 @@ func (f *filter) devices() {
 			api.Elements = append(api.Elements, Element{Key: []any{device}})
 		}
 		for _, pair := range eni.Public {
+			if f.subnets[eni.Subnet].Internet != backend.InternetOpen {
+				continue // nobody outside knows it
+			}
 			in.Elements = append(in.Elements, Element{Key: []any{pair.Public}, Value: pair.Private})
 			out.Elements = append(out.Elements, Element{Key: []any{pair.Private}, Value: pair.Public})
 			public.Elements = append(public.Elements, Element{Key: []any{pair.Private}})
@@ -228,6 +231,10 @@ func (f *filter) translations() {
 		case internet:
 			rule = append(rule, Translate{Side: From, Map: mapPublicOut})
 		case translate:
+			// Of the connections, each further address takes its part.
+			for i, address := range s.more {
+				chain.Rules = append(chain.Rules, append(slices.Clone(rule), Share{Of: len(s.more) + 1 - i}, Translate{Side: From, To: address}))
+			}
 			rule = append(rule, Translate{Side: From, To: s.nat})
 		default:
 			rule = append(rule, accept)

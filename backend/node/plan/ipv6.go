@@ -37,11 +37,11 @@ func LeadsOut(wanted backend.WantedVPC) bool {
 func (m *model) follow6(kind, target, subnet string) step {
 	switch kind {
 	case "igw":
-		if target == m.InternetGateway && m.place.Gateway6.IsValid() {
+		if target == m.InternetGateway && m.place.Gateway6.IsValid() && m.subnets[subnet].Internet == backend.InternetOpen {
 			return step{way: internet, via: m.place.Gateway6, device: InternetDevice}
 		}
 	case "eigw":
-		if slices.Contains(m.EgressGateways, target) && m.place.Gateway6.IsValid() {
+		if slices.Contains(m.EgressGateways, target) && m.place.Gateway6.IsValid() && m.subnets[subnet].Internet != backend.InternetBlocked {
 			return step{way: egress, via: m.place.Gateway6, device: InternetDevice}
 		}
 	case "eni":

@@ -124,6 +124,8 @@ type (
 		Map  string
 		To   netip.Addr
 	}
+	// Share is true for one of that many packets, by chance.
+	Share struct{ Of int }
 	// Log sends the packet's head to the group's listener.
 	Log struct{ Prefix string }
 	// Count counts packets and bytes.
@@ -227,6 +229,7 @@ func (t Translate) String() string {
 	}
 	return fmt.Sprintf("%s to %s", kind, t.To)
 }
+func (t Share) String() string { return fmt.Sprintf("numgen random mod %d 0", t.Of) }
 func (t Log) String() string { return fmt.Sprintf("log prefix %q group %d", t.Prefix, LogGroup) }
 func (Count) String() string { return "counter" }
 func (t Verdict) String() string {

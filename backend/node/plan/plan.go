@@ -289,12 +289,18 @@ func (m *model) publicAddresses() []netip.Addr {
 		}
 	}
 	for _, nat := range m.NATGateways {
-		if nat.Public.IsValid() {
-			all = append(all, nat.Public)
-		}
+		all = append(all, publicOf(nat)...)
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
 	return slices.Compact(all)
+}
+
+// publicOf are the public addresses of a NAT gateway, the first one first; none of a private one.
+func publicOf(nat backend.WantedNATGateway) []netip.Addr {
+	if !nat.Public.IsValid() {
+		return nil
+	}
+	return append([]netip.Addr{nat.Public}, nat.More...)
 }
 
 func (m *model) hasInternet() bool { return m.InternetGateway != "" && m.place.Gateway.IsValid() }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -283,5 +284,44 @@ func TestAddressedEndpoint(t *testing.T) {
 	}
 	if all := Of(wanted, place).Router; !slices.Contains(all, addr("10.0.2.99")) {
 		t.Errorf("the router is not where the endpoint is: %v", all)
+	}
+}
+
+// TestInternetAccess: what an account's owner blocks is no way, whatever routes say.
+func TestInternetAccess(t *testing.T) {
+	wanted := twoTiers()
+	place := Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"), Subnets: Number(nil, wanted), Attached: map[string]bool{}}
+	for access, want := range map[backend.InternetAccess][2]way{
+		backend.InternetOpen: {internet, translate}, backend.InternetOutward: {blackhole, translate}, backend.InternetBlocked: {blackhole, blackhole},
+	} {
+		for i := range wanted.Subnets {
+			wanted.Subnets[i].Internet = access
+		}
+		m := newModel(wanted, place)
+		for i, subnet := range wanted.Subnets[:2] {
+			steps := m.steps(subnet.ID)
+			if got := steps[len(steps)-1].way; got != want[i] {
+				t.Errorf("%q in %s: %s, want %s", access, subnet.ID, got, want[i])
+			}
+		}
+		public := slices.IndexFunc(m.filter(false).Sets, func(s Set) bool { return s.Name == mapPublicIn && len(s.Elements) > 0 }) >= 0
+		if public != (access == backend.InternetOpen) {
+			t.Errorf("%q: public addresses lead in: %v", access, public)
+		}
+	}
+}
+
+// TestShare: each of a NAT gateway's addresses gets its part of the connections.
+func TestShare(t *testing.T) {
+	wanted := twoTiers()
+	wanted.NATGateways[0].More = []netip.Addr{addr("198.18.0.40"), addr("198.18.0.41")}
+	text := Of(wanted, Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"), Subnets: Number(nil, wanted)}).String()
+	at := 0
+	for _, part := range []string{"numgen random mod 3 0 snat to 198.18.0.40", "numgen random mod 2 0 snat to 198.18.0.41", "snat to " + wanted.NATGateways[0].Public.String()} {
+		i := strings.Index(text[at:], part)
+		if i < 0 {
+			t.Fatalf("%q does not follow in\n%s", part, text)
+		}
+		at += i + len(part)
 	}
 }

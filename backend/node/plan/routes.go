@@ -26,8 +26,9 @@ const (
 type step struct {
 	destination netip.Prefix
 	way         way
-	// nat is set for translate, device and via where there is a device.
+	// nat and more, further ones, are set for translate, device and via where there is a device.
 	nat    netip.Addr
+	more   []netip.Addr
 	via    netip.Addr
 	device string
 }
@@ -61,14 +62,14 @@ func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 	}
 	switch kind {
 	case "igw":
-		if target == m.InternetGateway && m.hasInternet() {
+		if target == m.InternetGateway && m.hasInternet() && m.subnets[subnet].Internet == backend.InternetOpen {
 			return step{way: internet, via: m.place.Gateway, device: InternetDevice}
 		}
 	case "nat":
 		// The gateway sends on by the table of the subnet it stands in.
 		nat, ok := m.nats[target]
-		if ok && nat.Public.IsValid() && m.leadsToInternet(nat.Subnet, destination) {
-			return step{way: translate, nat: nat.Public, via: m.place.Gateway, device: InternetDevice}
+		if ok && m.subnets[subnet].Internet != backend.InternetBlocked && nat.Public.IsValid() && m.leadsToInternet(nat.Subnet, destination) {
+			return step{way: translate, nat: nat.Public, more: nat.More, via: m.place.Gateway, device: InternetDevice}
 		}
 	case "eni":
 		// With the check of source and destination an interface takes nothing that is not for itself.
@@ -93,7 +94,7 @@ func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 
 // leadsToInternet tells whether the subnet's own table sends the destination to the internet gateway.
 func (m *model) leadsToInternet(subnet string, destination netip.Prefix) bool {
-	if !m.hasInternet() {
+	if !m.hasInternet() || m.subnets[subnet].Internet == backend.InternetBlocked {
 		return false
 	}
 	best, target := -1, ""

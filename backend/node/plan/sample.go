@@ -26,7 +26,7 @@ func Sample(ipv6 bool) Plan {
 			{ID: "eni-2", Subnet: "subnet-1", MAC: "0a:00:00:00:00:02", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.5")}},
 		},
 		InternetGateway: "igw-1",
-		NATGateways:     []backend.WantedNATGateway{{ID: "nat-1", Subnet: "subnet-1", Private: netip.MustParseAddr("192.0.2.6"), Public: netip.MustParseAddr("198.18.8.2")}},
+		NATGateways:     []backend.WantedNATGateway{{ID: "nat-1", Subnet: "subnet-1", Private: netip.MustParseAddr("192.0.2.6"), Public: netip.MustParseAddr("198.18.8.2"), More: []netip.Addr{netip.MustParseAddr("198.18.8.3")}}},
 		Peerings:        []backend.WantedPeering{{ID: "pcx-1", VPC: "vpc-2"}},
 		TransitAttachments: []backend.WantedTransitAttachment{{
 			ID: "tgw-attach-1", Gateway: "tgw-1", Subnets: []string{"subnet-1"}, Ways: map[string]string{"subnet-1": "subnet-1"},

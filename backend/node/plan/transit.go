@@ -83,8 +83,8 @@ func (f *filter) transitDevices() {
 		devices.Elements = append(devices.Elements, Element{Key: []any{DeviceName(f.transits[gateway].ID)}})
 	}
 	for _, nat := range f.NATGateways {
-		if nat.Public.IsValid() {
-			ways.Elements = append(ways.Elements, Element{Key: []any{nat.Public}, Value: uint32(natWay | f.place.Subnets[nat.Subnet])})
+		for _, public := range publicOf(nat) {
+			ways.Elements = append(ways.Elements, Element{Key: []any{public}, Value: uint32(natWay | f.place.Subnets[nat.Subnet])})
 		}
 	}
 	f.set(devices)

@@ -1,0 +1,83 @@
+package ec2
+
+import (
+	"context"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/lazyregexp"
+)
+
+// ptrReset is the update that takes the name away.
+const ptrReset = "."
+
+var domainName = lazyregexp.New(`^([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?\.)+[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.?$`)
+
+// DescribeAddressesAttribute answers the names that reverse lookups of addresses answer.
+func (s *Service) DescribeAddressesAttribute(ctx context.Context, in *ec2.DescribeAddressesAttributeInput) (*ec2.DescribeAddressesAttributeOutput, error) {
+	list, next, err := describe(ctx, s, elasticIPs, query{in.AllocationIds, "allocationIds", nil, in.MaxResults, in.NextToken}, func(_ tx, a *elasticIP) (types.AddressAttribute, error) {
+		return addressAttribute(a), nil
+	})
+	return &ec2.DescribeAddressesAttributeOutput{Addresses: list, NextToken: next}, err
+}
+
+// ModifyAddressAttribute gives an address a name for reverse lookups: the resolver of the VPC in which it is answers it.
+func (s *Service) ModifyAddressAttribute(ctx context.Context, in *ec2.ModifyAddressAttributeInput) (*ec2.ModifyAddressAttributeOutput, error) {
+	name := aws.ToString(in.DomainName)
+	const longest = 255
+	switch {
+	case name == "":
+		return nil, errMissingParameter("DomainName")
+	case len(name) > longest || !domainName.MatchString(name):
+		return nil, errInvalidParameterValue("The domain name '%s' is not valid.", name)
+	}
+	shown, err := s.updatePTR(ctx, in.AllocationId, strings.TrimSuffix(name, ".")+".")
+	return &ec2.ModifyAddressAttributeOutput{Address: shown}, err
+}
+
+// ResetAddressAttribute takes the name away.
+func (s *Service) ResetAddressAttribute(ctx context.Context, in *ec2.ResetAddressAttributeInput) (*ec2.ResetAddressAttributeOutput, error) {
+	if in.Attribute != types.AddressAttributeNameDomainName {
+		return nil, errInvalidParameterValue("The attribute '%s' is not valid.", in.Attribute)
+	}
+	shown, err := s.updatePTR(ctx, in.AllocationId, ptrReset)
+	return &ec2.ResetAddressAttributeOutput{Address: shown}, err
+}
+
+func (s *Service) updatePTR(ctx context.Context, allocation *string, name string) (*types.AddressAttribute, error) {
+	var shown types.AddressAttribute
+	return &shown, s.update(ctx, func(t tx) error {
+		return elasticIPs.edit(t, aws.ToString(allocation), func(a *elasticIP) error {
+			a.PTRUpdate = name
+			shown = addressAttribute(a)
+			return wantSettled(t, a.ID)
+		})
+	})
+}
+
+// settlePTR makes the update true, and asks for a look at the VPC whose resolver knows the address.
+func settlePTR(t tx, a *elasticIP) error {
+	if a.PTRUpdate == "" {
+		return nil
+	}
+	a.PTR, a.PTRUpdate = strings.TrimPrefix(a.PTRUpdate, ptrReset), ""
+	if err := elasticIPs.put(t, a); err != nil {
+		return err
+	}
+	e, err := interfaces.find(t, a.Interface)
+	if err != nil || e == nil {
+		return err
+	}
+	return wantNetwork(t, e.VPC)
+}
+
+func addressAttribute(a *elasticIP) types.AddressAttribute {
+	shown := types.AddressAttribute{AllocationId: aws.String(a.ID), PublicIp: aws.String(a.Public), PtrRecord: optional(a.PTR)}
+	if a.PTRUpdate != "" {
+		shown.PtrRecordUpdate = &types.PtrUpdateStatus{Value: optional(strings.TrimPrefix(a.PTRUpdate, ptrReset)), Status: aws.String("PENDING")}
+	}
+	return shown
+}

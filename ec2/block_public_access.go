@@ -1,0 +1,317 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend"
+	"miniaws/backend/store"
+)
+
+// publicAccess says whether the VPCs of an account and region may use their internet gateways.
+// AWS: "Block public access to VPCs and subnets" in the VPC user guide.
+type publicAccess struct {
+	ID string
+	// Mode is off until somebody says otherwise.
+	Mode    types.InternetGatewayBlockMode
+	Updated time.Time
+	// Updating until the networks were asked for another look.
+	Updating bool `json:",omitempty"`
+}
+
+const publicAccessID = "vpc-block-public-access"
+
+var publicAccesses = store.NewTable(store.Spec[publicAccess]{
+	Service: "ec2", Name: "vpc-block-public-access", ID: func(p *publicAccess) store.ID { return store.ID{p.ID} },
+})
+
+func publicAccessOf(t tx) (*publicAccess, error) {
+	found, err := publicAccesses.In(t, t.scope).Find(publicAccessID)
+	if found == nil {
+		found = &publicAccess{ID: publicAccessID, Mode: types.InternetGatewayBlockModeOff}
+	}
+	return found, err
+}
+
+// accessExclusion is a VPC or a subnet for which the mode does not hold.
+//
+//	create-in-progress ──▶ create-complete ◀──▶ update-in-progress, update-complete ──▶ delete-complete (shown for an hour)
+type accessExclusion struct {
+	resource
+	// Target is a vpc-... or a subnet-...; VPC is its VPC.
+	Target, VPC string
+	Mode        types.InternetGatewayExclusionMode
+	State       types.VpcBlockPublicAccessExclusionState
+	Created     time.Time
+	Updated     time.Time
+	Deleted     time.Time `json:",omitzero"`
+}
+
+func (x *accessExclusion) vpc() string { return x.VPC }
+
+func (x *accessExclusion) gone() bool {
+	return x.State == types.VpcBlockPublicAccessExclusionStateDeleteComplete || x.State == types.VpcBlockPublicAccessExclusionStateDeleteInProgress
+}
+
+func (x *accessExclusion) arn(t tx) string {
+	if strings.HasPrefix(x.Target, subnets.prefix) {
+		return arn(t.scope, types.ResourceTypeSubnet, x.Target)
+	}
+	return arn(t.scope, types.ResourceTypeVpc, x.Target)
+}
+
+func accessExclusionBase(x *accessExclusion) *resource { return &x.resource }
+
+var accessExclusions = &kind[accessExclusion]{
+	prefix: "vpcbpa-exclude-", typ: types.ResourceTypeVpcBlockPublicAccessExclusion, base: accessExclusionBase, notFound: errAccessExclusionNotFound,
+	table: tableOf("vpc-block-public-access-exclusions", accessExclusionBase, map[string]func(*accessExclusion) []string{
+		"vpc":    func(x *accessExclusion) []string { return one(x.VPC) },
+		"target": func(x *accessExclusion) []string { return one(x.Target) },
+	}),
+	filters: filters[accessExclusion]{
+		"resource-arn":                    func(t tx, x *accessExclusion) []string { return one(x.arn(t)) },
+		"internet-gateway-exclusion-mode": func(_ tx, x *accessExclusion) []string { return one(string(x.Mode)) },
+		"state":                           func(_ tx, x *accessExclusion) []string { return one(string(x.State)) },
+	},
+}
+
+// internetAccess is what is left of a subnet's way to the internet.
+func internetAccess(t tx, mode types.InternetGatewayBlockMode, n *subnet) (backend.InternetAccess, error) {
+	if mode == types.InternetGatewayBlockModeOff {
+		return backend.InternetOpen, nil
+	}
+	var excluded types.InternetGatewayExclusionMode
+	for _, target := range []string{n.VPC, n.ID} { // the subnet's own, where there is one, says more
+		list, err := accessExclusions.seen(t, "target", target)
+		if err != nil {
+			return backend.InternetOpen, err
+		}
+		for _, x := range list {
+			if !x.gone() {
+				excluded = x.Mode
+			}
+		}
+	}
+	switch {
+	case excluded == types.InternetGatewayExclusionModeAllowBidirectional:
+		return backend.InternetOpen, nil
+	case excluded == types.InternetGatewayExclusionModeAllowEgress, mode == types.InternetGatewayBlockModeBlockIngress:
+		return backend.InternetOutward, nil
+	}
+	return backend.InternetBlocked, nil
+}
+
+// ModifyVpcBlockPublicAccessOptions blocks, or opens, the internet gateways of all VPCs of the account in the region.
+func (s *Service) ModifyVpcBlockPublicAccessOptions(ctx context.Context, in *ec2.ModifyVpcBlockPublicAccessOptionsInput) (*ec2.ModifyVpcBlockPublicAccessOptionsOutput, error) {
+	out := &ec2.ModifyVpcBlockPublicAccessOptionsOutput{}
+	return out, s.update(ctx, func(t tx) error {
+		p := &publicAccess{ID: publicAccessID, Mode: in.InternetGatewayBlockMode, Updated: t.Now().UTC().Truncate(time.Millisecond), Updating: true}
+		out.VpcBlockPublicAccessOptions = p.toAPI(t.scope)
+		if err := publicAccesses.In(t, t.scope).Put(p); err != nil {
+			return err
+		}
+		all, err := vpcs.all(t)
+		if err != nil {
+			return err
+		}
+		for _, v := range all {
+			if err := wantNetwork(t, v.ID); err != nil {
+				return err
+			}
+		}
+		return wantSettled(t, publicAccessID)
+	})
+}
+
+// DescribeVpcBlockPublicAccessOptions answers the mode.
+func (s *Service) DescribeVpcBlockPublicAccessOptions(ctx context.Context, _ *ec2.DescribeVpcBlockPublicAccessOptionsInput) (*ec2.DescribeVpcBlockPublicAccessOptionsOutput, error) {
+	out := &ec2.DescribeVpcBlockPublicAccessOptionsOutput{}
+	return out, s.view(ctx, func(t tx) error {
+		p, err := publicAccessOf(t)
+		if err == nil {
+			out.VpcBlockPublicAccessOptions = p.toAPI(t.scope)
+		}
+		return err
+	})
+}
+
+func (p *publicAccess) toAPI(scope store.Scope) *types.VpcBlockPublicAccessOptions {
+	shown := &types.VpcBlockPublicAccessOptions{
+		AwsAccountId: aws.String(scope.Account), AwsRegion: aws.String(scope.Region), InternetGatewayBlockMode: p.Mode, ManagedBy: types.ManagedByAccount,
+		State: types.VpcBlockPublicAccessStateUpdateComplete, ExclusionsAllowed: types.VpcBlockPublicAccessExclusionsAllowedAllowed,
+	}
+	switch {
+	case p.Updated.IsZero():
+		shown.State = types.VpcBlockPublicAccessStateDefaultState
+	case p.Updating:
+		shown.State = types.VpcBlockPublicAccessStateUpdateInProgress
+	}
+	if !p.Updated.IsZero() {
+		shown.LastUpdateTimestamp = aws.Time(p.Updated)
+	}
+	return shown
+}
+
+// CreateVpcBlockPublicAccessExclusion opens a VPC or a subnet.
+func (s *Service) CreateVpcBlockPublicAccessExclusion(ctx context.Context, in *ec2.CreateVpcBlockPublicAccessExclusionInput) (*ec2.CreateVpcBlockPublicAccessExclusionOutput, error) {
+	tags, err := tagsOnCreate(in.TagSpecifications, types.ResourceTypeVpcBlockPublicAccessExclusion)
+	if err != nil {
+		return nil, err
+	}
+	targets := strs(in.VpcId, in.SubnetId)
+	switch {
+	case len(targets) == 0:
+		return nil, errMissingParameter("VpcId")
+	case len(targets) > 1:
+		return nil, errParametersExclude("VpcId", "SubnetId")
+	}
+	out := &ec2.CreateVpcBlockPublicAccessExclusionOutput{}
+	return out, s.update(ctx, func(t tx) error {
+		vpcID := aws.ToString(in.VpcId)
+		if vpcID == "" {
+			n, err := subnets.get(t, *in.SubnetId)
+			if err != nil {
+				return err
+			}
+			vpcID = n.VPC
+		} else if _, err := vpcs.get(t, vpcID); err != nil {
+			return err
+		}
+		all, err := accessExclusions.all(t)
+		if err != nil {
+			return err
+		}
+		all = slices.DeleteFunc(all, (*accessExclusion).gone)
+		if slices.ContainsFunc(all, func(x *accessExclusion) bool { return x.Target == targets[0] }) {
+			return errInvalidParameterValue("An exclusion for the resource %s already exists.", targets[0])
+		}
+		now := t.Now().UTC().Truncate(time.Millisecond)
+		x := &accessExclusion{
+			resource: resource{ID: t.NewID("vpcbpa-exclude-"), Tags: tags}, Target: targets[0], VPC: vpcID, Mode: in.InternetGatewayExclusionMode,
+			State: types.VpcBlockPublicAccessExclusionStateCreateInProgress, Created: now, Updated: now,
+		}
+		shown, err := accessExclusionToAPI(t, x)
+		out.VpcBlockPublicAccessExclusion = &shown
+		if err != nil {
+			return err
+		}
+		return x.changed(t)
+	})
+}
+
+// changed writes the exclusion, and asks for a look at its VPC, and then for its next state.
+func (x *accessExclusion) changed(t tx) error {
+	if err := accessExclusions.put(t, x); err != nil {
+		return err
+	}
+	if err := wantNetwork(t, x.VPC); err != nil {
+		return err
+	}
+	return wantSettled(t, x.ID)
+}
+
+// ModifyVpcBlockPublicAccessExclusion changes what the exclusion opens.
+func (s *Service) ModifyVpcBlockPublicAccessExclusion(ctx context.Context, in *ec2.ModifyVpcBlockPublicAccessExclusionInput) (*ec2.ModifyVpcBlockPublicAccessExclusionOutput, error) {
+	out := &ec2.ModifyVpcBlockPublicAccessExclusionOutput{}
+	shown, err := s.changeExclusion(ctx, in.ExclusionId, "modified", func(t tx, x *accessExclusion) error {
+		x.Mode, x.State, x.Updated = in.InternetGatewayExclusionMode, types.VpcBlockPublicAccessExclusionStateUpdateInProgress, t.Now().UTC().Truncate(time.Millisecond)
+		return nil
+	})
+	out.VpcBlockPublicAccessExclusion = shown
+	return out, err
+}
+
+// DeleteVpcBlockPublicAccessExclusion ends an exclusion.
+func (s *Service) DeleteVpcBlockPublicAccessExclusion(ctx context.Context, in *ec2.DeleteVpcBlockPublicAccessExclusionInput) (*ec2.DeleteVpcBlockPublicAccessExclusionOutput, error) {
+	out := &ec2.DeleteVpcBlockPublicAccessExclusionOutput{}
+	shown, err := s.changeExclusion(ctx, in.ExclusionId, "deleted", func(t tx, x *accessExclusion) error {
+		x.State, x.Deleted = types.VpcBlockPublicAccessExclusionStateDeleteInProgress, t.Now().UTC().Truncate(time.Millisecond)
+		x.Updated = x.Deleted
+		return wantGone(t, x.ID)
+	})
+	out.VpcBlockPublicAccessExclusion = shown
+	return out, err
+}
+
+func (s *Service) changeExclusion(ctx context.Context, id *string, verb string, change func(tx, *accessExclusion) error) (*types.VpcBlockPublicAccessExclusion, error) {
+	var shown types.VpcBlockPublicAccessExclusion
+	return &shown, s.update(ctx, func(t tx) error {
+		x, err := accessExclusions.get(t, aws.ToString(id))
+		if err != nil {
+			return err
+		}
+		if x.gone() {
+			return errInvalidParameterValue("%s is in %s state and cannot be %s.", x.ID, x.State, verb)
+		}
+		if err := change(t, x); err != nil {
+			return err
+		}
+		if shown, err = accessExclusionToAPI(t, x); err != nil {
+			return err
+		}
+		return x.changed(t)
+	})
+}
+
+// settleAccess moves the mode, or an exclusion, to its next state; known tells whether the id was one of theirs.
+func settleAccess(t tx, id string) (known bool, err error) {
+	if id == publicAccessID {
+		p, err := publicAccessOf(t)
+		if err != nil || !p.Updating {
+			return true, err
+		}
+		p.Updating = false
+		return true, publicAccesses.In(t, t.scope).Put(p)
+	}
+	x, err := accessExclusions.find(t, id)
+	if err != nil || x == nil {
+		return false, err
+	}
+	next := map[types.VpcBlockPublicAccessExclusionState]types.VpcBlockPublicAccessExclusionState{
+		types.VpcBlockPublicAccessExclusionStateCreateInProgress: types.VpcBlockPublicAccessExclusionStateCreateComplete,
+		types.VpcBlockPublicAccessExclusionStateUpdateInProgress: types.VpcBlockPublicAccessExclusionStateUpdateComplete,
+		types.VpcBlockPublicAccessExclusionStateDeleteInProgress: types.VpcBlockPublicAccessExclusionStateDeleteComplete,
+	}[x.State]
+	if next == "" {
+		return true, nil
+	}
+	x.State = next
+	return true, accessExclusions.put(t, x)
+}
+
+// leaveAccess removes the exclusions of a VPC or a subnet that goes.
+func leaveAccess(t tx, target string) error {
+	list, err := accessExclusions.by(t, "target", target)
+	if err != nil {
+		return err
+	}
+	for _, x := range list {
+		if err := accessExclusions.delete(t, x.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DescribeVpcBlockPublicAccessExclusions lists exclusions, for about an hour also those that are gone.
+func (s *Service) DescribeVpcBlockPublicAccessExclusions(ctx context.Context, in *ec2.DescribeVpcBlockPublicAccessExclusionsInput) (*ec2.DescribeVpcBlockPublicAccessExclusionsOutput, error) {
+	list, next, err := describe(ctx, s, accessExclusions, query{in.ExclusionIds, "exclusionIds", in.Filters, in.MaxResults, in.NextToken}, accessExclusionToAPI)
+	return &ec2.DescribeVpcBlockPublicAccessExclusionsOutput{VpcBlockPublicAccessExclusions: list, NextToken: next}, err
+}
+
+func accessExclusionToAPI(t tx, x *accessExclusion) (types.VpcBlockPublicAccessExclusion, error) {
+	shown := types.VpcBlockPublicAccessExclusion{
+		ExclusionId: aws.String(x.ID), ResourceArn: aws.String(x.arn(t)), InternetGatewayExclusionMode: x.Mode, State: x.State,
+		CreationTimestamp: aws.Time(x.Created), LastUpdateTimestamp: aws.Time(x.Updated), Tags: tagsToAPI(t, x.Tags),
+	}
+	if !x.Deleted.IsZero() {
+		shown.DeletionTimestamp = aws.Time(x.Deleted)
+	}
+	return shown, nil
+}
