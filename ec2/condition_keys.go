@@ -133,6 +133,8 @@ func (c conditions) ofNew(t tx, in any) {
 		if in.Quantity != nil {
 			c.set("ec2:Quantity", number(*in.Quantity)...)
 		}
+	case *ec2.AcceptAddressTransferInput:
+		(&elasticIP{Public: aws.ToString(in.Address)}).conditions(t, c)
 	case *ec2.CreateVpcEndpointInput:
 		(&endpoint{Service: aws.ToString(in.ServiceName)}).conditions(t, c)
 	case *ec2.CreateVpcPeeringConnectionInput:
@@ -273,6 +275,8 @@ var attributed = map[string]types.ResourceType{
 	"ModifyVpcEndpoint": types.ResourceTypeVpcEndpoint, "ModifyVpcPeeringConnectionOptions": types.ResourceTypeVpcPeeringConnection,
 	"ModifyTransitGateway": types.ResourceTypeTransitGateway, "ModifyInstancePlacement": types.ResourceTypeInstance, "ModifyInstanceCpuOptions": types.ResourceTypeInstance, "ModifyInstanceEventWindow": types.ResourceTypeInstanceEventWindow,
 	"ModifyPrivateDnsNameOptions": types.ResourceTypeInstance,
+	"ModifyAddressAttribute": types.ResourceTypeElasticIp, "ResetAddressAttribute": types.ResourceTypeElasticIp,
+	"ModifyVpcBlockPublicAccessExclusion": types.ResourceTypeVpcBlockPublicAccessExclusion,
 }
 
 // unnamedAttributes has ec2:Attribute/NAME alone.
@@ -286,6 +290,9 @@ func withAttributes(action string, in any, all []awsapi.Access) {
 		return
 	}
 	values := attributesOf(in)
+	if reset, ok := in.(*ec2.ResetAddressAttributeInput); ok {
+		values = map[string]string{"DomainName": string(reset.Attribute)} // the only one
+	}
 	for _, access := range all {
 		if len(access.Resources) == 0 || !strings.Contains(access.Resources[0], ":"+string(typ)+"/") {
 			continue
@@ -305,7 +312,7 @@ func withAttributes(action string, in any, all []awsapi.Access) {
 // notAttributes are members of inputs that say which resource is meant, or how the call is made.
 var notAttributes = []string{
 	"DryRun", "ClientToken", "Attribute", "Value", "InstanceId", "ImageId", "VpcId", "SubnetId", "NetworkInterfaceId", "LaunchTemplateId", "LaunchTemplateName",
-	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "InstanceEventWindowId", "TransitGatewayId",
+	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "InstanceEventWindowId", "TransitGatewayId", "AllocationId", "ExclusionId",
 }
 
 // attributesOf answers the attributes that an input sets, by name, with their values. The older way to name one, by the

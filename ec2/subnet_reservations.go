@@ -78,11 +78,8 @@ func (s *Service) CreateSubnetCidrReservation(ctx context.Context, in *ec2.Creat
 		r := &subnetReservation{
 			resource: resource{ID: t.NewID("scr-"), Tags: tags}, VPC: n.VPC, Subnet: n.ID, CIDR: prefix.String(), Type: in.ReservationType, Description: aws.ToString(in.Description),
 		}
-		shown, err := subnetReservationToAPI(t, r)
+		shown := subnetReservationToAPI(t, r)
 		out.SubnetCidrReservation = &shown
-		if err != nil {
-			return err
-		}
 		return subnetReservations.insert(t, r)
 	})
 }
@@ -95,11 +92,8 @@ func (s *Service) DeleteSubnetCidrReservation(ctx context.Context, in *ec2.Delet
 		if err != nil {
 			return err
 		}
-		shown, err := subnetReservationToAPI(t, r)
+		shown := subnetReservationToAPI(t, r)
 		out.DeletedSubnetCidrReservation = &shown
-		if err != nil {
-			return err
-		}
 		return subnetReservations.delete(t, r.ID)
 	})
 }
@@ -128,10 +122,7 @@ func (s *Service) GetSubnetCidrReservations(ctx context.Context, in *ec2.GetSubn
 		out.NextToken = next
 		out.SubnetIpv4CidrReservations, out.SubnetIpv6CidrReservations = []types.SubnetCidrReservation{}, []types.SubnetCidrReservation{}
 		for _, r := range list {
-			shown, err := subnetReservationToAPI(t, r)
-			if err != nil {
-				return err
-			}
+			shown := subnetReservationToAPI(t, r)
 			if netip.MustParsePrefix(r.CIDR).Addr().Is4() {
 				out.SubnetIpv4CidrReservations = append(out.SubnetIpv4CidrReservations, shown)
 			} else {
@@ -156,9 +147,9 @@ func leaveReservations(t tx, subnetID string) error {
 	return nil
 }
 
-func subnetReservationToAPI(t tx, r *subnetReservation) (types.SubnetCidrReservation, error) {
+func subnetReservationToAPI(t tx, r *subnetReservation) types.SubnetCidrReservation {
 	return types.SubnetCidrReservation{
 		SubnetCidrReservationId: aws.String(r.ID), SubnetId: aws.String(r.Subnet), Cidr: aws.String(r.CIDR), ReservationType: r.Type,
 		OwnerId: aws.String(t.scope.Account), Description: optional(r.Description), Tags: tagsToAPI(t, r.Tags),
-	}, nil
+	}
 }

@@ -230,8 +230,8 @@ func (t Translate) String() string {
 	return fmt.Sprintf("%s to %s", kind, t.To)
 }
 func (t Share) String() string { return fmt.Sprintf("numgen random mod %d 0", t.Of) }
-func (t Log) String() string { return fmt.Sprintf("log prefix %q group %d", t.Prefix, LogGroup) }
-func (Count) String() string { return "counter" }
+func (t Log) String() string   { return fmt.Sprintf("log prefix %q group %d", t.Prefix, LogGroup) }
+func (Count) String() string   { return "counter" }
 func (t Verdict) String() string {
 	if t.Chain != "" {
 		return t.Kind + " " + t.Chain
