@@ -275,7 +275,7 @@ var attributed = map[string]types.ResourceType{
 	"ModifyVpcEndpoint": types.ResourceTypeVpcEndpoint, "ModifyVpcPeeringConnectionOptions": types.ResourceTypeVpcPeeringConnection,
 	"ModifyTransitGateway": types.ResourceTypeTransitGateway, "ModifyInstancePlacement": types.ResourceTypeInstance, "ModifyInstanceCpuOptions": types.ResourceTypeInstance, "ModifyInstanceEventWindow": types.ResourceTypeInstanceEventWindow,
 	"ModifyPrivateDnsNameOptions": types.ResourceTypeInstance,
-	"ModifyAddressAttribute": types.ResourceTypeElasticIp, "ResetAddressAttribute": types.ResourceTypeElasticIp,
+	"ModifyAddressAttribute":      types.ResourceTypeElasticIp, "ResetAddressAttribute": types.ResourceTypeElasticIp,
 	"ModifyVpcBlockPublicAccessExclusion": types.ResourceTypeVpcBlockPublicAccessExclusion,
 }
 

@@ -56,7 +56,7 @@ func allocateAddress(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Ad
 	}
 	for i := range usable {
 		address := addressAt(prefix, 4+(hash.Sum32()%usable+i)%usable)
-		if within(kept, address) {
+		if insideOf(kept, address) {
 			continue
 		}
 		taken, err := rows.Find(n.ID, address.String())
@@ -88,11 +88,11 @@ func allocateIPv6(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Addr,
 			hash := fnv.New64a()
 			_, _ = hash.Write([]byte(owner + t.NewID("")))
 			copy(raw[8:], hash.Sum(nil))
-			if wanted = netip.AddrFrom16(raw); !within(kept, wanted) {
+			if wanted = netip.AddrFrom16(raw); !insideOf(kept, wanted) {
 				break
 			}
 		}
-		if within(kept, wanted) {
+		if insideOf(kept, wanted) {
 			return wanted, errNoFreeAddresses(n.ID)
 		}
 	}

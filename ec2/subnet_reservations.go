@@ -44,7 +44,7 @@ func reservedRanges(t tx, subnetID string) ([]netip.Prefix, error) {
 	return ranges, err
 }
 
-func within(ranges []netip.Prefix, address netip.Addr) bool {
+func insideOf(ranges []netip.Prefix, address netip.Addr) bool {
 	return slices.ContainsFunc(ranges, func(r netip.Prefix) bool { return r.Contains(address) })
 }
 
