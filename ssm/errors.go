@@ -2,6 +2,7 @@ package ssm
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
@@ -29,12 +30,22 @@ func errAllowedPattern(pattern string) error {
 	return awsapi.Errorf("InvalidAllowedPatternException", "The request does not meet the regular expression requirement: %s", pattern)
 }
 
-func errInvalidFilterKey(key string) error {
-	return awsapi.Errorf("InvalidFilterKey", "The following filter key is not valid: %s. Valid filter keys include: [Path, Name, Type, KeyId, Tier, DataType].", key)
+// The words of these four are what the service answers; its reference has the codes ("DescribeParameters", Errors).
+
+func errInvalidFilterKey(key string, allowed []string) error {
+	return awsapi.Errorf("InvalidFilterKey", "The following filter key is not valid: %s. Valid filter keys include: [%s].", key, strings.TrimSuffix(strings.Join(allowed, ", "), ", tag:"))
 }
 
-func errInvalidFilterOption(option string) error {
-	return awsapi.Errorf("InvalidFilterOption", "The following filter option is not valid: %s.", option)
+func errRepeatedFilter(key string) error {
+	return awsapi.Errorf("InvalidFilterKey", "The following filter is duplicated in the request: %s. A request can contain only one occurrence of a specific filter.", key)
+}
+
+func errInvalidFilterOption(option string, allowed ...string) error {
+	return awsapi.Errorf("InvalidFilterOption", "The following filter option is not valid: %s. Valid options include: [%s].", option, strings.Join(allowed, ", "))
+}
+
+func errUnknownFilterValue(value string, allowed []string) error {
+	return awsapi.Errorf("InvalidFilterOption", "The following filter value is not valid: %s. Valid values include: [%s].", value, strings.Join(allowed, ", "))
 }
 
 func errInvalidFilterValue(message string) error {

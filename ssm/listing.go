@@ -131,12 +131,17 @@ func (s *Service) publicByPath(c call, below func(string) bool, match func(*para
 // AWS: "ParameterStringFilter".
 func compileFilters(filters []types.ParameterStringFilter, allowed []string) (func(*parameter, *version) bool, error) {
 	var tests []func(*parameter, *version) bool
+	seen := map[string]bool{}
 	for _, f := range filters {
 		key, option := aws.ToString(f.Key), aws.ToString(f.Option)
 		tag, isTag := strings.CutPrefix(key, "tag:")
 		if known := slices.Contains(allowed, key) || isTag && slices.Contains(allowed, "tag:"); !known {
-			return nil, errInvalidFilterKey(key)
+			return nil, errInvalidFilterKey(key, allowed)
 		}
+		if seen[key] {
+			return nil, errRepeatedFilter(key)
+		}
+		seen[key] = true
 		if len(f.Values) == 0 && !isTag {
 			return nil, errInvalidFilterValue("The following filter values are missing for filter key " + key)
 		}
@@ -148,6 +153,11 @@ func compileFilters(filters []types.ParameterStringFilter, allowed []string) (fu
 			tests = append(tests, test)
 			continue
 		}
+		for _, value := range f.Values {
+			if known := filterVocabulary[key]; known != nil && !slices.Contains(known, value) {
+				return nil, errUnknownFilterValue(value, known)
+			}
+		}
 		var same func(have, want string) bool
 		switch option {
 		case "", "Equals":
@@ -156,11 +166,11 @@ func compileFilters(filters []types.ParameterStringFilter, allowed []string) (fu
 			same = strings.HasPrefix
 		case "Contains":
 			if key != "Name" {
-				return nil, errInvalidFilterOption(option)
+				return nil, errInvalidFilterOption(option, "BeginsWith", "Equals")
 			}
 			same = strings.Contains
 		default:
-			return nil, errInvalidFilterOption(option)
+			return nil, errInvalidFilterOption(option, "BeginsWith", "Equals")
 		}
 		tests = append(tests, func(p *parameter, v *version) bool {
 			for _, have := range filterValues(p, v, key, tag) {
@@ -174,6 +184,12 @@ func compileFilters(filters []types.ParameterStringFilter, allowed []string) (fu
 	return func(p *parameter, v *version) bool {
 		return !slices.ContainsFunc(tests, func(test func(*parameter, *version) bool) bool { return !test(p, v) })
 	}, nil
+}
+
+// filterVocabulary are the values that there are for a filter's key.
+var filterVocabulary = map[string][]string{
+	"Type": {"String", "StringList", "SecureString"},
+	"Tier": {"Standard", "Advanced", "Intelligent-Tiering"},
 }
 
 // filterValues are the values of a parameter that a filter's key is about.
@@ -206,7 +222,7 @@ func filterValues(p *parameter, v *version, key, tag string) []string {
 
 func pathFilter(option string, paths []string) (func(*parameter, *version) bool, error) {
 	if !slices.Contains([]string{"", "OneLevel", "Recursive"}, option) {
-		return nil, errInvalidFilterOption(option)
+		return nil, errInvalidFilterOption(option, "Recursive", "OneLevel")
 	}
 	for _, path := range paths {
 		if !strings.HasPrefix(path, "/") {
@@ -236,7 +252,7 @@ func (s *Service) DescribeParameters(ctx context.Context, in *api.DescribeParame
 		}
 		filters = append(filters, types.ParameterStringFilter{Key: aws.String(string(f.Key)), Option: &option, Values: f.Values})
 	}
-	match, err := compileFilters(filters, []string{"Name", "Type", "KeyId", "Path", "Tier", "DataType", "tag:"})
+	match, err := compileFilters(filters, []string{"Path", "Name", "Type", "KeyId", "Tier", "DataType", "tag:"})
 	if err != nil {
 		return nil, err
 	}

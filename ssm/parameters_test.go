@@ -221,8 +221,24 @@ func TestPaths(t *testing.T) {
 	if err != nil || len(described.Parameters) != 2 {
 		t.Errorf("%v, %v", described, err)
 	}
-	_, err = w.DescribeParameters(ctx, &api.DescribeParametersInput{ParameterFilters: []types.ParameterStringFilter{{Key: aws.String("Color"), Values: []string{"x"}}}})
-	wantCode(t, err, "InvalidFilterKey")
+	filter := func(key, option string, values ...string) types.ParameterStringFilter {
+		return types.ParameterStringFilter{Key: &key, Option: &option, Values: values}
+	}
+	for _, c := range []struct {
+		code    string
+		filters []types.ParameterStringFilter
+	}{
+		{"ValidationException", []types.ParameterStringFilter{filter("Color", "Equals", "x")}},
+		{"InvalidFilterKey", []types.ParameterStringFilter{filter("Label", "Equals", "x")}},
+		{"InvalidFilterKey", []types.ParameterStringFilter{filter("Name", "Equals", "x"), filter("Name", "Equals", "y")}},
+		{"InvalidFilterOption", []types.ParameterStringFilter{filter("Name", "Near", "x")}},
+		{"InvalidFilterOption", []types.ParameterStringFilter{filter("Path", "Equals", "/x")}},
+		{"InvalidFilterOption", []types.ParameterStringFilter{filter("Type", "Equals", "Number")}},
+		{"InvalidFilterValue", []types.ParameterStringFilter{filter("Name", "Equals")}},
+	} {
+		_, err = w.DescribeParameters(ctx, &api.DescribeParametersInput{ParameterFilters: c.filters})
+		wantCode(t, err, c.code)
+	}
 }
 
 func TestPublicParameters(t *testing.T) {

@@ -73,6 +73,7 @@ func (s *Service) Reconcile(loop *reconcile.Loop) {
 
 // Register adds the operations.
 func (s *Service) Register(server *awsapi.Server) {
+	server.Check(meta.SSM, awsapi.CheckAll)
 	server.Register(meta.SSM,
 		awsapi.Op(s.PutParameter, putAccess),
 		awsapi.Op(s.GetParameter, getAccess),
