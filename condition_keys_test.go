@@ -75,6 +75,8 @@ var keysNobodyHas = map[string]string{
 	"s3:ListBucketMultipartUploads s3:DataAccessPointArn":                  "only through an access point",
 	"ssm:resourceTag/aws:ssmmessages:session-id":                           "only of a session that is there: the story engine_sessions",
 	"ssm:resourceTag/aws:ssmmessages:target-id":                            "only of a session that is there: the story engine_sessions",
+	"ec2:ModifyPrivateDnsNameOptions ec2:NewInstanceProfile":               "other names bring no profile",
+	"ssm:DocumentCategories":                                               "no document has one",
 	"ssm:AccessRequestId":                                                  "there is no just-in-time access",
 }
 
@@ -255,6 +257,8 @@ func exampleLaunch() ec2.RunInstancesInput {
 func createResources(t *testing.T, made *cloud) map[string]string {
 	t.Helper()
 	name := aws.String("example")
+	invoke[ssm.CreateDocumentOutput](t, made, &ssm.CreateDocumentInput{Name: aws.String("example"), Content: aws.String(
+		`{"schemaVersion": "2.2", "mainSteps": [{"action": "aws:runShellScript", "name": "example", "inputs": {"runCommand": ["true"]}}]}`)})
 	parameter := invoke[ssm.GetParameterOutput](t, made, &ssm.GetParameterInput{Name: aws.String("/aws/service/debian/release/12/latest/amd64")})
 	exampleImage = aws.ToString(parameter.Parameter.Value)
 	ids := map[string]string{"ami-": exampleImage}

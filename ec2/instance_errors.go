@@ -37,6 +37,10 @@ func errHostFull() error {
 	return awsapi.Errorf("InsufficientCapacityOnHost", "There is not enough capacity on the Dedicated Host to launch or start the instance.")
 }
 
+func errFleetNotFound(id string) error {
+	return awsapi.Errorf("InvalidFleetId.NotFound", "The fleet ID '%s' does not exist", id)
+}
+
 // AWS: 500 for the lack of capacity; a placement group's own limit is the client's.
 func errInsufficientCapacity(message string) error {
 	return awsapi.Errorf("InsufficientInstanceCapacity", "%s", message)

@@ -19,7 +19,7 @@ import (
 // them are made by a call of Mini AWS's own.
 type instanceNotices struct {
 	Events []scheduledEvent `json:",omitempty"`
-	// SpotAction is what becomes of a Spot Instance at SpotTime: "terminate"; "" for nothing.
+	// SpotAction is what becomes of a Spot Instance at SpotTime: "terminate" or "stop"; "" for nothing.
 	SpotAction string    `json:",omitempty"`
 	SpotTime   time.Time `json:",omitzero"`
 	// Rebalance is when a rebalance recommendation was given; zero for none.
@@ -97,8 +97,16 @@ func (s *Service) Announce(ctx context.Context, id string, n Notice) error {
 			if after == 0 {
 				after = interruptionNotice
 			}
+			r, missing := spotRequests.find(t, i.SpotRequest)
+			if missing != nil {
+				return missing
+			}
 			i.Notices.SpotAction, i.Notices.SpotTime = "terminate", now.Add(after)
-			err = s.noteSpot(t, i, types.SpotInstanceStateActive, "marked-for-termination", "Your Spot Instance is marked for termination.")
+			code, message := "marked-for-termination", "Your Spot Instance is marked for termination."
+			if r != nil && r.Interruption == types.InstanceInterruptionBehaviorStop {
+				i.Notices.SpotAction, code, message = "stop", "marked-for-stop", "Your Spot Instance is marked for stop."
+			}
+			err = s.noteSpot(t, i, types.SpotInstanceStateActive, code, message)
 		case "rebalance":
 			if i.Lifecycle != "spot" {
 				return fmt.Errorf("%w: %s is no Spot Instance", ErrNotice, id)
@@ -139,7 +147,8 @@ func (s *Service) Announce(ctx context.Context, id string, n Notice) error {
 					e.State, e.Description = "canceled", "[Canceled] "+e.Description
 				}
 			}
-			err = s.noteSpot(t, i, types.SpotInstanceStateActive, "fulfilled", "Your spot request is fulfilled.")
+			err = errors.Join(s.noteSpot(t, i, types.SpotInstanceStateActive, "fulfilled", "Your spot request is fulfilled."), s.capacityIsBack(t, i))
+			return errors.Join(err, reconcile.Want(t, t.item(instanceKind, id)))
 		default:
 			return fmt.Errorf("%w: its kind is spot-interruption, rebalance, event or cancel", ErrNotice)
 		}
@@ -153,6 +162,10 @@ func (s *Service) noteSpot(t tx, i *instance, state types.SpotInstanceState, cod
 	if r == nil || err != nil || r.State != types.SpotInstanceStateActive {
 		return err
 	}
+	return moveSpot(t, r, state, code, message)
+}
+
+func moveSpot(t tx, r *spotRequest, state types.SpotInstanceState, code, message string) error {
 	r.State, r.Code, r.Message, r.Updated = state, code, message, t.Now()
 	return spotRequests.put(t, r)
 }
@@ -177,7 +190,13 @@ func (s *Service) comeTrue(ctx context.Context, scope store.Scope, inst *instanc
 	}
 	return next, s.confirmInstance(ctx, scope, inst, func(t tx, i *instance) error {
 		if spot && i.Notices.SpotAction != "" {
-			terminate(t, i, "Server.SpotInstanceTermination", "Spot instance termination")
+			if i.Notices.SpotAction == "stop" {
+				return s.interrupt(t, i)
+			}
+			terminate(t, i, spotTermination, "Spot instance termination")
+			if i.Persistent {
+				return reconcile.Want(t, t.item(instanceKind, i.ID)) // endSpot writes what becomes of the request
+			}
 			return errors.Join(
 				s.noteSpot(t, i, types.SpotInstanceStateClosed, "instance-terminated-no-capacity", "There is no Spot capacity available that matches your request."),
 				reconcile.Want(t, t.item(instanceKind, i.ID)),
@@ -198,6 +217,25 @@ func (s *Service) comeTrue(ctx context.Context, scope store.Scope, inst *instanc
 		}
 		return reconcile.Want(t, t.item(instanceKind, i.ID))
 	})
+}
+
+// spotTermination is the reason of instances that an interruption ended.
+const spotTermination = "Server.SpotInstanceTermination"
+
+// interrupt stops a Spot Instance for want of capacity, which comes back.
+func (s *Service) interrupt(t tx, i *instance) error {
+	i.Notices.SpotAction, i.Notices.SpotTime = "", time.Time{}
+	i.State, i.ReasonCode, i.Reason = stateStopping, "Server.SpotInstanceShutdown", "Server.SpotInstanceShutdown: Instance shutdown by Spot"
+	err := s.noteSpot(t, i, types.SpotInstanceStateOpen, "instance-stopped-no-capacity", "There is no Spot capacity available that matches your request.")
+	return errors.Join(err, reconcile.Want(t, t.item(instanceKind, i.ID)), reconcile.WantAfter(t, t.item(spotKind, i.SpotRequest), capacityBack))
+}
+
+// capacityIsBack writes a changed instance, and takes an interruption back that has come true.
+func (s *Service) capacityIsBack(t tx, i *instance) error {
+	if err := instances.put(t, i); err != nil || !i.Persistent {
+		return err
+	}
+	return s.resumeSpot(t, i.SpotRequest)
 }
 
 // shownEvents are an instance's events as DescribeInstanceStatus has them.

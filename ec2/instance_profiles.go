@@ -26,6 +26,11 @@ func (p *profileAssociation) copyFor(t tx) *profileAssociation {
 
 // findProfile answers the profile that a call names; nil for none.
 func (s *Service) findProfile(ctx context.Context, in *types.IamInstanceProfileSpecification) (*profileAssociation, error) {
+	return s.profileIn(ctx, scopeOf(ctx).Account, in)
+}
+
+// profileIn is findProfile for those who work for no request.
+func (s *Service) profileIn(ctx context.Context, account string, in *types.IamInstanceProfileSpecification) (*profileAssociation, error) {
 	arn, name := "", ""
 	if in != nil {
 		arn, name = aws.ToString(in.Arn), aws.ToString(in.Name)
@@ -41,7 +46,7 @@ func (s *Service) findProfile(ctx context.Context, in *types.IamInstanceProfileS
 	if s.config.FindProfile == nil {
 		return nil, errNotImplemented("An instance profile")
 	}
-	found, err := s.config.FindProfile(ctx, scopeOf(ctx).Account, name)
+	found, err := s.config.FindProfile(ctx, account, name)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,17 @@ func (s *Service) StartInstances(ctx context.Context, in *ec2.StartInstancesInpu
 			return false, errNotFromThisState(inst, "started")
 		}
 		if inst.Lifecycle == "spot" {
-			return false, errUnsupportedOperation("You can't start the Spot Instance '%s'.", inst.ID)
+			r, err := spotRequests.find(t, inst.SpotRequest)
+			if err != nil {
+				return false, err
+			}
+			// AWS: "Start a Spot Instance": one that was stopped by its user.
+			if r == nil || r.State != types.SpotInstanceStateDisabled {
+				return false, errUnsupportedOperation("You can't start the Spot Instance '%s'.", inst.ID)
+			}
+			if err := moveSpot(t, r, types.SpotInstanceStateActive, "fulfilled", "Your spot request is fulfilled."); err != nil {
+				return false, err
+			}
 		}
 		if inst.Tenancy == string(types.TenancyHost) {
 			// Unbound, it may come up on another host than the one where it was.
@@ -115,8 +125,13 @@ func (s *Service) StopInstances(ctx context.Context, in *ec2.StopInstancesInput)
 		switch {
 		case inst.KeepFromStop:
 			return false, errOperationNotPermitted("The instance '%s' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.", inst.ID)
-		case inst.Lifecycle == "spot":
+		case inst.Lifecycle == "spot" && !inst.Persistent:
 			return false, errUnsupportedOperation("You can't stop the Spot Instance '%s' because it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests.", inst.ID)
+		}
+		if inst.Persistent {
+			if err := s.noteSpot(t, inst, types.SpotInstanceStateDisabled, "instance-stopped-by-user", "Your Spot Instance was stopped by the user."); err != nil {
+				return false, err
+			}
 		}
 		inst.State, inst.Force, inst.Reboot = stateStopping, force, false
 		inst.ReasonCode, inst.Reason = "Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"

@@ -84,9 +84,11 @@ type instance struct {
 	TemplateNumber int64  `json:",omitempty"`
 	Lifecycle      string `json:",omitempty"` // "spot"
 	SpotRequest    string `json:",omitempty"`
+	Persistent     bool   `json:",omitempty"` // its Spot request launches another one when it ends
 	RootVolume     rootVolume
 	Notices        instanceNotices `json:",omitzero"`
 
+	Fleet   string         `json:",omitempty"` // that launched it
 	Names   nameOptions    `json:",omitzero"`
 	Reports []statusReport `json:",omitempty"`
 	// Cores and Threads are CpuOptions that are not the type's; 0 for those.

@@ -38,6 +38,8 @@ func (s *Service) reconcileInstances(loop *reconcile.Loop) {
 	loop.Handle(instanceKind, s.reconcileInstance)
 	loop.Handle(imageKind, s.reconcileImage)
 	loop.Handle(layersKind, s.reconcileLayers)
+	loop.Handle(fleetKind, s.reconcileFleet)
+	loop.Handle(spotKind, s.reconcileSpot)
 	loop.Sweep("containers of instances", 5*time.Minute, s.sweepContainers)
 	loop.Follow("changes of containers", time.Second, s.followEngine)
 }
@@ -432,6 +434,11 @@ func (s *Service) end(ctx context.Context, scope store.Scope, inst *instance) er
 	}
 	return s.confirmInstance(ctx, scope, inst, func(t tx, i *instance) error {
 		i.State = stateTerminated
+		if i.Fleet != "" {
+			if err := reconcile.Want(t, t.item(fleetKind, i.Fleet)); err != nil {
+				return err
+			}
+		}
 		return errors.Join(s.release(t, i), reconcile.WantAfter(t, t.item(instanceKind, i.ID), remembered))
 	})
 }

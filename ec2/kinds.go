@@ -19,6 +19,8 @@ type resource struct {
 type kind[T any] struct {
 	// prefix is that of ids, with the dash: "vpc-".
 	prefix string
+	// pattern is that of ids behind the prefix; nil is idPattern.
+	pattern *lazyregexp.Regexp
 	// typ is the name in tags, ARNs and TagSpecifications: "vpc".
 	typ   types.ResourceType
 	table *store.Table[T]
@@ -108,7 +110,11 @@ var idPattern = lazyregexp.New(`^[0-9a-f]{8}([0-9a-f]{9})?$`)
 
 // wellFormed tells whether the id looks like one of this kind.
 func (k *kind[T]) wellFormed(id string) bool {
-	return len(id) > len(k.prefix) && id[:len(k.prefix)] == k.prefix && idPattern.MatchString(id[len(k.prefix):])
+	pattern := k.pattern
+	if pattern == nil {
+		pattern = idPattern
+	}
+	return len(id) > len(k.prefix) && id[:len(k.prefix)] == k.prefix && pattern.MatchString(id[len(k.prefix):])
 }
 
 // get answers the record, or AWS's error: Malformed for what cannot be an id of this kind, else NotFound.

@@ -451,35 +451,41 @@ func (s *Service) fromTemplate(ctx context.Context, in *ec2.RunInstancesInput) (
 	if in.LaunchTemplate == nil {
 		return in, "", 0, nil
 	}
-	merged := new(ec2.RunInstancesInput)
+	var merged *ec2.RunInstancesInput
 	var id string
 	var number int64
-	return merged, id, number, s.view(ctx, func(t tx) error {
-		l, err := findTemplate(t, in.LaunchTemplate.LaunchTemplateId, in.LaunchTemplate.LaunchTemplateName)
-		if err != nil {
-			return err
-		}
-		v, err := l.version(t, aws.ToString(in.LaunchTemplate.Version))
-		if err != nil {
-			return err
-		}
-		if v.Data.InstanceRequirements != nil {
-			return errNotImplemented("A launch by InstanceRequirements")
-		}
-		id, number = l.ID, v.Number
-		*merged = ec2.RunInstancesInput{}
-		if err := reshape(&v.Data, merged); err != nil {
-			return err
-		}
-		tags := merged.TagSpecifications
-		overlay(merged, in)
-		merged.TagSpecifications = mergeSpecifications(tags, in.TagSpecifications)
-		if len(in.NetworkInterfaces) == 0 && in.SubnetId != nil && len(merged.NetworkInterfaces) > 0 {
-			// The call's subnet is that of the template's primary interface.
-			merged.NetworkInterfaces[0].SubnetId, merged.SubnetId = in.SubnetId, nil
-		}
-		return nil
+	err := s.view(ctx, func(t tx) (err error) {
+		merged, id, number, err = templated(t, in)
+		return err
 	})
+	return merged, id, number, err
+}
+
+// templated is fromTemplate within a transaction.
+func templated(t tx, in *ec2.RunInstancesInput) (*ec2.RunInstancesInput, string, int64, error) {
+	l, err := findTemplate(t, in.LaunchTemplate.LaunchTemplateId, in.LaunchTemplate.LaunchTemplateName)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	v, err := l.version(t, aws.ToString(in.LaunchTemplate.Version))
+	if err != nil {
+		return nil, "", 0, err
+	}
+	if v.Data.InstanceRequirements != nil && in.InstanceType == "" {
+		return nil, "", 0, errNotImplemented("A launch by InstanceRequirements")
+	}
+	merged := new(ec2.RunInstancesInput)
+	if err := reshape(&v.Data, merged); err != nil {
+		return nil, "", 0, err
+	}
+	tags := merged.TagSpecifications
+	overlay(merged, in)
+	merged.TagSpecifications = mergeSpecifications(tags, in.TagSpecifications)
+	if len(in.NetworkInterfaces) == 0 && in.SubnetId != nil && len(merged.NetworkInterfaces) > 0 {
+		// The call's subnet is that of the template's primary interface.
+		merged.NetworkInterfaces[0].SubnetId, merged.SubnetId = in.SubnetId, nil
+	}
+	return merged, l.ID, v.Number, nil
 }
 
 // mergeSpecifications adds the call's tags to the template's; the call's win.

@@ -390,6 +390,12 @@ func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duratio
 		if excluded != nil && excluded.gone() {
 			return accessExclusions.delete(t, excluded.ID)
 		}
+		if f, err := fleets.find(t, item.ID); f != nil || err != nil {
+			if err == nil && !f.Deleted.IsZero() {
+				err = fleets.delete(t, f.ID)
+			}
+			return err
+		}
 		h, err := dedicatedHosts.find(t, item.ID)
 		if err != nil {
 			return err
@@ -427,7 +433,7 @@ func (s *Service) sweepNetworks(ctx context.Context) error {
 	if s.config.Network == nil {
 		return nil
 	}
-	// Listing brings the node agent up, which nobody needs while there is no network; the first one leads to a sweep.
+	// Listing brings the node agent up, which nobody needs while there is no network.
 	if used, err := s.UsesEngine(ctx); !used || err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -41,6 +40,8 @@ type launch struct {
 	cores, threads                            int32 // of CpuOptions, 0 for the type's
 	template                                  string
 	templateNumber                            int64
+	// fleet is the one that launches, request the Spot request that launches again; "" for none.
+	fleet, request string
 }
 
 // RunInstances launches instances: all of at least MinCount, or none. It answers at once; they are pending until the
@@ -306,7 +307,10 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 			if inst.Tags == nil {
 				inst.Tags = map[string]string{}
 			}
-			inst.Tags[templateTag], inst.Tags[templateVersionTag] = l.template, strconv.FormatInt(l.templateNumber, 10)
+			inst.Tags[templateTag], inst.Tags[templateVersionTag] = l.template, l.versionText()
+		}
+		if l.fleet != "" {
+			inst.Tags[fleetTag], inst.Fleet = l.fleet, l.fleet
 		}
 		if inst.Shutdown == "" {
 			inst.Shutdown = types.ShutdownBehaviorStop

@@ -73,6 +73,7 @@ func (s *Service) Register(server *awsapi.Server) {
 	s.registerInstances(server)
 	s.registerConnect(server)
 	s.registerEventWindows(server)
+	s.registerFleets(server)
 }
 
 // Tables are the tables of this package, for [store.Migrate].

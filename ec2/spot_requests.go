@@ -13,7 +13,8 @@ import (
 // spotRequest is a request for a Spot Instance. There is no market here: it is fulfilled at once by a container as any
 // other, and never interrupted unless somebody asks for that.
 //
-//	RunInstances, RequestSpotInstances -> active --(instance ended)--> closed
+//	RunInstances, RequestSpotInstances -> active --(instance ended)--> closed; a persistent one: open -> active again
+//	                                        |--(StopInstances)--> disabled --(StartInstances)--> active
 //	                                        \--(CancelSpotInstanceRequests)--> cancelled
 type spotRequest struct {
 	resource
@@ -74,6 +75,14 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	if err := unsupported("SpotOptions", "BlockDurationMinutes", options.BlockDurationMinutes, "ValidUntil", options.ValidUntil); err != nil {
 		return err
 	}
+	if l.request != "" {
+		return spotRequests.edit(t, l.request, func(r *spotRequest) error {
+			r.State, r.Code, r.Message, r.Updated, r.Instance = types.SpotInstanceStateActive, "fulfilled", "Your spot request is fulfilled.", t.Now(), i.ID
+			r.Zone, r.ZoneID, r.Subnet = i.Zone, i.ZoneID, i.Subnet
+			i.Lifecycle, i.SpotRequest, i.Persistent = "spot", r.ID, true
+			return nil
+		})
+	}
 	r := &spotRequest{
 		resource: resource{ID: t.NewID("sir-"), Tags: l.spotTags}, State: types.SpotInstanceStateActive, Code: "fulfilled", Message: "Your spot request is fulfilled.",
 		Type: options.SpotInstanceType, Price: aws.ToString(options.MaxPrice), Interruption: options.InstanceInterruptionBehavior, Instance: i.ID,
@@ -82,22 +91,45 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	switch r.Type {
 	case "":
 		r.Type = types.SpotInstanceTypeOneTime
-	case types.SpotInstanceTypeOneTime:
+	case types.SpotInstanceTypeOneTime, types.SpotInstanceTypePersistent:
 	default:
-		return errNotImplemented("A persistent Spot request")
+		return errInvalidParameterValue("Value (%s) for parameter spotInstanceType is invalid.", r.Type)
 	}
-	if r.Interruption == "" {
+	persistent := r.Type == types.SpotInstanceTypePersistent
+	switch r.Interruption {
+	case "":
 		r.Interruption = types.InstanceInterruptionBehaviorTerminate
+	case types.InstanceInterruptionBehaviorTerminate:
+	case types.InstanceInterruptionBehaviorHibernate:
+		return errNotImplemented("The interruption behavior hibernate")
+	case types.InstanceInterruptionBehaviorStop:
+		if !persistent {
+			return errInvalidParameterCombination("The interruption behavior '%s' requires a persistent Spot request.", r.Interruption)
+		}
+	default:
+		return errInvalidParameterValue("Value (%s) for parameter instanceInterruptionBehavior is invalid.", r.Interruption)
 	}
-	if r.Interruption != types.InstanceInterruptionBehaviorTerminate {
-		return errInvalidParameterCombination("The interruption behavior '%s' requires a persistent Spot request.", r.Interruption)
+	i.Lifecycle, i.SpotRequest, i.Persistent = "spot", r.ID, persistent
+	if persistent {
+		if err := keepSpotLaunch(t, r.ID, l); err != nil {
+			return err
+		}
 	}
-	i.Lifecycle, i.SpotRequest = "spot", r.ID
 	return spotRequests.insert(t, r)
 }
 
 // endSpot closes the request of an instance that ended.
 func (s *Service) endSpot(t tx, i *instance) error {
+	r, err := spotRequests.find(t, i.SpotRequest)
+	if err != nil {
+		return err
+	}
+	if r != nil && r.Type == types.SpotInstanceTypePersistent && r.Instance == i.ID && r.State != types.SpotInstanceStateCancelled && r.State != types.SpotInstanceStateClosed {
+		if i.ReasonCode == spotTermination {
+			return reopenSpot(t, r, "instance-terminated-no-capacity", "There is no Spot capacity available that matches your request.")
+		}
+		return reopenSpot(t, r, "instance-terminated-by-user", "Your spot instance was terminated by the user.")
+	}
 	return s.noteSpot(t, i, types.SpotInstanceStateClosed, "instance-terminated-by-user", "Your spot instance was terminated by the user.")
 }
 
@@ -106,7 +138,7 @@ func (s *Service) DescribeSpotInstanceRequests(ctx context.Context, in *ec2.Desc
 	q := query{in.SpotInstanceRequestIds, "spotInstanceRequestIds", in.Filters, in.MaxResults, in.NextToken}
 	list, next, err := describe(ctx, s, spotRequests, q, func(_ tx, r *spotRequest) (types.SpotInstanceRequest, error) {
 		return types.SpotInstanceRequest{
-			SpotInstanceRequestId: aws.String(r.ID), State: r.State, Type: r.Type, SpotPrice: optional(r.Price), InstanceId: aws.String(r.Instance),
+			SpotInstanceRequestId: aws.String(r.ID), State: r.State, Type: r.Type, SpotPrice: optional(r.Price), InstanceId: optional(r.Instance),
 			InstanceInterruptionBehavior: r.Interruption, CreateTime: aws.Time(r.Created), LaunchedAvailabilityZone: aws.String(r.Zone),
 			LaunchedAvailabilityZoneId: aws.String(r.ZoneID), ProductDescription: types.RIProductDescriptionLinuxUnix, Tags: tagsToAPI(s.onEngine(), r.Tags),
 			Status:              &types.SpotInstanceStatus{Code: aws.String(r.Code), Message: aws.String(r.Message), UpdateTime: aws.Time(r.Updated)},
@@ -127,9 +159,15 @@ func (s *Service) CancelSpotInstanceRequests(ctx context.Context, in *ec2.Cancel
 				return err
 			}
 			state := types.CancelSpotInstanceRequestState(r.State)
-			if r.State == types.SpotInstanceStateActive {
-				r.State, r.Code, r.Message, r.Updated = types.SpotInstanceStateCancelled, "request-canceled-and-instance-running",
-					"Your spot request is canceled, but your instance is still running.", t.Now()
+			if r.State == types.SpotInstanceStateActive || r.State == types.SpotInstanceStateOpen || r.State == types.SpotInstanceStateDisabled {
+				code, message := "request-canceled-and-instance-running", "Your spot request is canceled, but your instance is still running."
+				if r.Instance == "" {
+					code, message = "canceled-before-fulfillment", "Your spot request is canceled before it was fulfilled."
+				}
+				r.State, r.Code, r.Message, r.Updated = types.SpotInstanceStateCancelled, code, message, t.Now()
+				if err := spotLaunches.In(t, t.scope).Delete(r.ID); err != nil {
+					return err
+				}
 				state = types.CancelSpotInstanceRequestStateCancelled
 				if err := spotRequests.put(t, r); err != nil {
 					return err

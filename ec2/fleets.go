@@ -1,0 +1,520 @@
+package ec2
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/awsapi"
+	"miniaws/awsapi/meta"
+	"miniaws/backend/lazyregexp"
+	"miniaws/backend/reconcile"
+)
+
+// fleet is a group of instances that are launched together, of several launch templates, types and zones.
+//
+//	CreateFleet -> submitted -> active --(DeleteFleets)--> deleted_terminating or deleted_running --(its instances ended)--> deleted
+//
+// A fleet of type instant launches once, in the call; one of type request once, soon; one of type maintain whenever it has
+// less than it should.
+type fleet struct {
+	resource
+	Created time.Time
+	Token   string `json:",omitempty"`
+	Type    types.FleetType
+	Target  types.TargetCapacitySpecificationRequest
+	Configs []types.FleetLaunchTemplateConfigRequest
+	Spot    *types.SpotOptionsRequest     `json:",omitempty"`
+	Demand  *types.OnDemandOptionsRequest `json:",omitempty"`
+	Excess  types.FleetExcessCapacityTerminationPolicy
+	Context string                   `json:",omitempty"`
+	Launch  []types.TagSpecification `json:",omitempty"` // tags of what it launches
+
+	// Filled tells that it has launched what it could, at least once.
+	Filled  bool `json:",omitempty"`
+	Members []fleetMember
+	Errors  []types.CreateFleetError `json:",omitempty"`
+	// Deleted is when it was; Ends tells that its instances end with it.
+	Deleted time.Time `json:",omitzero"`
+	Ends    bool      `json:",omitempty"`
+}
+
+// fleetMember is an instance that a fleet launched.
+type fleetMember struct {
+	Instance  string
+	Type      types.InstanceType
+	Lifecycle types.InstanceLifecycle
+	Weight    float64
+	From      *types.LaunchTemplateAndOverridesResponse
+}
+
+func fleetBase(f *fleet) *resource { return &f.resource }
+
+var fleets = &kind[fleet]{
+	prefix: "fleet-", pattern: uuidPattern, typ: types.ResourceTypeFleet, base: fleetBase, notFound: errFleetNotFound,
+	table: tableOf("fleets", fleetBase, map[string]func(*fleet) []string{}),
+	pages: pageBounds{1, 1000},
+	filters: filters[fleet]{
+		"activity-status": func(t tx, f *fleet) []string {
+			shown, _ := f.toAPI(t)
+			return one(string(shown.ActivityStatus))
+		},
+		"excess-capacity-termination-policy": func(_ tx, f *fleet) []string {
+			return named(f.Excess == types.FleetExcessCapacityTerminationPolicyTermination, "true", "false")
+		},
+		"fleet-state": func(t tx, f *fleet) []string {
+			shown, _ := f.toAPI(t)
+			return one(string(shown.FleetState))
+		},
+		"replace-unhealthy-instances": func(tx, *fleet) []string { return yesNo(false) },
+		"type":                        func(_ tx, f *fleet) []string { return one(string(f.Type)) },
+	},
+}
+
+var uuidPattern = lazyregexp.New(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// fleetID is a fleet's: unlike others it is a UUID.
+func fleetID(t tx) string {
+	digits := t.NewID("") + t.NewID("")
+	return "fleet-" + strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]}, "-")
+}
+
+// fleetKind is the kind of work of the reconcile loop.
+const fleetKind = "ec2.fleet"
+
+// fleetTag is on what a fleet launched. AWS: "Tag your EC2 Fleet".
+const fleetTag = "aws:ec2:fleet-id"
+
+func (s *Service) registerFleets(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateFleet, s.fleetAccess),
+		awsapi.Op(s.DescribeFleets, inRegion[ec2.DescribeFleetsInput]("DescribeFleets")),
+		awsapi.Op(s.DescribeFleetInstances, on(s, "DescribeFleetInstances", func(in *ec2.DescribeFleetInstancesInput) []string { return strs(in.FleetId) })),
+		awsapi.Op(s.ModifyFleet, on(s, "ModifyFleet", func(in *ec2.ModifyFleetInput) []string { return strs(in.FleetId) })),
+		awsapi.Op(s.DeleteFleets, on(s, "DeleteFleets", func(in *ec2.DeleteFleetsInput) []string { return in.FleetIds })),
+	)
+}
+
+// fleetAccess is what CreateFleet needs: the fleet, and every launch that it may make.
+func (s *Service) fleetAccess(ctx context.Context, in *ec2.CreateFleetInput) ([]awsapi.Access, error) {
+	scope := scopeOf(ctx)
+	var own, launched []types.TagSpecification
+	for _, spec := range in.TagSpecifications {
+		if spec.ResourceType == types.ResourceTypeFleet {
+			own = append(own, spec)
+		} else {
+			launched = append(launched, spec)
+		}
+	}
+	made := awsapi.Access{Action: "ec2:CreateFleet", Resources: []string{arn(scope, types.ResourceTypeFleet, "*")}, Conditions: requestTags(own)}
+	conditionsOf(&made, scope, types.ResourceTypeFleet)
+	all := append([]awsapi.Access{made}, tagOnCreate(ctx, "CreateFleet", own)...)
+	f := &fleet{Configs: in.LaunchTemplateConfigs, Launch: launched}
+	for _, p := range f.pools(scope.Region) {
+		access, err := s.runAccess(ctx, p.input(f, 1, types.InstanceLifecycleOnDemand))
+		var known *awsapi.Error
+		switch {
+		case errors.As(err, &known): // which the call says of this one of its launches
+			continue
+		case err != nil:
+			return nil, err
+		}
+		all = append(all, access...)
+	}
+	return all, nil
+}
+
+// CreateFleet makes a fleet. One of type instant answers with what was launched, and with what could not be.
+func (s *Service) CreateFleet(ctx context.Context, in *ec2.CreateFleetInput) (*ec2.CreateFleetOutput, error) {
+	f, err := checkFleet(in)
+	if err != nil {
+		return nil, err
+	}
+	scope := scopeOf(ctx)
+	made := ""
+	err = s.update(ctx, func(t tx) error {
+		made = ""
+		_, err := fleets.makeOnce(t, "CreateFleet", in.ClientToken, in, func() (string, error) {
+			fresh := *f
+			fresh.ID, fresh.Created = fleetID(t), t.Now().UTC().Truncate(time.Second)
+			made = fresh.ID
+			if fresh.Type != types.FleetTypeInstant {
+				if err := reconcile.Want(t, t.item(fleetKind, made)); err != nil {
+					return "", err
+				}
+			}
+			return fresh.ID, fleets.insert(t, &fresh)
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if made != "" && f.Type == types.FleetTypeInstant {
+		if err := s.fillFleet(ctx, scope, made); err != nil {
+			return nil, err
+		}
+	}
+	out := &ec2.CreateFleetOutput{}
+	return out, s.update(ctx, func(t tx) error {
+		have, err := fleets.makeOnce(t, "CreateFleet", in.ClientToken, in, func() (string, error) { return made, nil })
+		if err != nil {
+			return err
+		}
+		out.FleetId = aws.String(have.ID)
+		if have.Type != types.FleetTypeInstant {
+			return nil
+		}
+		out.Errors, out.Instances = append([]types.CreateFleetError{}, have.Errors...), []types.CreateFleetInstance{}
+		for _, group := range have.groups() {
+			out.Instances = append(out.Instances, types.CreateFleetInstance{
+				InstanceIds: group.InstanceIds, InstanceType: group.InstanceType, LaunchTemplateAndOverrides: group.LaunchTemplateAndOverrides, Lifecycle: group.Lifecycle,
+			})
+		}
+		return nil
+	})
+}
+
+// checkFleet checks what can be checked without records.
+func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
+	f := &fleet{
+		Token: aws.ToString(in.ClientToken), Type: cmp.Or(in.Type, types.FleetTypeMaintain), Configs: in.LaunchTemplateConfigs, Spot: in.SpotOptions, Demand: in.OnDemandOptions,
+		Excess: cmp.Or(in.ExcessCapacityTerminationPolicy, types.FleetExcessCapacityTerminationPolicyTermination), Context: aws.ToString(in.Context), Target: *in.TargetCapacitySpecification,
+	}
+	if err := unsupported("CreateFleet", "ValidFrom", in.ValidFrom, "ValidUntil", in.ValidUntil, "TerminateInstancesWithExpiration", in.TerminateInstancesWithExpiration,
+		"ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances, "ReservedCapacityOptions", in.ReservedCapacityOptions); err != nil {
+		return nil, err
+	}
+	if o := in.SpotOptions; o != nil {
+		if err := unsupported("SpotOptions", "MaintenanceStrategies", o.MaintenanceStrategies, "MinTargetCapacity", o.MinTargetCapacity, "MaxTotalPrice", o.MaxTotalPrice); err != nil {
+			return nil, err
+		}
+		if o.InstanceInterruptionBehavior != "" && o.InstanceInterruptionBehavior != types.SpotInstanceInterruptionBehaviorTerminate {
+			return nil, errNotImplemented("An interruption behavior of a fleet other than terminate")
+		}
+	}
+	if o := in.OnDemandOptions; o != nil {
+		if err := unsupported("OnDemandOptions", "CapacityReservationOptions", o.CapacityReservationOptions, "MinTargetCapacity", o.MinTargetCapacity, "MaxTotalPrice", o.MaxTotalPrice); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case !slices.Contains(f.Type.Values(), f.Type):
+		return nil, errInvalidParameterValue("Value (%s) for parameter type is invalid.", f.Type)
+	case len(f.Configs) == 0:
+		return nil, errMissingParameter("LaunchTemplateConfigs")
+	}
+	if err := f.checkTarget(); err != nil {
+		return nil, err
+	}
+	for _, config := range f.Configs {
+		l := config.LaunchTemplateSpecification
+		switch {
+		case l == nil || aws.ToString(l.LaunchTemplateId) == "" && aws.ToString(l.LaunchTemplateName) == "":
+			return nil, errMissingParameter("LaunchTemplateConfigs.LaunchTemplateSpecification")
+		case aws.ToString(l.Version) == "":
+			return nil, errMissingParameter("LaunchTemplateConfigs.LaunchTemplateSpecification.Version")
+		}
+		for _, o := range config.Overrides {
+			if o.InstanceType != "" && o.InstanceRequirements != nil {
+				return nil, errInvalidParameterCombination("InstanceType and InstanceRequirements may not be specified together.")
+			}
+			if r := o.InstanceRequirements; r != nil {
+				if err := checkRequirements(r); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	var err error
+	kinds := []types.ResourceType{types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeNetworkInterface, types.ResourceTypeSpotInstancesRequest}
+	if f.Tags, err = tagsOnCreate(in.TagSpecifications, types.ResourceTypeFleet, kinds...); err != nil {
+		return nil, err
+	}
+	for _, spec := range in.TagSpecifications {
+		if spec.ResourceType == types.ResourceTypeFleet {
+			continue
+		}
+		// AWS: "CreateFleet", TagSpecifications: instances of other types are tagged by the launch template.
+		if f.Type != types.FleetTypeInstant {
+			return nil, errInvalidParameterValue("'%s' is not a valid taggable resource type for this operation.", spec.ResourceType)
+		}
+		f.Launch = append(f.Launch, spec)
+	}
+	return f, nil
+}
+
+// checkTarget checks and completes the target capacity: what neither market is named for is the default's.
+func (f *fleet) checkTarget() error {
+	t := &f.Target
+	total, demand, spot := aws.ToInt32(t.TotalTargetCapacity), aws.ToInt32(t.OnDemandTargetCapacity), aws.ToInt32(t.SpotTargetCapacity)
+	switch {
+	case total < 0 || demand < 0 || spot < 0, total == 0 && f.Type != types.FleetTypeMaintain:
+		return errInvalidParameterValue("The target capacity must be greater than zero.")
+	case demand+spot > total:
+		return errInvalidParameterCombination("TotalTargetCapacity must be equal to or greater than the sum of OnDemandTargetCapacity and SpotTargetCapacity.")
+	case t.TargetCapacityUnitType != "" && t.TargetCapacityUnitType != types.TargetCapacityUnitTypeUnits:
+		return errNotImplemented("A target capacity in other units than instances")
+	}
+	switch t.DefaultTargetCapacityType {
+	case types.DefaultTargetCapacityTypeSpot:
+		spot = total - demand
+	case "", types.DefaultTargetCapacityTypeOnDemand:
+		t.DefaultTargetCapacityType = types.DefaultTargetCapacityTypeOnDemand
+		demand = total - spot
+	default:
+		return errNotImplemented("The target capacity type " + string(t.DefaultTargetCapacityType))
+	}
+	t.TotalTargetCapacity, t.OnDemandTargetCapacity, t.SpotTargetCapacity = aws.Int32(total), aws.Int32(demand), aws.Int32(spot)
+	return nil
+}
+
+// groups are the members by where they come from, as AWS lists them.
+func (f *fleet) groups() []types.DescribeFleetsInstances {
+	var all []types.DescribeFleetsInstances
+	for _, m := range f.Members {
+		at := slices.IndexFunc(all, func(g types.DescribeFleetsInstances) bool {
+			return g.InstanceType == m.Type && g.Lifecycle == m.Lifecycle && sameJSON(g.LaunchTemplateAndOverrides, m.From)
+		})
+		if at < 0 {
+			at = len(all)
+			all = append(all, types.DescribeFleetsInstances{InstanceType: m.Type, Lifecycle: m.Lifecycle, LaunchTemplateAndOverrides: m.From})
+		}
+		all[at].InstanceIds = append(all[at].InstanceIds, m.Instance)
+	}
+	return all
+}
+
+// alive are the members that did not end.
+func (f *fleet) alive(t tx) ([]fleetMember, error) {
+	var all []fleetMember
+	for _, m := range f.Members {
+		i, err := instances.see(t, m.Instance)
+		if err != nil {
+			return nil, err
+		}
+		if i != nil && i.State != stateTerminated && i.State != stateShuttingDown {
+			all = append(all, m)
+		}
+	}
+	return all, nil
+}
+
+func (f *fleet) toAPI(t tx) (types.FleetData, error) {
+	out := types.FleetData{
+		FleetId: aws.String(f.ID), CreateTime: aws.Time(f.Created), ClientToken: optional(f.Token), Type: f.Type, ExcessCapacityTerminationPolicy: f.Excess, Context: optional(f.Context),
+		TerminateInstancesWithExpiration: aws.Bool(false), ReplaceUnhealthyInstances: aws.Bool(false), Tags: tagsToAPI(tx{}, f.Tags),
+		TargetCapacitySpecification: new(types.TargetCapacitySpecification), LaunchTemplateConfigs: []types.FleetLaunchTemplateConfig{},
+		FleetState: types.FleetStateCodeSubmitted, ActivityStatus: types.FleetActivityStatusPendingFulfillment,
+		SpotOptions:     &types.SpotOptions{AllocationStrategy: types.SpotAllocationStrategyLowestPrice, InstanceInterruptionBehavior: types.SpotInstanceInterruptionBehaviorTerminate, InstancePoolsToUseCount: aws.Int32(1)},
+		OnDemandOptions: &types.OnDemandOptions{AllocationStrategy: types.FleetOnDemandAllocationStrategyLowestPrice},
+	}
+	err := errors.Join(reshape(&f.Target, out.TargetCapacitySpecification), reshape(f.Configs, &out.LaunchTemplateConfigs))
+	if f.Spot != nil {
+		err = errors.Join(err, reshapeSet(f.Spot, out.SpotOptions))
+	}
+	if f.Demand != nil {
+		err = errors.Join(err, reshapeSet(f.Demand, out.OnDemandOptions))
+	}
+	alive, failure := f.alive(t)
+	if err = errors.Join(err, failure); err != nil {
+		return out, err
+	}
+	var fulfilled, demand float64
+	for _, m := range alive {
+		fulfilled += m.Weight
+		if m.Lifecycle == types.InstanceLifecycleOnDemand {
+			demand += m.Weight
+		}
+	}
+	out.FulfilledCapacity, out.FulfilledOnDemandCapacity = aws.Float64(fulfilled), aws.Float64(demand)
+	if f.Filled {
+		out.FleetState = types.FleetStateCodeActive
+		switch {
+		case fulfilled >= float64(aws.ToInt32(f.Target.TotalTargetCapacity)):
+			out.ActivityStatus = types.FleetActivityStatusFulfilled
+		case len(f.Errors) > 0:
+			out.ActivityStatus = types.FleetActivityStatusError
+		}
+	}
+	if !f.Deleted.IsZero() {
+		out.ActivityStatus = ""
+		switch {
+		case len(alive) == 0:
+			out.FleetState = types.FleetStateCodeDeleted
+		case f.Ends:
+			out.FleetState, out.ActivityStatus = types.FleetStateCodeDeletedTerminatingInstances, types.FleetActivityStatusPendingTermination
+		default:
+			out.FleetState = types.FleetStateCodeDeletedRunning
+		}
+	}
+	if f.Type == types.FleetTypeInstant {
+		out.Instances = f.groups()
+		for _, e := range f.Errors {
+			out.Errors = append(out.Errors, types.DescribeFleetError(e))
+		}
+	}
+	return out, nil
+}
+
+// DescribeFleets lists fleets; those of type instant only by their ids.
+// AWS: "DescribeFleets", FleetIds.
+func (s *Service) DescribeFleets(ctx context.Context, in *ec2.DescribeFleetsInput) (*ec2.DescribeFleetsOutput, error) {
+	out := &ec2.DescribeFleetsOutput{}
+	return out, s.view(ctx, func(t tx) error {
+		out.Fleets = []types.FleetData{}
+		list, next, err := fleets.list(t, query{ids: in.FleetIds, filters: in.Filters, max: in.MaxResults, token: in.NextToken})
+		if err != nil {
+			return err
+		}
+		out.NextToken = next
+		for _, f := range list {
+			if f.Type == types.FleetTypeInstant && len(in.FleetIds) == 0 {
+				continue
+			}
+			shown, err := f.toAPI(t)
+			if err != nil {
+				return err
+			}
+			out.Fleets = append(out.Fleets, shown)
+		}
+		return nil
+	})
+}
+
+// DescribeFleetInstances lists the running instances of a fleet that is not of type instant.
+func (s *Service) DescribeFleetInstances(ctx context.Context, in *ec2.DescribeFleetInstancesInput) (*ec2.DescribeFleetInstancesOutput, error) {
+	match, err := filters[instance]{"instance-type": instanceFilters["instance-type"]}.compile(instanceBase, in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeFleetInstancesOutput{FleetId: in.FleetId}
+	return out, s.view(ctx, func(t tx) error {
+		out.ActiveInstances = []types.ActiveInstance{}
+		f, err := fleets.get(t, *in.FleetId)
+		if err != nil {
+			return err
+		}
+		if f.Type == types.FleetTypeInstant {
+			return errUnsupported("DescribeFleetInstances does not support fleets of type instant.")
+		}
+		alive, err := f.alive(t)
+		if err != nil {
+			return err
+		}
+		page, next, err := cut(alive, func(m fleetMember) string { return m.Instance }, "fleet-instances", pageBounds{1, 1000}, query{max: in.MaxResults, token: in.NextToken})
+		for _, m := range page {
+			i, failure := instances.read(t, m.Instance)
+			if failure != nil {
+				return failure
+			}
+			if !match.matches(t, i) {
+				continue
+			}
+			out.ActiveInstances = append(out.ActiveInstances, types.ActiveInstance{
+				InstanceId: aws.String(i.ID), InstanceType: aws.String(string(i.Type)), SpotInstanceRequestId: optional(i.SpotRequest), InstanceHealth: types.InstanceHealthStatusHealthyStatus,
+			})
+		}
+		out.NextToken = next
+		return err
+	})
+}
+
+// ModifyFleet gives a fleet of type maintain another target; the loop launches what is missing, and ends what is too much if
+// the policy says so.
+func (s *Service) ModifyFleet(ctx context.Context, in *ec2.ModifyFleetInput) (*ec2.ModifyFleetOutput, error) {
+	if err := unsupported("ModifyFleet", "LaunchTemplateConfigs", in.LaunchTemplateConfigs); err != nil {
+		return nil, err
+	}
+	return &ec2.ModifyFleetOutput{Return: aws.Bool(true)}, s.update(ctx, func(t tx) error {
+		return fleets.edit(t, *in.FleetId, func(f *fleet) error {
+			switch {
+			case f.Type != types.FleetTypeMaintain:
+				return errUnsupported("Only fleets of type maintain can be modified.")
+			case !f.Deleted.IsZero():
+				return errInvalidParameterValue("The fleet '%s' is deleted.", f.ID)
+			}
+			f.Excess = cmp.Or(in.ExcessCapacityTerminationPolicy, f.Excess)
+			f.Context = cmp.Or(aws.ToString(in.Context), f.Context)
+			if in.TargetCapacitySpecification != nil {
+				f.Target = *in.TargetCapacitySpecification
+				if err := f.checkTarget(); err != nil {
+					return err
+				}
+			}
+			return reconcile.Want(t, t.item(fleetKind, f.ID))
+		})
+	})
+}
+
+// DeleteFleets ends fleets: nothing is launched for them any more. What cannot be deleted is said, one by one.
+func (s *Service) DeleteFleets(ctx context.Context, in *ec2.DeleteFleetsInput) (*ec2.DeleteFleetsOutput, error) {
+	out := &ec2.DeleteFleetsOutput{}
+	return out, s.update(ctx, func(t tx) error {
+		out.SuccessfulFleetDeletions, out.UnsuccessfulFleetDeletions = []types.DeleteFleetSuccessItem{}, []types.DeleteFleetErrorItem{}
+		for _, id := range in.FleetIds {
+			fail := func(code types.DeleteFleetErrorCode, message string) {
+				out.UnsuccessfulFleetDeletions = append(out.UnsuccessfulFleetDeletions, types.DeleteFleetErrorItem{FleetId: aws.String(id), Error: &types.DeleteFleetError{Code: code, Message: aws.String(message)}})
+			}
+			f, err := fleets.find(t, id)
+			switch {
+			case err != nil:
+				return err
+			case f == nil:
+				fail(types.DeleteFleetErrorCodeFleetIdDoesNotExist, "The fleet ID '"+id+"' does not exist")
+				continue
+			case !f.Deleted.IsZero():
+				fail(types.DeleteFleetErrorCodeFleetNotInDeletableState, "The fleet '"+id+"' is deleted already")
+				continue
+			case f.Type == types.FleetTypeInstant && !aws.ToBool(in.TerminateInstances):
+				// AWS: "DeleteFleets": an instant fleet is deleted with its instances only.
+				fail(types.DeleteFleetErrorCodeFleetNotInDeletableState, "A fleet of type instant can be deleted only with its instances")
+				continue
+			}
+			before, err := f.toAPI(t)
+			if err != nil {
+				return err
+			}
+			f.Deleted, f.Ends = t.Now(), aws.ToBool(in.TerminateInstances)
+			if f.Ends {
+				if err := f.endMembers(t, f.Members); err != nil {
+					return err
+				}
+			}
+			if err := errors.Join(fleets.put(t, f), wantGone(t, f.ID)); err != nil {
+				return err
+			}
+			state := types.FleetStateCodeDeletedRunning
+			if f.Ends {
+				state = types.FleetStateCodeDeletedTerminatingInstances
+			}
+			out.SuccessfulFleetDeletions = append(out.SuccessfulFleetDeletions, types.DeleteFleetSuccessItem{FleetId: aws.String(id), PreviousFleetState: before.FleetState, CurrentFleetState: state})
+		}
+		return nil
+	})
+}
+
+// endMembers ends instances of the fleet.
+func (f *fleet) endMembers(t tx, members []fleetMember) error {
+	for _, m := range members {
+		i, err := instances.find(t, m.Instance)
+		if err != nil {
+			return err
+		}
+		if i == nil || i.State == stateTerminated || i.State == stateShuttingDown {
+			continue
+		}
+		terminate(t, i, "Server.FleetTermination", "The fleet that launched the instance ended it")
+		if err := errors.Join(instances.put(t, i), reconcile.Want(t, t.item(instanceKind, i.ID))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
