@@ -25,7 +25,12 @@ func attachable(tx store.Tx, account, policyARN string) error {
 }
 
 func checkBoundary(tx store.Tx, account, policyARN string) error {
-	return attachable(tx, account, policyARN)
+	err := attachable(tx, account, policyARN)
+	if isCode(err, "NoSuchEntity") {
+		// AWS: mjgriffin1113/vf-vanity-numbers and reports of openshift/rosa have the words.
+		err = errNoSuchEntity("Scope ARN: %s does not exist or is not attachable.", policyARN)
+	}
+	return err
 }
 
 // attach adds a managed policy; one that is there already stays.

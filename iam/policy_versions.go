@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -61,8 +62,14 @@ func versionsOf(tx store.Tx, account string, p *managedPolicy) ([]*policyVersion
 	return list, nil
 }
 
+// AWS: "GetPolicyVersion" in the IAM API reference, VersionId.
+var policyVersionID = lazyregexp.New(`^v[1-9][0-9]*(\.[A-Za-z0-9-]*)?$`)
+
 // getVersion answers one version, or AWS's refusal.
 func getVersion(tx store.Tx, account string, p *managedPolicy, id *string) (*policyVersion, error) {
+	if !policyVersionID.MatchString(aws.ToString(id)) {
+		return nil, errValidation(`1 validation error detected: Value '%s' at 'versionId' failed to satisfy constraint: Member must satisfy regular expression pattern: v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`, aws.ToString(id))
+	}
 	versions, err := versionsOf(tx, account, p)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,10 @@ package iam
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/iam/policy"
 )
 
@@ -86,6 +90,16 @@ func (m *simulation) addResources(arns []string, text, owner *string) error {
 	if m.resources = arns; len(arns) == 0 {
 		m.resources = []string{"*"}
 	}
+	for _, resource := range m.resources {
+		// AWS: aws-containers/amazon-ecs-exec-checker issue 35 has the words.
+		if _, isARN := fieldsOf(resource); resource != "*" && (!isARN || !strings.HasPrefix(resource, "arn:")) {
+			return errInvalidInput("ResourceNames are not in a valid ARN format: %s.", resource)
+		}
+	}
+	// AWS: boto/botocore issue 1346 has the words, "a" included.
+	if owner != nil && !accountRoot.MatchString(*owner) {
+		return errInvalidInput("'%s' is not a valid as a Resource Owner.", *owner)
+	}
 	if m.input.Principal.Account != "" {
 		m.input.ResourceAccount = accountIn(aws.ToString(owner))
 	}
@@ -109,11 +123,58 @@ func accountIn(text string) string {
 	return text
 }
 
-func (m *simulation) addContext(entries []types.ContextEntry) {
+// addContext takes context keys whose values are of the types that they are said to be, about a caller that can be played.
+func (m *simulation) addContext(caller *string, entries []types.ContextEntry) error {
+	if caller != nil && !callingUser.MatchString(*caller) {
+		return errInvalidInput("Invalid CallerArn: %s is not the ARN of an IAM user.", *caller)
+	}
 	for _, e := range entries {
+		kind, isList := strings.CutSuffix(string(e.ContextKeyType), "List")
+		if len(e.ContextKeyValues) > 1 && kind != "" && !isList {
+			return errInvalidInput("Invalid Context Entry: %s of the type %s has more than one value.", aws.ToString(e.ContextKeyName), kind)
+		}
+		for _, value := range e.ContextKeyValues {
+			if !isOfType(kind, value) {
+				return errInvalidInput("Invalid Context Entry: '%s' is not a valid value of the type %s.", value, e.ContextKeyType)
+			}
+		}
 		m.context[strings.ToLower(aws.ToString(e.ContextKeyName))] = e.ContextKeyValues
 	}
+	return nil
 }
+
+// isOfType tells whether a condition operator of that type of value could read it.
+func isOfType(kind, value string) bool {
+	var err error
+	switch kind {
+	case "numeric":
+		_, err = strconv.ParseFloat(value, 64)
+	case "boolean":
+		return strings.EqualFold(value, "true") || strings.EqualFold(value, "false")
+	case "ip":
+		if _, err = netip.ParseAddr(value); err != nil {
+			_, err = netip.ParsePrefix(value)
+		}
+	case "binary":
+		_, err = base64.StdEncoding.DecodeString(value)
+	case "date":
+		if _, err = strconv.ParseInt(value, 10, 64); err != nil {
+			err = errors.New("no date")
+			for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02"} {
+				if _, wrong := time.Parse(layout, value); wrong == nil {
+					return true
+				}
+			}
+		}
+	}
+	return err == nil
+}
+
+// AWS: "SimulateCustomPolicy" in the IAM API reference, ResourceOwner and CallerArn.
+var (
+	accountRoot = lazyregexp.New(`^arn:aws:iam::[0-9]{12}:root$`)
+	callingUser = lazyregexp.New(`^arn:aws:iam::[0-9]{12}:user/.+$`)
+)
 
 // addCaller sets who is supposed to call, and the context keys that follow from it.
 func (m *simulation) addCaller(callerARN string, tags map[string]string, now time.Time) {
@@ -245,7 +306,9 @@ func (s *Service) SimulateCustomPolicy(_ context.Context, in *iam.SimulateCustom
 	} else {
 		m.input.Principal.Kind = policy.User
 	}
-	m.addContext(in.ContextEntries)
+	if err := m.addContext(in.CallerArn, in.ContextEntries); err != nil {
+		return nil, err
+	}
 	var err error
 	if m.input.Identity, err = m.addList(policy.Identity, "PolicyInputList", in.PolicyInputList); err != nil {
 		return nil, err
@@ -282,7 +345,9 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, in *iam.SimulateP
 		caller = *in.CallerArn
 	}
 	m.addCaller(caller, grants.Tags, s.config.Now())
-	m.addContext(in.ContextEntries)
+	if err := m.addContext(in.CallerArn, in.ContextEntries); err != nil {
+		return nil, err
+	}
 	for _, g := range grants.Identity {
 		p, err := m.add(policy.Identity, g.Text, g.source())
 		if err != nil {
