@@ -41,6 +41,7 @@ func newAdministration(w *worker) *administration {
 		"POST /_mini/accounts":               a.createAccount,
 		"GET /_mini/accounts/{id}":           a.account,
 		"POST /_mini/revoke":                 a.revoke,
+		"POST /_mini/root-device":            a.rootDevice,
 		"GET /_mini/explain/{id}":            a.explain,
 		"GET /_mini/look":                    a.look,
 		"POST /_mini/instances/{id}/notices": a.notice,

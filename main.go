@@ -16,19 +16,20 @@ import (
 
 // commands is the command line. Every flag has an environment twin, MINI_AWS_<FLAG>.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Serve the cloud until interrupted. What runs in it goes on running."`
-	Env     envCommand     `cmd:"" help:"Print what a shell or an AWS profile needs in order to use the endpoint."`
-	Doctor  doctorCommand  `cmd:"" help:"Check this machine, and say what to do about what is missing."`
-	Look    lookCommand    `cmd:"" help:"Print what a resource really is, now."`
-	Explain explainCommand `cmd:"" help:"Print why a recorded call was allowed or denied."`
-	Revoke  revokeCommand  `cmd:"" help:"End all sessions of a role, a user or a root user that began until now."`
-	SSH     sshCommand     `cmd:"" name:"ssh" help:"Open a shell in an instance, or run a command there."`
-	Cp      cpCommand      `cmd:"" help:"Copy files into an instance, or out of it."`
-	Notice  noticeCommand  `cmd:"" help:"Announce an interruption, a recommendation or a maintenance to an instance."`
-	Destroy destroyCommand `cmd:"" help:"Remove everything of an installation, from the engine and from the disk."`
-	Version versionCommand `cmd:"" help:"Print the version."`
-	Init    initCommand    `cmd:"" hidden:"" help:"Be PID 1 of an instance."`
-	Agent   agentCommand   `cmd:"" hidden:"" help:"Hold the networks of VPCs, on the engine's side."`
+	Serve      serveCommand      `cmd:"" help:"Serve the cloud until interrupted. What runs in it goes on running."`
+	Env        envCommand        `cmd:"" help:"Print what a shell or an AWS profile needs in order to use the endpoint."`
+	Doctor     doctorCommand     `cmd:"" help:"Check this machine, and say what to do about what is missing."`
+	Look       lookCommand       `cmd:"" help:"Print what a resource really is, now."`
+	Explain    explainCommand    `cmd:"" help:"Print why a recorded call was allowed or denied."`
+	RootDevice rootDeviceCommand `cmd:"" help:"Give a virtual MFA device to the root user of its account."`
+	Revoke     revokeCommand     `cmd:"" help:"End all sessions of a role, a user or a root user that began until now."`
+	SSH        sshCommand        `cmd:"" name:"ssh" help:"Open a shell in an instance, or run a command there."`
+	Cp         cpCommand         `cmd:"" help:"Copy files into an instance, or out of it."`
+	Notice     noticeCommand     `cmd:"" help:"Announce an interruption, a recommendation or a maintenance to an instance."`
+	Destroy    destroyCommand    `cmd:"" help:"Remove everything of an installation, from the engine and from the disk."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Init       initCommand       `cmd:"" hidden:"" help:"Be PID 1 of an instance."`
+	Agent      agentCommand      `cmd:"" hidden:"" help:"Hold the networks of VPCs, on the engine's side."`
 }
 
 // workerCommands is the command line of the process that serves, which only serve writes.

@@ -34,12 +34,20 @@ func (s *Service) GetAccountSummary(ctx context.Context, _ *iam.GetAccountSummar
 		if account == s.config.Account {
 			keys = 1
 		}
+		device, err := anyDevice(tx, account, account)
+		if err != nil {
+			return err
+		}
+		rootDevices := int32(0)
+		if device {
+			rootDevices = 1
+		}
 		tokens := int32(1)
 		if root.TokensEverywhere {
 			tokens = 2
 		}
 		out.SummaryMap = map[string]int32{
-			"AccountAccessKeysPresent": keys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
+			"AccountAccessKeysPresent": keys, "AccountMFAEnabled": rootDevices, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
 			"AccessKeysPerUserQuota": maxAccessKeys, "AssumeRolePolicySizeQuota": maxTrust,
 			"AttachedPoliciesPerGroupQuota": int32(groups.maxAttached), "AttachedPoliciesPerRoleQuota": int32(roles.maxAttached), "AttachedPoliciesPerUserQuota": int32(users.maxAttached),
 			"GlobalEndpointTokenVersion": tokens, "GroupPolicySizeQuota": int32(groups.maxInline), "GroupsPerUserQuota": maxGroupsPerUser, "GroupsQuota": quotaGroups,

@@ -120,7 +120,11 @@ func (s *Service) credentialReport(tx store.Tx, account string) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	row := []string{"<root_account>", arn(account, "root"), reportTime(root.Created, "N/A"), "not_supported", "no_information", "not_supported", "not_supported", "false"}
+	device, err := anyDevice(tx, account, account)
+	if err != nil {
+		return "", err
+	}
+	row := []string{"<root_account>", arn(account, "root"), reportTime(root.Created, "N/A"), "not_supported", "no_information", "not_supported", "not_supported", strconv.FormatBool(device)}
 	credentials, err := s.reportCredentials(tx, account, "")
 	if err != nil {
 		return "", err

@@ -25,7 +25,7 @@ type mfaDevice struct {
 	Created    time.Time
 	// Seed is sealed for this record: 32 random bytes, whose base32 form is what an app takes.
 	Seed []byte
-	// User is the id of its user, "" while it is not enabled.
+	// User is the id of its user, for the root user the account's number, "" while it is not enabled.
 	User    string    `json:",omitempty"`
 	Enabled time.Time `json:",omitzero"`
 	// Last is the number of the half minute of the newest code that was taken: none is taken twice.
@@ -217,7 +217,7 @@ func (s *Service) checkMFA(ctx context.Context, caller awsapi.Principal, serial,
 	}
 	return s.updateIn(ctx, caller.Account, func(tx store.Tx, account string) error {
 		d, err := getDevice(tx, account, *serial)
-		if isCode(err, "NoSuchEntity") || d != nil && (d.User != caller.UserID || caller.UserID == "") {
+		if isCode(err, "NoSuchEntity") || d != nil && (d.User != deviceOwner(caller) || d.User == "") {
 			return errAccessDenied("MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
 		}
 		if err != nil {
@@ -242,26 +242,30 @@ func (s *Service) EnableMFADevice(ctx context.Context, in *iam.EnableMFADeviceIn
 		if err != nil {
 			return err
 		}
-		d, err := getDevice(tx, account, aws.ToString(in.SerialNumber))
-		if err != nil {
-			return err
-		}
-		if d.User != "" {
-			return errEntityAlreadyExists("MFA Device is already in use.")
-		}
-		held, err := devicesOf(tx, account, u.ID)
-		if err != nil {
-			return err
-		}
-		if len(held) >= maxDevicesPerUser {
-			return errQuota("MFADevicesPerUser", maxDevicesPerUser)
-		}
-		if err := s.takeCodes(d, account, tx.Now(), in.AuthenticationCode1, in.AuthenticationCode2); err != nil {
-			return err
-		}
-		d.User, d.Enabled = u.ID, tx.Now().UTC().Truncate(time.Second)
-		return deviceRows(tx, account).Put(d)
+		return s.enableDevice(tx, account, u.ID, in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2)
 	})
+}
+
+func (s *Service) enableDevice(tx store.Tx, account, owner string, serial, first, second *string) error {
+	d, err := getDevice(tx, account, aws.ToString(serial))
+	if err != nil {
+		return err
+	}
+	if d.User != "" {
+		return errEntityAlreadyExists("MFA Device is already in use.")
+	}
+	held, err := devicesOf(tx, account, owner)
+	if err != nil {
+		return err
+	}
+	if len(held) >= maxDevicesPerUser {
+		return errQuota("MFADevicesPerUser", maxDevicesPerUser)
+	}
+	if err := s.takeCodes(d, account, tx.Now(), first, second); err != nil {
+		return err
+	}
+	d.User, d.Enabled = owner, tx.Now().UTC().Truncate(time.Second)
+	return deviceRows(tx, account).Put(d)
 }
 
 // ResyncMFADevice learns from two codes in a row how far a device's clock is off.
@@ -289,7 +293,7 @@ func (s *Service) DeactivateMFADevice(ctx context.Context, in *iam.DeactivateMFA
 		if err != nil {
 			return err
 		}
-		d, err := userDevice(tx, account, owner, aws.ToString(in.SerialNumber))
+		d, err := userDevice(tx, account, rootsOwn(owner, account), aws.ToString(in.SerialNumber))
 		if err != nil {
 			return err
 		}
@@ -330,7 +334,11 @@ func (s *Service) GetMFADevice(ctx context.Context, in *iam.GetMFADeviceInput) (
 			}
 		}
 		out.SerialNumber = in.SerialNumber
-		if d.User != "" {
+		switch d.User {
+		case "":
+		case account:
+			out.EnableDate = aws.Time(d.Enabled)
+		default:
 			u, err := s.userRows(tx, account).Index("id").Get(d.User)
 			if err != nil {
 				return err
@@ -350,11 +358,9 @@ func (s *Service) ListMFADevices(ctx context.Context, in *iam.ListMFADevicesInpu
 		if err != nil {
 			return err
 		}
-		var list []*mfaDevice
-		if owner != "" {
-			if list, err = devicesOf(tx, account, owner); err != nil {
-				return err
-			}
+		list, err := devicesOf(tx, account, rootsOwn(owner, account))
+		if err != nil {
+			return err
 		}
 		p, err := pageOfList(list, func(d *mfaDevice) string { return d.Name }, in.Marker, in.MaxItems)
 		for _, d := range p.list {
@@ -380,7 +386,15 @@ func (s *Service) ListVirtualMFADevices(ctx context.Context, in *iam.ListVirtual
 		}
 		for _, d := range p.list {
 			listed := types.VirtualMFADevice{SerialNumber: aws.String(d.serial(account))}
-			if d.User != "" {
+			switch d.User {
+			case "":
+			case account:
+				a, err := s.account(tx, account)
+				if err != nil {
+					return err
+				}
+				listed.User, listed.EnableDate = a.rootToAPI(), aws.Time(d.Enabled)
+			default:
 				u, err := s.userRows(tx, account).Index("id").Get(d.User)
 				if err != nil {
 					return err

@@ -29,6 +29,8 @@ type bucket struct {
 	Created         time.Time
 	// Versioning is empty until it is configured for the first time; it never becomes empty again.
 	Versioning types.BucketVersioningStatus `json:",omitempty"`
+	// MFADelete is empty until it is configured for the first time.
+	MFADelete types.MFADeleteStatus `json:",omitempty"`
 	// Locked allows retention and legal holds; it needs and keeps versioning on, and cannot be taken back.
 	Locked bool `json:",omitempty"`
 	// Retention is what new objects get; nil for none.

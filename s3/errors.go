@@ -151,6 +151,11 @@ func errNotSet(code, message, bucket string) error {
 	return refusal(http.StatusNotFound, code, message, "BucketName", bucket)
 }
 
+// errMFARequired: AWS: "Configuring MFA delete"; the words are those that clients report.
+func errMFARequired() error {
+	return refusal(http.StatusForbidden, "AccessDenied", "Mfa Authentication must be used for this request")
+}
+
 func errIllegalVersioning(message string) error {
 	return refusal(http.StatusBadRequest, "IllegalVersioningConfigurationException", message)
 }

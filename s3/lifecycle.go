@@ -54,6 +54,9 @@ func (s *Service) PutBucketLifecycleConfiguration(ctx context.Context, in *s3.Pu
 	}
 	out := &s3.PutBucketLifecycleConfigurationOutput{TransitionDefaultMinimumObjectSize: minimum}
 	return out, s.updateBucket(ctx, in.Bucket, in.ExpectedBucketOwner, func(tx store.Tx, b *bucket) error {
+		if b.MFADelete == types.MFADeleteStatusEnabled {
+			return errInvalidBucketState("A lifecycle configuration cannot be put on a bucket with MFA delete.")
+		}
 		rules := slices.Clone(c.Rules)
 		for i := range rules {
 			if aws.ToString(rules[i].ID) == "" {

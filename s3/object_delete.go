@@ -19,9 +19,11 @@ import (
 type deletion struct {
 	key, version *string
 	bypass       bool
-	match        *string
-	matchSize    *int64
-	matchTime    *time.Time
+	// confirmed: with a code of the root user's device, which a version in a bucket with MFA delete needs.
+	confirmed bool
+	match     *string
+	matchSize *int64
+	matchTime *time.Time
 }
 
 // deleted is what became of it.
@@ -66,6 +68,9 @@ func (s *Service) delete(tx store.Tx, b *bucket, now time.Time, d deletion) (don
 }
 
 func (s *Service) deleteVersion(tx store.Tx, b *bucket, now time.Time, d deletion) (done deleted, err error) {
+	if b.MFADelete == types.MFADeleteStatusEnabled && !d.confirmed {
+		return done, errMFARequired()
+	}
 	version, current, err := versionOf(tx, b, *d.key, *d.version)
 	switch {
 	case err != nil:
@@ -110,8 +115,12 @@ func (d deletion) check(o *object) error {
 
 // DeleteObject removes a version, or the object. It succeeds when there is none.
 func (s *Service) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
+	confirmed, err := s.confirms(ctx, in.Bucket, in.ExpectedBucketOwner, in.MFA)
+	if err != nil {
+		return nil, err
+	}
 	var done deleted
-	err := s.db.Update(ctx, func(tx store.Tx) error {
+	err = s.db.Update(ctx, func(tx store.Tx) error {
 		b, err := s.sharedBucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
 		if err != nil {
 			return err
@@ -120,7 +129,7 @@ func (s *Service) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*
 			return errInvalidArgument("x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.", "x-amz-bypass-governance-retention", "")
 		}
 		done, err = s.delete(tx, b, awsapi.FromContext(ctx).Time, deletion{
-			key: in.Key, version: in.VersionId, bypass: aws.ToBool(in.BypassGovernanceRetention),
+			key: in.Key, version: in.VersionId, bypass: aws.ToBool(in.BypassGovernanceRetention), confirmed: confirmed,
 			match: in.IfMatch, matchSize: in.IfMatchSize, matchTime: in.IfMatchLastModifiedTime,
 		})
 		return err
@@ -157,6 +166,10 @@ func (s *Service) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) 
 	if err != nil {
 		return nil, err
 	}
+	confirmed, err := s.confirms(ctx, in.Bucket, in.ExpectedBucketOwner, in.MFA)
+	if err != nil {
+		return nil, err
+	}
 	now := awsapi.FromContext(ctx).Time
 	for from := 0; from < len(allowed); from += deletesTogether {
 		batch := allowed[from:min(from+deletesTogether, len(allowed))]
@@ -170,7 +183,7 @@ func (s *Service) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) 
 			}
 			for _, one := range batch {
 				d, err := s.delete(tx, b, now, deletion{
-					key: one.Key, version: one.VersionId, bypass: aws.ToBool(in.BypassGovernanceRetention),
+					key: one.Key, version: one.VersionId, bypass: aws.ToBool(in.BypassGovernanceRetention), confirmed: confirmed,
 					match: one.ETag, matchSize: one.Size, matchTime: one.LastModifiedTime,
 				})
 				var known smithy.APIError

@@ -23,6 +23,8 @@ type Config struct {
 	Accounts Accounts
 	// CheckPolicy refuses what is no resource-based policy at all, in AWS's words; nil leaves it at S3's own checks.
 	CheckPolicy func(document string) error
+	// Devices confirm what MFA delete protects; with nil it cannot be turned on.
+	Devices Devices
 	// Webhook is the URL that gets what EventBridge would get; empty for none.
 	Webhook string
 	// ClassicBuckets makes new buckets as AWS did before April 2023: ACLs count and no public access is blocked, unless
@@ -51,6 +53,7 @@ type Service struct {
 	// observers are told, in the transaction, of every new current version: objects and delete markers.
 	observers   []func(store.Tx, *bucket, *object) error
 	permissions Permissions
+	devices     Devices
 	readers     *readers
 }
 
@@ -60,7 +63,7 @@ func New(c Config) *Service {
 		panic("s3: nobody to ask for permissions") // a mistake of the program, which must not let anybody in
 	}
 	s := &Service{
-		db: c.DB, blobs: c.Blobs, permissions: c.Permissions, readers: newReaders(), contents: []func(store.Tx, *bucket) (bool, error){holdsObjects},
+		db: c.DB, blobs: c.Blobs, permissions: c.Permissions, devices: c.Devices, readers: newReaders(), contents: []func(store.Tx, *bucket) (bool, error){holdsObjects},
 		domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, webhook: c.Webhook, checkDocument: c.CheckPolicy,
 	}
 	s.observers = append(s.observers, s.replicateNew)
