@@ -90,7 +90,24 @@ func (f administratorFlags) send(ctx context.Context, method, path string, body 
 	if json.Unmarshal(answer, &refusal) != nil || refusal.Error == "" {
 		refusal.Error = string(answer)
 	}
-	return nil, fmt.Errorf("the server refuses (%s): %s", response.Status, refusal.Error)
+	return nil, &refusedError{status: response.StatusCode, message: fmt.Sprintf("the server refuses (%s): %s", response.Status, refusal.Error)}
+}
+
+// refusedError is what a server that answers has against a request.
+type refusedError struct {
+	status  int
+	message string
+}
+
+func (e *refusedError) Error() string { return e.message }
+
+// foreign tells whether a server answers that does not know the key: that of another data folder.
+func (f administratorFlags) foreign(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var refused *refusedError
+	err := f.ask(ctx, http.MethodGet, "/_mini/accounts/000000000000", nil, &accountKey{})
+	return errors.As(err, &refused) && refused.status == http.StatusForbidden
 }
 
 // ask sends a signed request and reads the answer into what into points to.

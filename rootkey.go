@@ -128,7 +128,11 @@ func (c *envCommand) print(ctx context.Context) error {
 // key answers the key of the root user that is wanted.
 func (c *envCommand) key(ctx context.Context) (iam.RootKey, error) {
 	if c.Account == "" {
-		return c.knownRootKey()
+		key, err := c.knownRootKey()
+		if err == nil && c.foreign(ctx) {
+			fmt.Fprintf(os.Stderr, "mini-aws: warning: the server at %s does not know the key in %s: it serves another data folder; name that one with --data, or the other server with --listen\n", c.Listen, c.Data)
+		}
+		return key, err
 	}
 	if !accountPattern.MatchString(c.Account) {
 		return iam.RootKey{}, fmt.Errorf("--account %s is not an account number: it takes twelve digits", c.Account)
