@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,8 +24,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// binary is the mini-aws under test, built once for the run.
-var binary string
+// binary is the mini-aws under test, built once for the run; workFolder is what the run leaves nothing of.
+var binary, workFolder string
 
 // childWork is what this program does as a test's child: by the variable that is set in it, whose value it is given.
 var childWork = map[string]func(string) error{bareServer: serveBare}
@@ -39,6 +41,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	folder, err := os.MkdirTemp("", "mini-aws-integration-*")
+	workFolder = folder
 	if err == nil {
 		if binary = os.Getenv("MINI_AWS_TEST_BINARY"); binary == "" { // else one that was built before
 			binary = filepath.Join(folder, "mini-aws")
@@ -59,11 +62,8 @@ func TestMain(m *testing.M) {
 
 func build(target string) error {
 	// The init of instances first: what is built after it has it inside.
-	made := "../backend/node/initbinary/built/init-linux-" + runtime.GOARCH
-	initCommand := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", made, "miniaws/backend/node/guest/init")
-	initCommand.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	if out, err := initCommand.CombinedOutput(); err != nil {
-		return fmt.Errorf("the init of instances: %w: %s", err, out)
+	if err := buildInit(target + "-init"); err != nil {
+		return fmt.Errorf("the init of instances: %w", err)
 	}
 	command := exec.CommandContext(context.Background(), "go", "build", "-o", target, "miniaws")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped: the node agent's container has no loader
@@ -72,6 +72,43 @@ func build(target string) error {
 	}
 	return nil
 }
+
+// buildInit does what "make init" does, and leaves a file alone that is right: other packages' tests are built meanwhile.
+func buildInit(program string) error {
+	command := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "miniaws/backend/node/guest/init")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	packed, err := exec.CommandContext(context.Background(), "gzip", "-9", "--no-name", "--stdout", program).Output()
+	if err != nil {
+		return err
+	}
+	made := "../backend/node/initbinary/built/init-linux-" + runtime.GOARCH + ".gz"
+	if had, err := os.ReadFile(made); err == nil && bytes.Equal(had, packed) {
+		return nil
+	}
+	// At once, and not in the folder that is embedded.
+	fresh := "../backend/node/initbinary/.init.new"
+	if err := os.WriteFile(fresh, packed, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(fresh, made)
+}
+
+// programs is a folder with links to the clients themselves. Where they are managed by pyenv, what is found first is a
+// script that looks for them at every call, which takes longer than they do.
+var programs = sync.OnceValue(func() string {
+	folder := filepath.Join(workFolder, "programs")
+	for _, name := range []string{"aws", "python3"} {
+		out, err := exec.CommandContext(context.Background(), "pyenv", "which", name).Output()
+		if path := strings.TrimSpace(string(out)); err == nil && path != "" {
+			_ = os.MkdirAll(folder, 0o755)
+			_ = os.Symlink(path, filepath.Join(folder, name)) // without it the script is called
+		}
+	}
+	return folder
+})
 
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -83,7 +120,7 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("PATH", strings.Join([]string{filepath.Dir(binary), programs(), env.Getenv("PATH")}, string(os.PathListSeparator)))
 			// The aws CLI keeps the credentials of roles in the home folder: those of an earlier run are another cloud's.
 			env.Setenv("HOME", env.WorkDir)
 			// Modules that stories share.
