@@ -57,7 +57,7 @@ func exampleValue(input, member string) string {
 }
 
 // filledLists are lists of structures of which access functions read something.
-var filledLists = map[string]bool{"InstanceCreditSpecifications": true, "Tags": true, "TagsList": true}
+var filledLists = map[string]bool{"InstanceCreditSpecifications": true, "Items": true, "Tags": true, "TagsList": true}
 
 // fillExample puts something into every string of an input, and one element into every list of strings.
 func fillExample(value reflect.Value) {

@@ -66,7 +66,7 @@ func (s *Service) instanceToAPI(t tx, i *instance) (types.Instance, error) {
 func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (types.Instance, error) {
 	out := types.Instance{
 		InstanceId: aws.String(i.ID), ImageId: aws.String(i.ImageID), AmiLaunchIndex: aws.Int32(i.Index), State: stateToAPI(i.State),
-		Architecture: types.ArchitectureValues(i.Architecture), InstanceType: i.Type, LaunchTime: aws.Time(i.Launched),
+		Architecture: types.ArchitectureValues(i.Architecture), InstanceType: i.Type, LaunchTime: aws.Time(i.Launched.Truncate(time.Second)),
 		StateTransitionReason: aws.String(i.Transition), ClientToken: aws.String(i.Token), KeyName: optional(i.KeyName),
 		Monitoring: &types.Monitoring{State: types.MonitoringState(named(i.Monitoring, "enabled", "disabled")[0])},
 		Placement: &types.Placement{
@@ -76,7 +76,7 @@ func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (ty
 		VirtualizationType: types.VirtualizationTypeHvm, RootDeviceName: aws.String(i.RootDevice), RootDeviceType: types.DeviceTypeEbs,
 		CpuOptions: cpuOptionsOf(i), MetadataOptions: i.Metadata.toAPI(i.State), InstanceLifecycle: types.InstanceLifecycleType(i.Lifecycle),
 		SpotInstanceRequestId: optional(i.SpotRequest), PlatformDetails: aws.String("Linux/UNIX"), UsageOperation: aws.String("RunInstances"),
-		UsageOperationUpdateTime: aws.Time(i.RootVolume.At), CurrentInstanceBootMode: types.InstanceBootModeValuesLegacyBios,
+		UsageOperationUpdateTime: aws.Time(i.RootVolume.At.Truncate(time.Second)), CurrentInstanceBootMode: types.InstanceBootModeValuesLegacyBios,
 		HibernationOptions:               &types.HibernationOptions{Configured: aws.Bool(false)},
 		EnclaveOptions:                   &types.EnclaveOptions{Enabled: aws.Bool(false)},
 		CapacityReservationSpecification: &types.CapacityReservationSpecificationResponse{CapacityReservationPreference: types.CapacityReservationPreferenceOpen},
@@ -112,7 +112,7 @@ func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (ty
 		DeviceName: aws.String(i.RootDevice),
 		Ebs: &types.EbsInstanceBlockDevice{
 			VolumeId: aws.String(i.RootVolume.ID), Status: types.AttachmentStatusAttached,
-			AttachTime: aws.Time(i.RootVolume.At), DeleteOnTermination: aws.Bool(i.RootVolume.DeleteOnEnd), Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
+			AttachTime: aws.Time(i.RootVolume.At.Truncate(time.Second)), DeleteOnTermination: aws.Bool(i.RootVolume.DeleteOnEnd), Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
 		},
 	})
 	return out, showNetwork(t, i, wired, &out)
@@ -257,8 +257,12 @@ func statusOf(i *instance, lost time.Time) types.InstanceStatus {
 		}
 		return &types.InstanceStatusSummary{Status: status, Details: []types.InstanceStatusDetails{detail}}
 	}
+	var attached *types.EbsStatusSummary
+	if i.State == stateRunning {
+		attached = &types.EbsStatusSummary{Status: types.SummaryStatusOk, Details: []types.EbsStatusDetails{{Name: types.StatusNameReachability, Status: types.StatusTypePassed}}}
+	}
 	return types.InstanceStatus{
-		InstanceId: aws.String(i.ID), AvailabilityZone: aws.String(i.Zone), AvailabilityZoneId: aws.String(i.ZoneID),
+		AttachedEbsStatus: attached, InstanceId: aws.String(i.ID), AvailabilityZone: aws.String(i.Zone), AvailabilityZoneId: aws.String(i.ZoneID),
 		InstanceState: stateToAPI(i.State), InstanceStatus: summary(), SystemStatus: summary(), Events: i.shownEvents(),
 		Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
 	}

@@ -155,6 +155,11 @@ func errProfileUnknown(in *types.IamInstanceProfileSpecification) error {
 	return errInvalidParameterValue("Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", aws.ToString(in.Name))
 }
 
+// errNoSuchZone is how launches word it.
+func errNoSuchZone(name string) error {
+	return errInvalidParameterValue("Invalid availability zone: [%s]", name)
+}
+
 func errPlacementGroupDuplicate(name string) error {
 	return awsapi.Errorf("InvalidPlacementGroup.Duplicate", "The Placement Group '%s' already exists.", name)
 }

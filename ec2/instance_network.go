@@ -118,7 +118,7 @@ func (s *Service) launchSubnet(t tx, l *launch, id string) (*subnet, error) {
 	if zoneWanted != "" {
 		z, err := findZone(t.scope.Region, zoneWanted)
 		if err != nil {
-			return nil, err
+			return nil, errNoSuchZone(zoneWanted)
 		}
 		if !instanceTypes().offeredIn(typ, z.name) {
 			return nil, errTypeNotOffered(typ, z.name)

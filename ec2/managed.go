@@ -11,9 +11,11 @@ import (
 // Managed is what Systems Manager needs to know of an instance.
 type Managed struct {
 	ID, Name, Address, Platform string
-	Tags                        map[string]string
-	Launched                    time.Time
-	Running                     bool
+	// Type is an instance type, State EC2's word, Profile the ARN of the instance profile, "" for none.
+	Type, State, Architecture, KeyName, Profile string
+	Tags                                        map[string]string
+	Launched                                    time.Time
+	Running                                     bool
 }
 
 // platforms are the names of systems by the login user of their images.
@@ -30,6 +32,10 @@ func (s *Service) Managed(ctx context.Context, account, region string) ([]Manage
 				continue
 			}
 			m := Managed{ID: i.ID, Address: i.PrivateIP, Platform: platforms[i.Login], Tags: maps.Clone(i.Tags), Launched: i.Launched, Running: i.State == stateRunning}
+			m.Type, m.State, m.Architecture, m.KeyName = string(i.Type), string(i.State), i.Architecture, i.KeyName
+			if i.Profile != nil {
+				m.Profile = i.Profile.ARN
+			}
 			if i.PrivateIP != "" {
 				m.Name = privateName(t, i.PrivateIP)
 			}

@@ -223,3 +223,49 @@ func errInvalidDocumentVersion() error {
 func errInvalidPermissionType() error {
 	return awsapi.Errorf("InvalidPermissionType", "The permission type isn't supported. Share is the only supported permission type.")
 }
+
+// AWS: "PutInventory", "GetInventory", "ListInventoryEntries" and "DeleteInventory", Errors.
+func errTooManyCustomTypes() error {
+	return awsapi.Errorf("CustomSchemaCountLimitExceededException", "You have exceeded the limit for custom schemas. Delete one or more custom schemas and try again.")
+}
+
+func errInvalidDeletionID() error {
+	return awsapi.Errorf("InvalidDeletionIdException", "The ID specified for the delete operation doesn't exist or isn't valid. Verify the ID and try again.")
+}
+
+func errInvalidInventoryFilter() error {
+	return awsapi.Errorf("InvalidFilter", "The filter name isn't valid. Verify that you entered the correct name and try again.")
+}
+
+// AWS: "DescribeInstanceProperties", Errors.
+func errInvalidPropertyFilter() error {
+	return awsapi.Errorf("InvalidInstancePropertyFilterValue", "The specified filter value isn't valid.")
+}
+
+func errItemContent() error {
+	return awsapi.Errorf("InvalidItemContentException", "One or more content items isn't valid.")
+}
+
+func errInvalidDeleteOption() error {
+	return awsapi.Errorf("InvalidOptionException", "The delete inventory option specified isn't valid. Verify the option and try again.")
+}
+
+func errInvalidResultAttribute() error {
+	return awsapi.Errorf("InvalidResultAttributeException", "The specified inventory item result attribute isn't valid.")
+}
+
+func errInvalidTypeName() error {
+	return awsapi.Errorf("InvalidTypeNameException", "The parameter type name isn't valid.")
+}
+
+func errItemMismatch() error {
+	return awsapi.Errorf("ItemContentMismatchException", "The inventory item has invalid content.")
+}
+
+func errItemSize() error {
+	return awsapi.Errorf("ItemSizeLimitExceededException", "The inventory item size has exceeded the size limit.")
+}
+
+func errUnsupportedInventoryVersion() error {
+	return awsapi.Errorf("UnsupportedInventorySchemaVersionException", "Inventory item type schema version has to match supported versions in the service. Check output of GetInventorySchema to see the available schema version for each type.")
+}

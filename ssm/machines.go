@@ -18,8 +18,10 @@ const agentVersion = "3.3.0.0"
 type Machine struct {
 	// ID is i-..., Name its host name, Platform such as "Debian GNU/Linux".
 	ID, Name, Address, Platform string
-	Tags                        map[string]string
-	Launched                    time.Time
+	// Type is an instance type, State EC2's word, Profile the ARN of the instance profile, "" for none.
+	Type, State, Architecture, KeyName, Profile string
+	Tags                                        map[string]string
+	Launched                                    time.Time
 	// Running tells that the engine confirmed it.
 	Running bool
 }

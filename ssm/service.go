@@ -59,7 +59,7 @@ func New(c Config) *Service {
 
 // Tables are the tables of this package, for [store.Migrate].
 func Tables() []store.Schema {
-	return []store.Schema{parameters, versions, sessionRecords, sessionHomes, commands, invocations, documents, documentVersions}
+	return []store.Schema{parameters, versions, sessionRecords, sessionHomes, commands, invocations, documents, documentVersions, inventoryItems, customSchemas, inventoryDeletions}
 }
 
 // Reconcile registers what delivers commands and ends sessions.
@@ -111,6 +111,14 @@ func (s *Service) Register(server *awsapi.Server) {
 		awsapi.Op(s.ListDocumentVersions, onDocument(s, "ssm:ListDocumentVersions", func(in *api.ListDocumentVersionsInput) *string { return in.Name })),
 		awsapi.Op(s.DescribeDocumentPermission, onDocument(s, "ssm:DescribeDocumentPermission", func(in *api.DescribeDocumentPermissionInput) *string { return in.Name })),
 		awsapi.Op(s.ModifyDocumentPermission, onDocument(s, "ssm:ModifyDocumentPermission", func(in *api.ModifyDocumentPermissionInput) *string { return in.Name })),
+
+		awsapi.Op(s.PutInventory, putInventoryAccess),
+		awsapi.Op(s.GetInventory, awsapi.Action[api.GetInventoryInput]("ssm:GetInventory")),
+		awsapi.Op(s.GetInventorySchema, awsapi.Action[api.GetInventorySchemaInput]("ssm:GetInventorySchema")),
+		awsapi.Op(s.ListInventoryEntries, awsapi.Action[api.ListInventoryEntriesInput]("ssm:ListInventoryEntries")),
+		awsapi.Op(s.DeleteInventory, awsapi.Action[api.DeleteInventoryInput]("ssm:DeleteInventory")),
+		awsapi.Op(s.DescribeInventoryDeletions, awsapi.Action[api.DescribeInventoryDeletionsInput]("ssm:DescribeInventoryDeletions")),
+		awsapi.Op(s.DescribeInstanceProperties, awsapi.Action[api.DescribeInstancePropertiesInput]("ssm:DescribeInstanceProperties")),
 
 		awsapi.Op(s.ListCommandInvocations, awsapi.Action[api.ListCommandInvocationsInput]("ssm:ListCommandInvocations")),
 	)
