@@ -45,8 +45,8 @@ test: build ## Set everything up and run all tests, those on a real engine too.
 	MINI_AWS_TEST_ENGINE=docker $(TEST) ./...
 
 .PHONY: test-fast
-test-fast: ## Run the tests that need no engine.
-	$(TEST) ./...
+test-fast: ## Run the tests that need no engine, and of the stories one for each part of the cloud.
+	$(TEST) -short ./...
 
 .PHONY: lint
 lint: $(LINT) ## Check the code against the house rules.

@@ -110,9 +110,21 @@ var programs = sync.OnceValue(func() string {
 	return folder
 })
 
+// quickStories are those that run with -short: one for each part of the cloud. The others take minutes, most of them in
+// clients that start.
+var quickStories = []string{"serve", "credentials", "refusals", "identities", "s3_objects", "s3_listing", "ssm_parameters", "vpc", "instances_options", "tls"}
+
 func TestStories(t *testing.T) {
+	folder, files := "testdata", []string(nil)
+	if testing.Short() {
+		folder = ""
+		for _, name := range quickStories {
+			files = append(files, filepath.Join("testdata", name+".txtar"))
+		}
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 folder,
+		Files:               files,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
