@@ -10,8 +10,8 @@ import (
 
 // TransitGateways makes wanted transit gateways real. It is level-triggered, as [VPCs] is.
 type TransitGateways interface {
-	// ApplyTransitGateway makes the gateway as wanted. An attachment is joined as soon as its VPC wants it too, whichever is
-	// applied last. Kinds: KindPermanent (the value contradicts itself), KindUnavailable.
+	// ApplyTransitGateway makes the gateway as wanted. An attachment is joined as soon as its VPC, or the other gateway, wants it
+	// too, whichever is applied last. Kinds: KindPermanent (the value contradicts itself), KindUnavailable.
 	ApplyTransitGateway(ctx context.Context, wanted WantedTransitGateway) (ObservedTransitGateway, error)
 	// RemoveTransitGateway removes the gateway with its ways between VPCs. Absent is no error. Kinds: KindUnavailable.
 	RemoveTransitGateway(ctx context.Context, id string) error
@@ -31,8 +31,12 @@ type WantedTransitGateway struct {
 
 // WantedTransitLink is the gateway's side of an attachment.
 type WantedTransitLink struct {
-	ID  string `json:"id"`
-	VPC string `json:"vpc"`
+	ID string `json:"id"`
+	// VPC is the attached one; empty where Peer is another transit gateway. Pair names the way between two gateways, the same on
+	// both sides.
+	VPC  string `json:"vpc,omitempty"`
+	Peer string `json:"peer,omitempty"`
+	Pair string `json:"pair,omitempty"`
 	// RouteTable is the associated one, which packets from the VPC ask; empty drops them.
 	RouteTable string `json:"routeTable,omitempty"`
 }
@@ -94,7 +98,12 @@ func (w WantedTransitGateway) Check() error {
 	for _, link := range w.Attachments {
 		once(link.ID)
 		links[link.ID] = true
-		if link.VPC == "" || vpcs[link.VPC] {
+		switch {
+		case link.Peer != "":
+			if link.VPC != "" || link.Pair == "" || link.Peer == w.ID {
+				errs = append(errs, fmt.Errorf("%s: not a way to gateway %q", link.ID, link.Peer))
+			}
+		case link.VPC == "" || vpcs[link.VPC]:
 			errs = append(errs, fmt.Errorf("%s: VPC %q is none, or there twice", link.ID, link.VPC))
 		}
 		vpcs[link.VPC] = true

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,10 +18,16 @@ const ptrReset = "."
 var domainName = lazyregexp.New(`^([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?\.)+[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.?$`)
 
 // DescribeAddressesAttribute answers the names that reverse lookups of addresses answer.
+// AWS: the example of "describe-addresses-attribute" in the CLI's reference has an address without a name; an address whose
+// name was taken away is not listed: Terraform's provider waits for that.
 func (s *Service) DescribeAddressesAttribute(ctx context.Context, in *ec2.DescribeAddressesAttributeInput) (*ec2.DescribeAddressesAttributeOutput, error) {
 	list, next, err := describe(ctx, s, elasticIPs, query{in.AllocationIds, "allocationIds", nil, in.MaxResults, in.NextToken}, func(_ tx, a *elasticIP) (types.AddressAttribute, error) {
+		if a.PTRWas && a.PTR == "" && a.PTRUpdate == "" {
+			return types.AddressAttribute{}, nil
+		}
 		return addressAttribute(a), nil
 	})
+	list = slices.DeleteFunc(list, func(a types.AddressAttribute) bool { return a.AllocationId == nil })
 	return &ec2.DescribeAddressesAttributeOutput{Addresses: list, NextToken: next}, err
 }
 
@@ -63,6 +70,7 @@ func settlePTR(t tx, a *elasticIP) error {
 	if a.PTRUpdate == "" {
 		return nil
 	}
+	a.PTRWas = true
 	a.PTR, a.PTRUpdate = strings.TrimPrefix(a.PTRUpdate, ptrReset), ""
 	if err := elasticIPs.put(t, a); err != nil {
 		return err

@@ -28,6 +28,8 @@ type elasticIP struct {
 	// PTR is the name that its reverse lookup answers, with a dot at the end; "" is the public name that AWS gives it.
 	// PTRUpdate is the one that is to come, or ptrReset.
 	PTR, PTRUpdate string `json:",omitempty"`
+	// PTRWas tells that the address has, or had, such a name.
+	PTRWas bool `json:",omitempty"`
 }
 
 func elasticIPBase(a *elasticIP) *resource { return &a.resource }

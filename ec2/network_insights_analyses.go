@@ -322,13 +322,41 @@ func (s *Service) worldAround(t tx, ids ...string) (plan.World, error) {
 			if err != nil {
 				return plan.World{}, err
 			}
-			if g != nil {
-				transits[g.ID] = *g
+			if g == nil {
+				continue
+			}
+			transits[g.ID] = *g
+			if err := addPeers(t, transits, *g); err != nil {
+				return plan.World{}, err
 			}
 		}
 	}
 	slices.SortFunc(all, func(x, y backend.WantedVPC) int { return strings.Compare(x.ID, y.ID) })
 	return plan.NewWorld(all, slices.Collect(maps.Values(transits)), func(eni string) bool { return attached[eni] }), nil
+}
+
+// addPeers adds the gateways to which ways lead from a gateway, and from those.
+func addPeers(t tx, known map[string]backend.WantedTransitGateway, from backend.WantedTransitGateway) error {
+	for _, link := range from.Attachments {
+		if _, had := known[link.Peer]; had || link.Peer == "" {
+			continue
+		}
+		place, err := knownNetworks.In(t, store.Scope{}).Find(link.Peer)
+		if err != nil || place == nil {
+			return err
+		}
+		there := t
+		there.scope = store.Scope{Account: place.Account, Region: place.Region}
+		g, err := wantedTransit(there, link.Peer)
+		if err != nil || g == nil {
+			return err
+		}
+		known[g.ID] = *g
+		if err := addPeers(t, known, *g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noteAttached notes the interfaces that are plugged into something that runs.

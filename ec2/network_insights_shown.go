@@ -181,7 +181,7 @@ func (s insightsShown) transitRoute(h plan.Hop) *types.TransitGatewayRouteTableR
 	if h.Transit.Attachment == "" {
 		shown.State = aws.String("blackhole")
 	} else if a, err := transitAttachments.find(s.t, h.Transit.Attachment); err == nil && a != nil {
-		shown.ResourceId, shown.ResourceType = aws.String(a.VPC), aws.String("vpc")
+		shown.ResourceId, shown.ResourceType = aws.String(a.targetID()), aws.String(string(a.targetType()))
 	}
 	return shown
 }

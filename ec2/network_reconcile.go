@@ -352,6 +352,9 @@ func (s *Service) settle(ctx context.Context, item reconcile.Item) (time.Duratio
 		if known, err := settleAccess(t, item.ID); known || err != nil {
 			return err
 		}
+		if known, err := settleTransitPeering(t, item.ID); known || err != nil {
+			return err
+		}
 		if a, err := elasticIPs.find(t, item.ID); a != nil || err != nil {
 			if err != nil {
 				return err

@@ -289,10 +289,11 @@ func (s *Service) DeleteManagedPrefixList(ctx context.Context, in *ec2.DeleteMan
 	})
 }
 
-// listUser is a resource that refers to a prefix list, and its VPC.
-type listUser struct{ id, vpc string }
+// listUser is a resource that refers to a prefix list, and its VPC or transit gateway.
+type listUser struct{ id, network string }
 
-// usersOfList answers who refers to a prefix list: security groups and route tables, in the order of their ids.
+// usersOfList answers who refers to a prefix list: security groups, route tables and those of transit gateways, in the order of
+// their ids.
 func usersOfList(t tx, id string) ([]listUser, error) {
 	groups, err := securityGroups.by(t, "peer", id)
 	if err != nil {
@@ -311,18 +312,35 @@ func usersOfList(t tx, id string) ([]listUser, error) {
 			users = append(users, listUser{r.ID, r.VPC})
 		}
 	}
+	references, err := transitReferencesTo(t, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range references {
+		r, err := transitTables.see(t, x.Table)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil && !r.gone() {
+			users = append(users, listUser{r.ID, r.Gateway})
+		}
+	}
 	slices.SortFunc(users, func(a, b listUser) int { return strings.Compare(a.id, b.id) })
 	return users, nil
 }
 
-// wantUsers asks for a look at every VPC whose rules or routes refer to a list.
+// wantUsers asks for a look at every VPC and transit gateway whose rules or routes refer to a list.
 func wantUsers(t tx, id string) error {
 	users, err := usersOfList(t, id)
 	if err != nil {
 		return err
 	}
 	for _, u := range users {
-		if err := wantNetwork(t, u.vpc); err != nil {
+		want := wantNetwork
+		if kindOfNetwork(u.network) == transitKind {
+			want = wantTransit
+		}
+		if err := want(t, u.network); err != nil {
 			return err
 		}
 	}

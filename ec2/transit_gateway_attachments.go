@@ -25,6 +25,8 @@ type transitAttachment struct {
 	Association *transitAssociation `json:",omitempty"`
 	// Propagations are the tables in which the VPC's ranges are.
 	Propagations []transitPropagation `json:",omitempty"`
+	// Peer is set where the attachment leads to another transit gateway; then VPC is "".
+	Peer *transitPeer `json:",omitempty"`
 	// Options; DNS is kept for those who ask.
 	DNS, IPv6, Appliance bool `json:",omitempty"`
 }
@@ -47,7 +49,35 @@ func (a *transitAttachment) works() bool {
 }
 
 func (a *transitAttachment) gone() bool {
-	return a.State == types.TransitGatewayAttachmentStateDeleting || a.State == types.TransitGatewayAttachmentStateDeleted
+	return a.State == types.TransitGatewayAttachmentStateDeleting || a.ended()
+}
+
+// ended tells that nothing keeps the gateway from being deleted, and that the record is forgotten after a while.
+func (a *transitAttachment) ended() bool {
+	switch a.State {
+	case types.TransitGatewayAttachmentStateDeleted, types.TransitGatewayAttachmentStateRejected, types.TransitGatewayAttachmentStateFailed:
+		return true
+	}
+	return false
+}
+
+// target is what the attachment leads to: its id, type and owner.
+func (a *transitAttachment) target(account string) (id string, typ types.TransitGatewayAttachmentResourceType, owner string) {
+	if a.Peer != nil {
+		return a.Peer.Gateway, types.TransitGatewayAttachmentResourceTypePeering, a.Peer.Account
+	}
+	return a.VPC, types.TransitGatewayAttachmentResourceTypeVpc, account
+}
+
+// targetID is target's id.
+func (a *transitAttachment) targetID() string {
+	id, _, _ := a.target("")
+	return id
+}
+
+func (a *transitAttachment) targetType() types.TransitGatewayAttachmentResourceType {
+	_, typ, _ := a.target("")
+	return typ
 }
 
 func (a *transitAttachment) subnets() []string {
@@ -87,18 +117,21 @@ var transitAttachments = &kind[transitAttachment]{
 		"gateway": func(a *transitAttachment) []string { return one(a.Gateway) },
 		"vpc":     func(a *transitAttachment) []string { return one(a.VPC) },
 	}),
-	narrow: map[string]string{"transit-gateway-id": "gateway", "vpc-id": "vpc", "resource-id": "vpc"},
+	narrow: map[string]string{"transit-gateway-id": "gateway", "vpc-id": "vpc"},
 	filters: filters[transitAttachment]{
 		"association.state":                          func(_ tx, a *transitAttachment) []string { return a.associationState() },
 		"association.transit-gateway-route-table-id": func(_ tx, a *transitAttachment) []string { return one(a.table()) },
-		"resource-id":                                func(_ tx, a *transitAttachment) []string { return one(a.VPC) },
-		"resource-owner-id":                          func(t tx, _ *transitAttachment) []string { return one(t.scope.Account) },
-		"resource-type":                              func(tx, *transitAttachment) []string { return one("vpc") },
-		"state":                                      func(_ tx, a *transitAttachment) []string { return one(string(a.State)) },
-		"transit-gateway-attachment-id":              func(_ tx, a *transitAttachment) []string { return one(a.ID) },
-		"transit-gateway-id":                         func(_ tx, a *transitAttachment) []string { return one(a.Gateway) },
-		"transit-gateway-owner-id":                   func(t tx, _ *transitAttachment) []string { return one(t.scope.Account) },
-		"vpc-id":                                     func(_ tx, a *transitAttachment) []string { return one(a.VPC) },
+		"resource-id":                                func(_ tx, a *transitAttachment) []string { return one(a.targetID()) },
+		"resource-owner-id": func(t tx, a *transitAttachment) []string {
+			_, _, owner := a.target(t.scope.Account)
+			return one(owner)
+		},
+		"resource-type":                 func(_ tx, a *transitAttachment) []string { return one(string(a.targetType())) },
+		"state":                         func(_ tx, a *transitAttachment) []string { return one(string(a.State)) },
+		"transit-gateway-attachment-id": func(_ tx, a *transitAttachment) []string { return one(a.ID) },
+		"transit-gateway-id":            func(_ tx, a *transitAttachment) []string { return one(a.Gateway) },
+		"transit-gateway-owner-id":      func(t tx, _ *transitAttachment) []string { return one(t.scope.Account) },
+		"vpc-id":                        func(_ tx, a *transitAttachment) []string { return one(a.VPC) },
 	},
 }
 
@@ -162,6 +195,9 @@ func (a *transitAttachment) changed(t tx) error {
 	if err := wantTransit(t, a.Gateway); err != nil {
 		return err
 	}
+	if a.Peer != nil {
+		return nil
+	}
 	return wantNetwork(t, a.VPC)
 }
 
@@ -199,7 +235,7 @@ func (s *Service) CreateTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 			return err
 		}
 		if slices.ContainsFunc(others, func(o *transitAttachment) bool {
-			return o.VPC == v.ID && o.State != types.TransitGatewayAttachmentStateDeleted
+			return o.Peer == nil && o.VPC == v.ID && o.State != types.TransitGatewayAttachmentStateDeleted
 		}) {
 			return errTransitAttachmentDuplicate(g.ID)
 		}
@@ -226,13 +262,28 @@ func (s *Service) CreateTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 	})
 }
 
+// ofVPCs and ofPeers select attachments by what they lead to.
+var (
+	ofVPCs  = types.Filter{Name: aws.String("resource-type"), Values: []string{string(types.TransitGatewayAttachmentResourceTypeVpc)}}
+	ofPeers = types.Filter{Name: aws.String("resource-type"), Values: []string{string(types.TransitGatewayAttachmentResourceTypePeering)}}
+)
+
+// vpcAttachment is the live attachment of a VPC with the id.
+func vpcAttachment(t tx, id *string) (*transitAttachment, error) {
+	a, err := transitAttachments.live(t, aws.ToString(id))
+	if err == nil && a.Peer != nil {
+		err = errTransitAttachmentNotFound(a.ID)
+	}
+	return a, err
+}
+
 // DescribeTransitGatewayVpcAttachments lists attachments, for about an hour also those that are gone.
 func (s *Service) DescribeTransitGatewayVpcAttachments(ctx context.Context, in *ec2.DescribeTransitGatewayVpcAttachmentsInput) (*ec2.DescribeTransitGatewayVpcAttachmentsOutput, error) {
-	list, next, err := describe(ctx, s, transitAttachments, query{in.TransitGatewayAttachmentIds, "transitGatewayAttachmentIds", in.Filters, in.MaxResults, in.NextToken}, transitVPCAttachmentToAPI)
+	list, next, err := describe(ctx, s, transitAttachments, query{in.TransitGatewayAttachmentIds, "transitGatewayAttachmentIds", append(slices.Clone(in.Filters), ofVPCs), in.MaxResults, in.NextToken}, transitVPCAttachmentToAPI)
 	return &ec2.DescribeTransitGatewayVpcAttachmentsOutput{TransitGatewayVpcAttachments: list, NextToken: next}, err
 }
 
-// DescribeTransitGatewayAttachments lists attachments of all types: here there are those of VPCs.
+// DescribeTransitGatewayAttachments lists attachments of all types: those of VPCs and of other transit gateways.
 func (s *Service) DescribeTransitGatewayAttachments(ctx context.Context, in *ec2.DescribeTransitGatewayAttachmentsInput) (*ec2.DescribeTransitGatewayAttachmentsOutput, error) {
 	list, next, err := describe(ctx, s, transitAttachments, query{in.TransitGatewayAttachmentIds, "transitGatewayAttachmentIds", in.Filters, in.MaxResults, in.NextToken}, transitAttachmentToAPI)
 	return &ec2.DescribeTransitGatewayAttachmentsOutput{TransitGatewayAttachments: list, NextToken: next}, err
@@ -249,7 +300,7 @@ func (s *Service) ModifyTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 	}
 	out := &ec2.ModifyTransitGatewayVpcAttachmentOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		a, err := transitAttachments.live(t, aws.ToString(in.TransitGatewayAttachmentId))
+		a, err := vpcAttachment(t, in.TransitGatewayAttachmentId)
 		if err != nil {
 			return err
 		}
@@ -285,7 +336,7 @@ func (s *Service) ModifyTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 func (s *Service) DeleteTransitGatewayVpcAttachment(ctx context.Context, in *ec2.DeleteTransitGatewayVpcAttachmentInput) (*ec2.DeleteTransitGatewayVpcAttachmentOutput, error) {
 	out := &ec2.DeleteTransitGatewayVpcAttachmentOutput{}
 	return out, s.update(ctx, func(t tx) error {
-		a, err := transitAttachments.live(t, aws.ToString(in.TransitGatewayAttachmentId))
+		a, err := vpcAttachment(t, in.TransitGatewayAttachmentId)
 		if err != nil {
 			return err
 		}
@@ -325,9 +376,10 @@ func transitVPCAttachmentToAPI(t tx, a *transitAttachment) (types.TransitGateway
 }
 
 func transitAttachmentToAPI(t tx, a *transitAttachment) (types.TransitGatewayAttachment, error) {
+	id, typ, owner := a.target(t.scope.Account)
 	shown := types.TransitGatewayAttachment{
 		TransitGatewayAttachmentId: aws.String(a.ID), TransitGatewayId: aws.String(a.Gateway), TransitGatewayOwnerId: aws.String(t.scope.Account),
-		ResourceOwnerId: aws.String(t.scope.Account), ResourceType: types.TransitGatewayAttachmentResourceTypeVpc, ResourceId: aws.String(a.VPC),
+		ResourceOwnerId: aws.String(owner), ResourceType: typ, ResourceId: aws.String(id),
 		State: a.State, CreationTime: aws.Time(a.Created), Tags: tagsToAPI(t, a.Tags),
 	}
 	if a.Association != nil {

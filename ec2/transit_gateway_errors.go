@@ -13,6 +13,10 @@ func errTransitAttachmentDuplicate(gateway string) error {
 	return awsapi.Errorf("DuplicateTransitGatewayAttachment", "%s has non-deleted Transit Gateway Attachments with same VPC ID.", gateway)
 }
 
+func errTransitPeeringDuplicate(gateway string) error {
+	return awsapi.Errorf("DuplicateTransitGatewayAttachment", "%s has non-deleted Transit Gateway Attachments with same peer Transit Gateway ID.", gateway)
+}
+
 func errTransitRouteNotFound(destination, table string) error {
 	return awsapi.Errorf("InvalidRoute.NotFound", "Route %s does not exist in Transit Gateway Route Table %s.", destination, table)
 }

@@ -82,6 +82,34 @@ func (s *Service) registerTransit(server *awsapi.Server) {
 	)
 }
 
+// registerTransitPeerings adds the ways between transit gateways, and routes by prefix lists.
+func (s *Service) registerTransitPeerings(server *awsapi.Server) {
+	server.Register(meta.EC2,
+		awsapi.Op(s.CreateTransitGatewayPeeringAttachment, makes(s, "CreateTransitGatewayPeeringAttachment", types.ResourceTypeTransitGatewayAttachment,
+			func(in *ec2.CreateTransitGatewayPeeringAttachmentInput) []string { return strs(in.TransitGatewayId) })),
+		awsapi.Op(s.AcceptTransitGatewayPeeringAttachment, on(s, "AcceptTransitGatewayPeeringAttachment", func(in *ec2.AcceptTransitGatewayPeeringAttachmentInput) []string {
+			return strs(in.TransitGatewayAttachmentId)
+		})),
+		awsapi.Op(s.RejectTransitGatewayPeeringAttachment, on(s, "RejectTransitGatewayPeeringAttachment", func(in *ec2.RejectTransitGatewayPeeringAttachmentInput) []string {
+			return strs(in.TransitGatewayAttachmentId)
+		})),
+		awsapi.Op(s.DeleteTransitGatewayPeeringAttachment, on(s, "DeleteTransitGatewayPeeringAttachment", func(in *ec2.DeleteTransitGatewayPeeringAttachmentInput) []string {
+			return strs(in.TransitGatewayAttachmentId)
+		})),
+		awsapi.Op(s.CreateTransitGatewayPrefixListReference, on(s, "CreateTransitGatewayPrefixListReference", func(in *ec2.CreateTransitGatewayPrefixListReferenceInput) []string {
+			return strs(in.TransitGatewayRouteTableId, in.PrefixListId, in.TransitGatewayAttachmentId)
+		})),
+		awsapi.Op(s.ModifyTransitGatewayPrefixListReference, on(s, "ModifyTransitGatewayPrefixListReference", func(in *ec2.ModifyTransitGatewayPrefixListReferenceInput) []string {
+			return strs(in.TransitGatewayRouteTableId, in.PrefixListId, in.TransitGatewayAttachmentId)
+		})),
+		awsapi.Op(s.DeleteTransitGatewayPrefixListReference, on(s, "DeleteTransitGatewayPrefixListReference", func(in *ec2.DeleteTransitGatewayPrefixListReferenceInput) []string {
+			return strs(in.TransitGatewayRouteTableId, in.PrefixListId)
+		})),
+		awsapi.Op(s.GetTransitGatewayPrefixListReferences, inRegion[ec2.GetTransitGatewayPrefixListReferencesInput]("GetTransitGatewayPrefixListReferences")),
+		awsapi.Op(s.DescribeTransitGatewayPeeringAttachments, inRegion[ec2.DescribeTransitGatewayPeeringAttachmentsInput]("DescribeTransitGatewayPeeringAttachments")),
+	)
+}
+
 // wantedTransit turns a gateway's records into the one value that says how it should be; nil for none.
 func wantedTransit(t tx, id string) (*backend.WantedTransitGateway, error) {
 	g, err := transitGateways.find(t, id)
@@ -102,6 +130,12 @@ func wantedTransit(t tx, id string) (*backend.WantedTransitGateway, error) {
 			continue
 		}
 		link := backend.WantedTransitLink{ID: a.ID, VPC: a.VPC}
+		if a.Peer != nil {
+			if !a.Peer.accepted(a.State) {
+				continue
+			}
+			link.Peer, link.Pair = a.Peer.Gateway, a.Peer.Pair
+		}
 		if a.Association != nil && a.Association.State != types.TransitGatewayAssociationStateDisassociating {
 			link.RouteTable = a.Association.Table
 		}
@@ -291,7 +325,7 @@ func (a *transitAttachment) confirm(applied backend.WantedTransitLink, hasTable 
 // id was one of theirs.
 func forgetTransit(t tx, id string) (known bool, err error) {
 	if a, err := transitAttachments.find(t, id); a != nil || err != nil {
-		if err == nil && a.State == types.TransitGatewayAttachmentStateDeleted {
+		if err == nil && a.ended() {
 			err = transitAttachments.delete(t, id)
 		}
 		return true, err

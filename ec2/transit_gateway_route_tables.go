@@ -149,6 +149,15 @@ func (r *transitTable) remove(t tx) error {
 			return err
 		}
 	}
+	references, err := transitReferencesOf(t, r.ID)
+	if err != nil {
+		return err
+	}
+	for _, x := range references {
+		if err := transitListReferences.In(t, t.scope).Delete(x.Table, x.List); err != nil {
+			return err
+		}
+	}
 	r.State = types.TransitGatewayRouteTableStateDeleted
 	if err := wantGone(t, r.ID); err != nil {
 		return err
@@ -208,8 +217,8 @@ func (s *Service) AssociateTransitGatewayRouteTable(ctx context.Context, in *ec2
 
 func (a *transitAttachment) association() *types.TransitGatewayAssociation {
 	return &types.TransitGatewayAssociation{
-		TransitGatewayRouteTableId: aws.String(a.Association.Table), TransitGatewayAttachmentId: aws.String(a.ID), ResourceId: aws.String(a.VPC),
-		ResourceType: types.TransitGatewayAttachmentResourceTypeVpc, State: a.Association.State,
+		TransitGatewayRouteTableId: aws.String(a.Association.Table), TransitGatewayAttachmentId: aws.String(a.ID), ResourceId: aws.String(a.targetID()),
+		ResourceType: a.targetType(), State: a.Association.State,
 	}
 }
 
@@ -244,6 +253,8 @@ func (s *Service) EnableTransitGatewayRouteTablePropagation(ctx context.Context,
 		switch {
 		case err != nil:
 			return err
+		case a.Peer != nil:
+			return errInvalidParameterValue("Transit Gateway Attachment %s leads to a transit gateway, whose routes are not propagated.", a.ID)
 		case a.propagation(r.ID) >= 0:
 			return errTransitPropagationDuplicate(a.ID, r.ID)
 		case !a.works():
@@ -291,8 +302,8 @@ func (s *Service) DisableTransitGatewayRouteTablePropagation(ctx context.Context
 
 // transitFilters are those of the lists of a table's attachments.
 var transitFilters = filters[transitAttachment]{
-	"resource-id":                   func(_ tx, a *transitAttachment) []string { return one(a.VPC) },
-	"resource-type":                 func(tx, *transitAttachment) []string { return one("vpc") },
+	"resource-id":                   func(_ tx, a *transitAttachment) []string { return one(a.targetID()) },
+	"resource-type":                 func(_ tx, a *transitAttachment) []string { return one(string(a.targetType())) },
 	"transit-gateway-attachment-id": func(_ tx, a *transitAttachment) []string { return one(a.ID) },
 }
 

@@ -168,6 +168,8 @@ type madeRoute struct {
 	destination netip.Prefix
 	static      bool
 	attachment  *transitAttachment
+	// list is the prefix list by which it is there; "" for a route of its own.
+	list string
 }
 
 func (m madeRoute) active() bool { return m.attachment != nil && !m.attachment.gone() }
@@ -179,12 +181,13 @@ func (m madeRoute) toAPI() types.TransitGatewayRoute {
 	if m.static {
 		shown.Type = types.TransitGatewayRouteTypeStatic
 	}
+	shown.PrefixListId = optional(m.list)
 	if !m.active() {
 		shown.State = types.TransitGatewayRouteStateBlackhole
 	}
 	if m.attachment != nil {
 		shown.TransitGatewayAttachments = []types.TransitGatewayRouteAttachment{{
-			TransitGatewayAttachmentId: aws.String(m.attachment.ID), ResourceId: aws.String(m.attachment.VPC), ResourceType: types.TransitGatewayAttachmentResourceTypeVpc,
+			TransitGatewayAttachmentId: aws.String(m.attachment.ID), ResourceId: aws.String(m.attachment.targetID()), ResourceType: m.attachment.targetType(),
 		}}
 	}
 	return shown
@@ -215,6 +218,13 @@ func madeRoutes(t tx, table string, attachments []*transitAttachment) ([]madeRou
 	}
 	for _, x := range static {
 		add(madeRoute{destination: netip.MustParsePrefix(x.Destination), static: true, attachment: attachmentIn(attachments, x.Attachment)})
+	}
+	referred, err := referredRoutes(t, table, attachments)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range referred {
+		add(m)
 	}
 	first := slices.SortedFunc(slices.Values(attachments), func(a, b *transitAttachment) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
@@ -269,15 +279,15 @@ var madeRouteFilters = filters[madeRoute]{
 		if m.attachment == nil {
 			return nil
 		}
-		return one(m.attachment.VPC)
+		return one(m.attachment.targetID())
 	},
 	"attachment.resource-type": func(_ tx, m *madeRoute) []string {
 		if m.attachment == nil {
 			return nil
 		}
-		return one("vpc")
+		return one(string(m.attachment.targetType()))
 	},
-	"prefix-list-id": func(tx, *madeRoute) []string { return nil },
+	"prefix-list-id": func(_ tx, m *madeRoute) []string { return one(m.list) },
 	"state":          func(_ tx, m *madeRoute) []string { return one(string(m.toAPI().State)) },
 	"type":           func(_ tx, m *madeRoute) []string { return one(string(m.toAPI().Type)) },
 }

@@ -274,7 +274,10 @@ func (s *Service) DeleteTransitGateway(ctx context.Context, in *ec2.DeleteTransi
 			return err
 		}
 		for _, a := range attachments {
-			if a.State != types.TransitGatewayAttachmentStateDeleted {
+			if !a.ended() {
+				if a.Peer != nil {
+					return errIncorrectState("%s has non-deleted Peering Attachments: %s", g.ID, a.ID)
+				}
 				return errIncorrectState("%s has non-deleted VPC Attachments: %s", g.ID, a.ID)
 			}
 		}

@@ -22,6 +22,7 @@ func (s *Service) registerVPC(server *awsapi.Server) {
 	s.registerFlowLogs(server)
 	s.registerInsights(server)
 	s.registerTransit(server)
+	s.registerTransitPeerings(server)
 	s.registerReserved(server)
 	s.registerPublicAccess(server)
 	s.registerClassic(server)
@@ -263,7 +264,7 @@ func vpcTables() []store.Schema {
 		internetGateways.table, egressOnlyGateways.table, natGateways.table, elasticIPs.table, securityGroups.table, networkACLs.table, interfaces.table,
 		prefixLists.table, peerings.table, endpoints.table, flowLogs.table, knownFlowLogs, insightsPaths.table, insightsAnalyses.table,
 		transitGateways.table, transitAttachments.table, transitTables.table, transitRoutes,
-		addressTransfers, subnetReservations.table, groupAssociations, publicAccesses, accessExclusions.table,
+		addressTransfers, subnetReservations.table, groupAssociations, publicAccesses, transitListReferences, accessExclusions.table,
 	}
 }
 

@@ -176,11 +176,21 @@ func checkVPCRange(text string) (netip.Prefix, error) {
 	if !ok {
 		return prefix, errInvalidCIDR(text, "cidrBlock")
 	}
-	if prefix.Bits() < largestRange || prefix.Bits() > smallestRange {
+	if prefix.Bits() < largestRange || prefix.Bits() > smallestRange || slices.ContainsFunc(noHosts, prefix.Overlaps) {
 		return prefix, errInvalidVPCRange(text)
 	}
 	return prefix, nil
 }
+
+// noHosts are ranges of which no host may have an address: this network, loopback, link-local, multicast and what is reserved
+// above. amazonRange is AWS's own.
+// AWS: "IPv4 CIDR block association restrictions" in the VPC user guide.
+var (
+	noHosts = []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), linkLocalRange, netip.MustParsePrefix("224.0.0.0/3"),
+	}
+	amazonRange = netip.MustParsePrefix("198.19.0.0/16")
+)
 
 // createVPC writes a VPC and what comes with one. The caller has set what the user asked for.
 func createVPC(t tx, v *vpc, prefix netip.Prefix) error {
@@ -339,6 +349,9 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *ec2.AssociateVp
 			}
 			if len(v.CIDRs) == maxVPCRanges {
 				return errVPCRangeLimitExceeded(v.ID)
+			}
+			if prefix.Overlaps(amazonRange) {
+				return errVPCRangeRestricted(prefix.String())
 			}
 			for _, other := range v.ranges() {
 				if other.Overlaps(prefix) {

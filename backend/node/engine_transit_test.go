@@ -21,6 +21,9 @@ func (c *cloud) applyTransit(g *backend.WantedTransitGateway, joined ...string) 
 	}
 }
 
+// cutTransit removes every device between a transit gateway and what is attached to it; it fails where there is none.
+const cutTransit = `set -e; d=$(ip -o link | sed -n 's/^[0-9]*: \(tgw[^@:]*\).*/\1/p'); test -n "$d"; for i in $d; do ip link del $i; done`
+
 func TestEngineTransitGateway(t *testing.T) {
 	const tgw, table = "tgw-0123456789abcdef0", "tgw-rtb-0123456789abcdef0"
 	c := openCloud(t)
@@ -136,7 +139,7 @@ func TestEngineTransitGateway(t *testing.T) {
 		t.Errorf("%+v, %v", listed, err)
 	}
 	namespaces := fmt.Sprintf("/proc/%d/root/run/mini-aws-vpcs/", c.agentPID())
-	if out, err := exec.CommandContext(t.Context(), "nsenter", "--net="+namespaces+tgw, "sh", "-c", "for d in /sys/class/net/tgw*; do ip link del $(basename $d); done; ip rule flush").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "nsenter", "--net="+namespaces+tgw, "sh", "-c", cutTransit+"; ip rule flush").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	c.awaitOutput(names[1], "ping -c1 -W1 10.0.1.4", " 0% packet loss")
@@ -158,4 +161,84 @@ func TestEngineTransitGateway(t *testing.T) {
 	if listed, err = c.network.ListTransitGateways(t.Context()); err != nil || len(listed) > 0 {
 		t.Errorf("%+v, %v", listed, err)
 	}
+}
+
+// TestEngineTransitPeering is about two transit gateways with a way between them.
+func TestEngineTransitPeering(t *testing.T) {
+	const pair = "tgw-attach-0123456789abcde99"
+	c := openCloud(t)
+	var vpcs []*backend.WantedVPC
+	var gateways []*backend.WantedTransitGateway
+	var enis, names []string
+	for i := range 2 {
+		v := c.vpc(fmt.Sprintf("vpc-%d", i))
+		v.CIDRs = []netip.Prefix{prefix(fmt.Sprintf("10.%d.0.0/16", i))}
+		v.Subnets[0].CIDR, v.Subnets[1].CIDR = prefix(fmt.Sprintf("10.%d.1.0/24", i)), prefix(fmt.Sprintf("10.%d.2.0/24", i))
+		tgw, attachment := fmt.Sprintf("tgw-0123456789abcdef%d", i), fmt.Sprintf("tgw-attach-0123456789abcde%02d", i)
+		subnet := v.Subnets[0].ID
+		v.TransitAttachments = []backend.WantedTransitAttachment{{ID: attachment, Gateway: tgw, Subnets: []string{subnet}, Ways: map[string]string{subnet: subnet}}}
+		v.RouteTables[0].Routes = append(v.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/8")}, Target: tgw})
+		enis = append(enis, c.eni(v, "public", fmt.Sprintf("10.%d.1.4", i), "sg-open").ID)
+		c.apply(v)
+		names = append(names, c.launch(v, enis[i]))
+		c.serve(names[i], 80)
+		vpcs = append(vpcs, v)
+		table := fmt.Sprintf("tgw-rtb-%d", i)
+		gateways = append(gateways, &backend.WantedTransitGateway{
+			ID: tgw,
+			Attachments: []backend.WantedTransitLink{
+				{ID: attachment, VPC: v.ID, RouteTable: table}, {ID: fmt.Sprintf("tgw-attach-0123456789abcdf%02d", i), Pair: pair, Peer: fmt.Sprintf("tgw-0123456789abcdef%d", 1-i), RouteTable: table},
+			},
+			RouteTables: []backend.WantedTransitRouteTable{{ID: table, Routes: []backend.WantedTransitRoute{
+				{Destination: v.CIDRs[0], Attachment: attachment}, {Destination: prefix(fmt.Sprintf("10.%d.0.0/16", 1-i)), Attachment: fmt.Sprintf("tgw-attach-0123456789abcdf%02d", i)},
+			}}},
+		})
+	}
+	c.transits = gateways
+	both := func(want bool) {
+		t.Helper()
+		c.connects(vpcs[0], names[0], enis[0], vpcs[1], enis[1], "10.1.1.4", 80, want)
+		c.connects(vpcs[1], names[1], enis[1], vpcs[0], enis[0], "10.0.1.4", 80, want)
+	}
+	t.Log("one side's wish is not enough")
+	c.applyTransit(gateways[0], gateways[0].Attachments[0].ID)
+	if out, err := c.in(names[0], connectTo("10.1.1.4", 80)); err == nil {
+		t.Errorf("with one gateway: %s", out)
+	}
+	c.applyTransit(gateways[1], gateways[1].Attachments[0].ID, gateways[1].Attachments[1].ID)
+	c.applyTransit(gateways[0], gateways[0].Attachments[0].ID, gateways[0].Attachments[1].ID)
+	both(true)
+	c.want(names[0], connectTo("10.1.1.4", 80), "you are 10.0.1.4")
+
+	t.Log("routes are static, and both sides' are needed")
+	routes := gateways[1].RouteTables[0].Routes
+	gateways[1].RouteTables[0].Routes = routes[:1]
+	c.applyTransit(gateways[1], gateways[1].Attachments[0].ID, gateways[1].Attachments[1].ID)
+	both(false)
+	gateways[1].RouteTables[0].Routes = routes
+	c.applyTransit(gateways[1], gateways[1].Attachments[0].ID, gateways[1].Attachments[1].ID)
+	both(true)
+
+	t.Log("kill -9 of the agent, the way removed by hand, and a new container of the agent")
+	must(t, syscall.Kill(c.agentPID(), syscall.SIGKILL))
+	c.awaitOutput(names[1], "ping -c1 -W1 10.0.1.4", " 0% packet loss")
+	namespaces := fmt.Sprintf("/proc/%d/root/run/mini-aws-vpcs/", c.agentPID())
+	if out, err := exec.CommandContext(t.Context(), "nsenter", "--net="+namespaces+gateways[1].ID, "sh", "-c", cutTransit).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	c.awaitOutput(names[1], "ping -c1 -W1 10.0.1.4", " 0% packet loss")
+	if out, err := exec.CommandContext(t.Context(), "docker", "rm", "-f", c.agentName()).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	c.awaitOutput(names[0], "ping -c1 -W1 10.1.1.4", " 0% packet loss")
+
+	t.Log("nothing passes once a side does not want it any more")
+	gateways[0].Attachments, gateways[0].RouteTables[0].Routes = gateways[0].Attachments[:1], gateways[0].RouteTables[0].Routes[:1]
+	c.applyTransit(gateways[0], gateways[0].Attachments[0].ID)
+	if out, err := c.in(names[1], connectTo("10.0.1.4", 80)); err == nil {
+		t.Errorf("a way that one side gave up: %s", out)
+	}
+	c.transits = nil
+	must(t, c.network.RemoveTransitGateway(t.Context(), gateways[0].ID))
+	must(t, c.network.RemoveTransitGateway(t.Context(), gateways[1].ID))
 }

@@ -47,6 +47,12 @@ func (n *Network) ListTransitGateways(context.Context) ([]backend.ObservedTransi
 func (n *Network) observeTransit(wanted backend.WantedTransitGateway) backend.ObservedTransitGateway {
 	observed := backend.ObservedTransitGateway{ID: wanted.ID, Applied: n.applied[wanted.ID], Simulated: true}
 	for _, link := range wanted.Attachments {
+		if link.Peer != "" {
+			if slices.ContainsFunc(n.transits[link.Peer].Attachments, func(l backend.WantedTransitLink) bool { return l.Pair == link.Pair }) {
+				observed.Joined = append(observed.Joined, link.ID)
+			}
+			continue
+		}
 		if slices.ContainsFunc(n.wanted[link.VPC].TransitAttachments, func(a backend.WantedTransitAttachment) bool { return a.ID == link.ID && a.Gateway == wanted.ID }) {
 			observed.Joined = append(observed.Joined, link.ID)
 		}

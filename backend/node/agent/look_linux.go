@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -67,8 +68,10 @@ func (a *Agent) factsOf(vpcID, id string) ([]backend.Fact, error) {
 	case "nat":
 		for _, nat := range v.Wanted.NATGateways {
 			if nat.ID == id {
-				s.rules(func(text string) bool { return strings.Contains(text, "snat to "+nat.Public.String()) })
-				s.add("public", nat.Public.String()+answered(live.Public, nat.Public.String()))
+				for _, public := range append([]netip.Addr{nat.Public}, nat.More...) {
+					s.rules(func(text string) bool { return strings.Contains(text, "snat to "+public.String()) })
+					s.add("public", public.String()+answered(live.Public, public.String()))
+				}
 			}
 		}
 	case "pcx", "tgw":

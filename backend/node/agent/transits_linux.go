@@ -56,9 +56,21 @@ func (a *Agent) sortedTransits() []*transit {
 }
 
 func (a *Agent) convergeTransits() {
-	for _, t := range a.sortedTransits() {
+	made := map[*transit]bool{}
+	look := func(t *transit) {
+		alive := t.router != nil && t.router.Alive()
 		if err := a.convergeTransit(t); err != nil {
 			slog.Error("a transit gateway is not as wanted", "gateway", t.Wanted.ID, "error", err)
+		}
+		made[t] = !alive
+	}
+	for _, t := range a.sortedTransits() {
+		look(t)
+	}
+	// A gateway whose peer was made after it has its way to that one now.
+	for _, t := range a.sortedTransits() {
+		if slices.ContainsFunc(t.Wanted.Attachments, func(l backend.WantedTransitLink) bool { return made[a.transits[l.Peer]] }) {
+			look(t)
 		}
 	}
 }
@@ -107,6 +119,14 @@ func (a *Agent) convergeTransit(t *transit) (err error) {
 	devices := map[string]bool{}
 	var errs []error
 	for _, link := range t.Wanted.Attachments {
+		if link.Peer != "" {
+			if err := a.peerTransits(t, link); err != nil {
+				errs = append(errs, err)
+			} else if a.peerOf(t, link) != nil {
+				place.Joined[link.ID], devices[plan.LinkDevice(link)] = true, true
+			}
+			continue
+		}
 		v := a.vpcs[link.VPC]
 		if v == nil || v.router == nil || !slices.ContainsFunc(v.Wanted.TransitAttachments, func(x backend.WantedTransitAttachment) bool {
 			return x.ID == link.ID && x.Gateway == t.Wanted.ID
@@ -139,6 +159,41 @@ func (a *Agent) convergeTransit(t *transit) (err error) {
 	return errors.Join(append(errs, err)...)
 }
 
+// peerOf is the gateway at the other end of a link, if it is there and wants the link too; or nil.
+func (a *Agent) peerOf(t *transit, link backend.WantedTransitLink) *transit {
+	other := a.transits[link.Peer]
+	if other == nil || other.router == nil || !slices.ContainsFunc(other.Wanted.Attachments, func(l backend.WantedTransitLink) bool {
+		return l.Pair == link.Pair && l.Peer == t.Wanted.ID
+	}) {
+		return nil
+	}
+	return other
+}
+
+// peerTransits connects two gateways: always in the same order, so that each end keeps its MAC.
+func (a *Agent) peerTransits(t *transit, link backend.WantedTransitLink) error {
+	other := a.peerOf(t, link)
+	if other == nil {
+		return nil
+	}
+	first, second := t.router, other.router
+	if other.Wanted.ID < t.Wanted.ID {
+		first, second = second, first
+	}
+	return kernel.Peer(first, second, plan.LinkDevice(link), plan.TransitMTU)
+}
+
+// convergePeers looks at the gateways with which this one has, or had, something to do.
+func (a *Agent) convergePeers(id string, links ...backend.WantedTransitLink) error {
+	var errs []error
+	for _, link := range links {
+		if other := a.transits[link.Peer]; link.Peer != "" && link.Peer != id && other != nil {
+			errs = append(errs, a.convergeTransit(other))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // applyTransit makes the gateway as wanted, and what VPCs have with it.
 func (a *Agent) applyTransit(wanted backend.WantedTransitGateway) (backend.ObservedTransitGateway, error) {
 	if err := wanted.Check(); err != nil {
@@ -153,7 +208,7 @@ func (a *Agent) applyTransit(wanted backend.WantedTransitGateway) (backend.Obser
 	}
 	before := t.Wanted
 	t.Wanted, t.Tables = wanted, plan.NumberTransit(t.Tables, wanted)
-	err := a.convergeTransit(t)
+	err := errors.Join(a.convergeTransit(t), a.convergePeers(wanted.ID, slices.Concat(before.Attachments, wanted.Attachments)...))
 	for _, link := range slices.Concat(before.Attachments, wanted.Attachments) {
 		if v := a.vpcs[link.VPC]; v != nil && v.router != nil {
 			err = errors.Join(err, a.converge(v))
@@ -179,7 +234,7 @@ func (a *Agent) removeTransit(id string) error {
 	if t.router != nil {
 		err = t.router.Remove()
 	}
-	err = errors.Join(err, a.transitState.remove(id))
+	err = errors.Join(err, a.transitState.remove(id), a.convergePeers(id, t.Wanted.Attachments...))
 	for _, v := range a.sorted() {
 		if slices.ContainsFunc(v.Wanted.TransitAttachments, func(x backend.WantedTransitAttachment) bool { return x.Gateway == id }) {
 			err = errors.Join(err, a.converge(v))

@@ -127,6 +127,8 @@ type tracer struct {
 	hops      []Hop
 	blocks    []Block
 	returning bool
+	// passed counts the transit gateways on the way.
+	passed int
 }
 
 // Answer answers the question. Of ports and of the internet's addresses that are open it tries those at which something
@@ -255,15 +257,11 @@ func (t *tracer) walk(fromVPC, fromENI, toVPC, toENI string, p Packet) (arrived 
 	case m == nil:
 		t.block(CodeNowhere, Hop{ID: fromENI, VPC: fromVPC, Packet: p})
 		return p, false
-	case fromVPC != toVPC && (fromENI == "" || toENI == ""):
-		gateway := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
-		if other := t.world[toVPC]; toENI == "" && other != nil {
-			gateway.ID, gateway.VPC = other.InternetGateway, other.ID
-		}
-		t.block(CodeNowhere, gateway)
+	case fromVPC != toVPC && fromENI == "" && !t.returning:
+		t.block(CodeNowhere, Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p})
 		return p, false
 	case fromENI == "":
-		return t.fromInternet(m, toENI, p)
+		return t.fromInternet(m, toVPC, toENI, p)
 	}
 	sender, known := m.enis[fromENI]
 	if !known {
@@ -394,6 +392,11 @@ func (t *tracer) acl(m *model, subnet string, p Packet, egress bool) {
 // route sends a packet out of the VPC by the table of the sender's subnet.
 func (t *tracer) route(m *model, sender backend.WantedENI, toVPC, toENI string, p Packet) (Packet, bool) {
 	t.acl(m, sender.Subnet, p, true)
+	return t.follow(m, sender, toVPC, toENI, p)
+}
+
+// follow is route past the network ACL.
+func (t *tracer) follow(m *model, sender backend.WantedENI, toVPC, toENI string, p Packet) (Packet, bool) {
 	table := m.tables[m.subnets[sender.Subnet].RouteTable]
 	at := Hop{ID: table.ID, VPC: m.ID, Subnet: sender.Subnet, Packet: p}
 	step, route := m.lookup(table, sender.Subnet, p.Destination)
@@ -414,7 +417,7 @@ func (t *tracer) route(m *model, sender backend.WantedENI, toVPC, toENI string, 
 	t.hop(at)
 	switch step.way {
 	case internet, translate, egress:
-		return t.toInternet(m, sender, step, route.Target, toENI, p)
+		return t.toInternet(m, sender, step, route.Target, toVPC, toENI, p)
 	case peer:
 		other := t.world[m.peerings[route.Target].VPC]
 		t.hop(Hop{ID: route.Target, VPC: m.ID, Packet: p})
@@ -446,7 +449,7 @@ func (m *model) lookup(table backend.WantedRouteTable, subnet string, destinatio
 	return step{}, nil
 }
 
-func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, toENI string, p Packet) (Packet, bool) {
+func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, toVPC, toENI string, p Packet) (Packet, bool) {
 	gateway := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
 	switch {
 	case s.way == translate:
@@ -464,7 +467,7 @@ func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, 
 	}
 	gateway.Packet = p
 	t.hop(gateway)
-	if toENI != "" {
+	if toENI != "" || m.ID != toVPC {
 		t.block(CodeNowhere, gateway)
 		return p, false
 	}
@@ -473,7 +476,7 @@ func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, 
 
 // fromInternet brings a packet in by the internet gateway. An answer to what a NAT gateway sent out is let in to whom it
 // was for: the translation is known.
-func (t *tracer) fromInternet(m *model, toENI string, p Packet) (Packet, bool) {
+func (t *tracer) fromInternet(m *model, toVPC, toENI string, p Packet) (Packet, bool) {
 	at := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
 	if !m.hasInternet() {
 		t.block(CodeNowhere, at)
@@ -481,8 +484,7 @@ func (t *tracer) fromInternet(m *model, toENI string, p Packet) (Packet, bool) {
 	}
 	receiver, known := m.enis[toENI]
 	if !known {
-		t.block(CodeNowhere, at)
-		return p, false
+		return t.throughNAT(m, toVPC, toENI, p)
 	}
 	private := receiver.Addresses[0]
 	if t.returning {
@@ -510,4 +512,21 @@ func (t *tracer) fromInternet(m *model, toENI string, p Packet) (Packet, bool) {
 	}
 	t.hop(at)
 	return t.deliver(m, "", toENI, p)
+}
+
+// throughNAT brings an answer to a NAT gateway on to whom it is for in another VPC, by the routes of the gateway's subnet.
+func (t *tracer) throughNAT(m *model, toVPC, toENI string, p Packet) (Packet, bool) {
+	at := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
+	i := slices.IndexFunc(m.NATGateways, func(n backend.WantedNATGateway) bool { return slices.Contains(publicOf(n), p.Destination) })
+	other := t.world[toVPC]
+	if !t.returning || i < 0 || other == nil || len(other.enis[toENI].Addresses) == 0 {
+		t.block(CodeNowhere, at)
+		return p, false
+	}
+	nat := m.NATGateways[i]
+	p.Destination = other.enis[toENI].Addresses[0]
+	at.Packet = p
+	t.hop(at)
+	t.hop(Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: p})
+	return t.follow(m, backend.WantedENI{Subnet: nat.Subnet}, toVPC, toENI, p)
 }

@@ -69,7 +69,7 @@ func TestTrace(t *testing.T) {
 		{"to the internet by a NAT gateway", Question{FromVPC: vpc.ID, FromENI: db, ToVPC: vpc.ID, DestPort: 8080},
 			db + " sg-web acl-tight rtb-prv nat-1 igw-1 | igw-1 acl-tight " + db},
 		{"from another VPC's gateway", Question{FromVPC: other.ID, ToVPC: vpc.ID, ToENI: web, DestPort: 80}, "| !NO_POSSIBLE_DESTINATION@"},
-		{"to another VPC's gateway", Question{FromVPC: other.ID, FromENI: "eni-far", ToVPC: vpc.ID, DestPort: 80}, "| !NO_POSSIBLE_DESTINATION@igw-1"},
+		{"to another VPC's gateway", Question{FromVPC: other.ID, FromENI: "eni-far", ToVPC: vpc.ID, DestPort: 80}, "eni-far sg-far acl-far | !NO_ROUTE_TO_DESTINATION@rtb-far"},
 		{"to a VPC that is not there", Question{FromVPC: "vpc-none", FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 80}, "| !NO_POSSIBLE_DESTINATION@" + web},
 		{"peering without a route back", Question{FromVPC: vpc.ID, FromENI: web, ToVPC: other.ID, ToENI: "eni-far", DestPort: 80},
 			web + " sg-web acl-open rtb-pub pcx-0123456789abcdef0 acl-far sg-far eni-far | eni-far acl-far !NO_ROUTE_TO_DESTINATION@rtb-far<"},
@@ -147,5 +147,53 @@ func TestTraceTransit(t *testing.T) {
 	check("no table for the answer", there+" | eni-two acl-two rtb-two acl-two tgw-attach-two !TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION@tgw-attach-two<")
 	gateway.Attachments[1].RouteTable = "tgw-rtb-1"
 	first.TransitAttachments[0].Ways = nil
+	ways := map[string]string{"subnet-one": "subnet-one"}
 	check("another zone", "eni-one sg-one acl-one | !TGW_ROUTE_AZ_RESTRICTION@rtb-one")
+	first.TransitAttachments[0].Ways = ways
+
+	// Two gateways with a way between them, each with routes over it.
+	near, far := gateway, backend.WantedTransitGateway{ID: "tgw-2"}
+	near.Attachments = []backend.WantedTransitLink{gateway.Attachments[0], {ID: "tgw-attach-pair", Pair: "tgw-attach-pair", Peer: "tgw-2", RouteTable: "tgw-rtb-1"}}
+	far.Attachments = []backend.WantedTransitLink{{ID: "tgw-attach-two", VPC: "vpc-two", RouteTable: "tgw-rtb-2"}, {ID: "tgw-attach-pair", Pair: "tgw-attach-pair", Peer: "tgw-1", RouteTable: "tgw-rtb-2"}}
+	near.RouteTables = []backend.WantedTransitRouteTable{{ID: "tgw-rtb-1", Routes: []backend.WantedTransitRoute{routes[0], {Destination: prefix("10.2.0.0/16"), Attachment: "tgw-attach-pair"}}}}
+	far.RouteTables = []backend.WantedTransitRouteTable{{ID: "tgw-rtb-2", Routes: []backend.WantedTransitRoute{routes[1], {Destination: prefix("10.1.0.0/16"), Attachment: "tgw-attach-pair"}}}}
+	beyond := second
+	beyond.TransitAttachments = []backend.WantedTransitAttachment{second.TransitAttachments[0]}
+	beyond.TransitAttachments[0].Gateway = "tgw-2"
+	beyond.RouteTables = []backend.WantedRouteTable{{ID: "rtb-two", Routes: []backend.WantedRoute{{Destinations: []netip.Prefix{prefix("10.0.0.0/8")}, Target: "tgw-2"}}}}
+	world := func() World {
+		return NewWorld([]backend.WantedVPC{first, beyond}, []backend.WantedTransitGateway{near, far}, func(string) bool { return true })
+	}
+	over := Question{FromVPC: first.ID, FromENI: one, ToVPC: second.ID, ToENI: two, Protocol: backend.ProtocolTCP, DestPort: 80, SourcePort: 50000}
+	const by = "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 tgw-rtb-1 tgw-attach-pair tgw-2 tgw-rtb-2 tgw-attach-two sg-two eni-two"
+	if got, want := story(world().Answer(over)), by+" | eni-two acl-two rtb-two acl-two tgw-attach-two tgw-2 tgw-rtb-2 tgw-attach-pair tgw-1 tgw-rtb-1 tgw-attach-one eni-one"; got != want {
+		t.Errorf("over two gateways:\n got %s\nwant %s", got, want)
+	}
+	// Round and round: each sends to the other.
+	far.RouteTables[0].Routes[0].Attachment = "tgw-attach-pair"
+	if got := story(world().Answer(over)); !strings.HasSuffix(got, "!NO_POSSIBLE_DESTINATION@tgw-attach-pair") {
+		t.Errorf("round and round: %s", got)
+	}
+
+	// One VPC's NAT gateway serves another one: there by the first gateway, and back by the routes of the NAT gateway's subnet.
+	beyond = side("two", "10.2.0.0/16", "10.2.0.4")
+	beyond.InternetGateway, beyond.NATGateways = "igw-two", []backend.WantedNATGateway{{ID: "nat-two", Subnet: "subnet-out", Private: addr("10.2.9.9"), Public: addr("198.18.8.2")}}
+	beyond.Subnets[0].CIDR = prefix("10.2.0.0/24")
+	beyond.Subnets = append(beyond.Subnets, backend.WantedSubnet{ID: "subnet-out", CIDR: prefix("10.2.9.0/24"), RouteTable: "rtb-out", NetworkACL: "acl-two"})
+	beyond.RouteTables[0].Routes = append(beyond.RouteTables[0].Routes, backend.WantedRoute{Destinations: everywhere[:1], Target: "nat-two"})
+	beyond.RouteTables = append(beyond.RouteTables, backend.WantedRouteTable{ID: "rtb-out", Routes: []backend.WantedRoute{
+		{Destinations: everywhere[:1], Target: "igw-two"}, {Destinations: []netip.Prefix{prefix("10.1.0.0/16")}, Target: "tgw-1"}}})
+	beyond.TransitAttachments[0].Ways["subnet-out"] = "subnet-two"
+	first.RouteTables[0].Routes = []backend.WantedRoute{{Destinations: everywhere[:1], Target: "tgw-1"}}
+	near = gateway
+	near.RouteTables = []backend.WantedTransitRouteTable{{ID: "tgw-rtb-1", Routes: append(slices.Clone(routes), backend.WantedTransitRoute{Destination: everywhere[0], Attachment: "tgw-attach-two"})}}
+	out := Question{FromVPC: first.ID, FromENI: one, ToVPC: beyond.ID, Protocol: backend.ProtocolTCP, Destination: addr("203.0.113.9"), DestPort: 443, SourcePort: 50000}
+	const leaves = "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 tgw-rtb-1 tgw-attach-two acl-two rtb-two nat-two igw-two"
+	if got := story(world().Answer(out)); !strings.HasPrefix(got, leaves+" | igw-two nat-two rtb-out") || strings.Contains(got, "!") {
+		t.Errorf("by another VPC's NAT gateway: %s", got)
+	}
+	beyond.RouteTables[1].Routes = beyond.RouteTables[1].Routes[:1]
+	if got := story(world().Answer(out)); !strings.Contains(got, leaves) || !strings.Contains(got, "!") {
+		t.Errorf("without a way back: %s", got)
+	}
 }

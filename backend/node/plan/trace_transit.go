@@ -27,42 +27,75 @@ func bestTransitRoute(table backend.WantedTransitRouteTable, address netip.Addr)
 	return best
 }
 
+// maxTransits is how many gateways a packet may pass: one that goes round and round is not followed for ever.
+const maxTransits = 8
+
 // byTransit sends a packet on by the transit gateway that a route of the sender's subnet names.
 func (t *tracer) byTransit(m *model, subnet, target, toVPC, toENI string, p Packet) (Packet, bool) {
 	attachment, gateway := m.transits[target], t.transits[target]
 	t.acl(m, attachment.Ways[subnet], p, false)
 	at := Hop{ID: attachment.ID, VPC: m.ID, Packet: p}
 	t.hop(at)
-	var tableID string
-	for _, link := range gateway.Attachments {
-		if link.ID == attachment.ID {
-			tableID = link.RouteTable
+	for ; t.passed < maxTransits; t.passed++ {
+		link, ok := t.throughTransit(gateway, at)
+		if !ok {
+			return p, false
+		}
+		at = Hop{ID: link.ID, VPC: link.VPC, Packet: p}
+		t.hop(at)
+		if link.Peer == "" {
+			return t.fromTransit(gateway.ID, link, toVPC, toENI, p)
+		}
+		gateway = t.transits[link.Peer]
+		i := slices.IndexFunc(gateway.Attachments, func(l backend.WantedTransitLink) bool { return l.Pair == link.Pair })
+		if i < 0 {
+			break
+		}
+		if at.ID != gateway.Attachments[i].ID {
+			at.ID = gateway.Attachments[i].ID
+			t.hop(at)
 		}
 	}
+	t.block(CodeNowhere, at)
+	return p, false
+}
+
+// throughTransit asks the table of the attachment by which the packet came, and answers by which it leaves.
+func (t *tracer) throughTransit(gateway backend.WantedTransitGateway, came Hop) (leaves backend.WantedTransitLink, ok bool) {
+	links := byID(gateway.Attachments, func(l backend.WantedTransitLink) string { return l.ID })
+	tableID := links[came.ID].RouteTable
 	if tableID == "" {
-		t.block(CodeTransitNoTable, at)
-		return p, false
+		t.block(CodeTransitNoTable, came)
+		return leaves, false
 	}
-	t.hop(Hop{ID: gateway.ID, Packet: p})
+	t.hop(Hop{ID: gateway.ID, Packet: came.Packet})
 	i := slices.IndexFunc(gateway.RouteTables, func(r backend.WantedTransitRouteTable) bool { return r.ID == tableID })
-	at = Hop{ID: tableID, Packet: p, Transit: bestTransitRoute(gateway.RouteTables[i], p.Destination)}
+	at := Hop{ID: tableID, Packet: came.Packet, Transit: bestTransitRoute(gateway.RouteTables[i], came.Packet.Destination)}
 	switch {
 	case at.Transit == nil:
 		t.block(CodeTransitNoRoute, at)
-		return p, false
+		return leaves, false
 	case at.Transit.Attachment == "":
 		t.block(CodeTransitBlackhole, at)
-		return p, false
+		return leaves, false
 	}
 	t.hop(at)
-	i = slices.IndexFunc(gateway.Attachments, func(l backend.WantedTransitLink) bool { return l.ID == at.Transit.Attachment })
-	other := t.world[gateway.Attachments[i].VPC]
-	at = Hop{ID: at.Transit.Attachment, VPC: gateway.Attachments[i].VPC, Packet: p}
-	t.hop(at)
-	// What the other VPC's entry sends on, to a NAT gateway or to an appliance, is not followed.
-	if other == nil || toENI == "" || other.ID != toVPC || !other.inside(p.Destination) {
+	return links[at.Transit.Attachment], true
+}
+
+// fromTransit brings a packet into the VPC of an attachment. What is not for the VPC itself the entry's subnet sends on, to a NAT
+// gateway that serves many VPCs, for one.
+func (t *tracer) fromTransit(gateway string, link backend.WantedTransitLink, toVPC, toENI string, p Packet) (Packet, bool) {
+	other := t.world[link.VPC]
+	at := Hop{ID: link.ID, VPC: link.VPC, Packet: p}
+	if other == nil || other.inside(p.Destination) && (toENI == "" || other.ID != toVPC) {
 		t.block(CodeNowhere, at)
 		return p, false
 	}
-	return t.deliver(other, other.transits[gateway.ID].Subnets[0], toENI, p)
+	entry := other.transits[gateway].Subnets[0]
+	if other.inside(p.Destination) {
+		return t.deliver(other, entry, toENI, p)
+	}
+	t.passed++
+	return t.route(other, backend.WantedENI{Subnet: entry}, toVPC, toENI, p)
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -29,16 +30,22 @@ func NumberTransit(had map[string]int, wanted backend.WantedTransitGateway) map[
 // AWS: "Quotas for your transit gateways", maximum transmission unit.
 const TransitMTU = 8500
 
+// LinkDevice is the name of the device of an attachment, on both of its sides.
+func LinkDevice(link backend.WantedTransitLink) string {
+	return DeviceName(cmp.Or(link.Pair, link.ID))
+}
+
 // OfTransit makes a transit gateway's plan: a namespace with a device to every attached VPC, in which each route table is
 // one of the kernel's. A packet asks the table that the attachment by which it came is associated with.
 func OfTransit(wanted backend.WantedTransitGateway, place TransitPlace) Plan {
 	var p Plan
+	links := byID(wanted.Attachments, func(l backend.WantedTransitLink) string { return l.ID })
 	pass := Chain{Name: "pass", Type: "filter", Hook: "forward", Priority: "filter", Drop: true}
 	for i, link := range sortedBy(wanted.Attachments, func(l backend.WantedTransitLink) string { return l.ID }) {
 		if !place.Joined[link.ID] {
 			continue
 		}
-		device := DeviceName(link.ID)
+		device := LinkDevice(link)
 		if number := place.Tables[link.RouteTable]; number > 0 {
 			p.Rules = append(p.Rules, RoutingRule{Priority: 1000 + i, Device: device, Table: SubnetTables + number})
 		}
@@ -50,7 +57,7 @@ func OfTransit(wanted backend.WantedTransitGateway, place TransitPlace) Plan {
 		for _, route := range slices.SortedFunc(slices.Values(table.Routes), func(a, b backend.WantedTransitRoute) int { return b.Destination.Compare(a.Destination) }) {
 			made := Route{Table: number, Destination: route.Destination}
 			if place.Joined[route.Attachment] {
-				made.Via, made.Device = PeerHop, DeviceName(route.Attachment)
+				made.Via, made.Device = PeerHop, LinkDevice(links[route.Attachment])
 				if route.Destination.Addr().Is6() {
 					made.Via = PeerHop6
 				}
