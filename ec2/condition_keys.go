@@ -276,7 +276,7 @@ var attributed = map[string]types.ResourceType{
 	"ModifyTransitGateway": types.ResourceTypeTransitGateway, "ModifyInstancePlacement": types.ResourceTypeInstance, "ModifyInstanceCpuOptions": types.ResourceTypeInstance, "ModifyFleet": types.ResourceTypeFleet, "ModifyInstanceEventWindow": types.ResourceTypeInstanceEventWindow,
 	"ModifyPrivateDnsNameOptions": types.ResourceTypeInstance,
 	"ModifyAddressAttribute":      types.ResourceTypeElasticIp, "ResetAddressAttribute": types.ResourceTypeElasticIp,
-	"ModifyVpcBlockPublicAccessExclusion": types.ResourceTypeVpcBlockPublicAccessExclusion,
+	"ModifyVpcBlockPublicAccessExclusion": types.ResourceTypeVpcBlockPublicAccessExclusion, "ModifyTransitGatewayPrefixListReference": types.ResourceTypePrefixList,
 }
 
 // unnamedAttributes has ec2:Attribute/NAME alone.
@@ -294,7 +294,9 @@ func withAttributes(action string, in any, all []awsapi.Access) {
 		values = map[string]string{"DomainName": string(reset.Attribute)} // the only one
 	}
 	for _, access := range all {
-		if len(access.Resources) == 0 || !strings.Contains(access.Resources[0], ":"+string(typ)+"/") {
+		// A reference to a prefix list is the list's and the table's.
+		if len(access.Resources) == 0 || !strings.Contains(access.Resources[0], ":"+string(typ)+"/") &&
+			(typ != types.ResourceTypePrefixList || !strings.Contains(access.Resources[0], ":"+string(types.ResourceTypeTransitGatewayRouteTable)+"/")) {
 			continue
 		}
 		for name, value := range values {
@@ -312,7 +314,7 @@ func withAttributes(action string, in any, all []awsapi.Access) {
 // notAttributes are members of inputs that say which resource is meant, or how the call is made.
 var notAttributes = []string{
 	"DryRun", "ClientToken", "Attribute", "Value", "InstanceId", "ImageId", "VpcId", "SubnetId", "NetworkInterfaceId", "LaunchTemplateId", "LaunchTemplateName",
-	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "InstanceEventWindowId", "FleetId", "TransitGatewayId", "AllocationId", "ExclusionId",
+	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "InstanceEventWindowId", "FleetId", "TransitGatewayId", "AllocationId", "ExclusionId", "TransitGatewayRouteTableId",
 }
 
 // attributesOf answers the attributes that an input sets, by name, with their values. The older way to name one, by the
