@@ -116,7 +116,7 @@ func newCloud(c cloudConfig) *cloud {
 	identities := iam.New(iam.Config{DB: c.DB, Key: c.Key, Account: c.Account, Root: c.Root, Region: c.Region, Now: c.Now})
 
 	blobs := newBlobs(c)
-	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Devices: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: checkResourcePolicy})
+	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Devices: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: identities.CheckResourcePolicy})
 
 	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities}, CheckPolicy: checkGuardrail, CheckDelegation: checkResourcePolicy})
 	identities.KnowOrganizations(&guardrails{organizations: orgs})

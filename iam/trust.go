@@ -25,25 +25,48 @@ func (s *Service) setTrust(tx store.Tx, r *role, text string) error {
 	if err != nil {
 		return malformedPolicy(err)
 	}
-	trusted := map[string]string{}
+	trusted, err := s.namedIn(tx, parsed, func(named string) error { return malformedPolicy(policy.InvalidPrincipal("AWS", named)) })
+	if err != nil {
+		return err
+	}
+	r.Trust, r.Trusted = trust, trusted
+	return nil
+}
+
+// namedIn answers the unique ids of the users and roles that a policy names, by their ARNs; missing is the error for one
+// that is not there. Those of accounts of other installations are left out.
+func (s *Service) namedIn(tx store.Tx, parsed *policy.Document, missing func(named string) error) (map[string]string, error) {
+	ids := map[string]string{}
 	for _, named := range parsed.PrincipalARNs() {
 		account, _, _, _ := arnParts(named)
 		if _, err := s.account(tx, account); errors.Is(err, ErrNoAccount) {
 			continue
 		} else if err != nil {
-			return err
+			return nil, err
 		}
 		id, err := s.idOf(tx, named)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if id == "" {
-			return malformedPolicy(policy.InvalidPrincipal("AWS", named))
+			return nil, missing(named)
 		}
-		trusted[named] = id
+		ids[named] = id
 	}
-	r.Trust, r.Trusted = trust, trusted
-	return nil
+	return ids, nil
+}
+
+// CheckResourcePolicy answers, in AWS's words, why a document cannot be the policy of a resource: by its grammar, or
+// because a user or role that it names is not there.
+func (s *Service) CheckResourcePolicy(ctx context.Context, text string) error {
+	parsed, err := policy.Parse(policy.Resource, text)
+	if err != nil {
+		return err
+	}
+	return s.config.DB.View(ctx, func(tx store.Tx) error {
+		_, err := s.namedIn(tx, parsed, func(string) error { return &policy.Malformed{Message: "Invalid principal in policy"} })
+		return err
+	})
 }
 
 // idOf answers the unique id of the user or role that has the ARN now; empty for none.

@@ -386,7 +386,7 @@ func (c *Control) ListAccessPoints(ctx context.Context, in *s3control.ListAccess
 func (c *Control) PutAccessPointPolicy(ctx context.Context, in *s3control.PutAccessPointPolicyInput) (*s3control.PutAccessPointPolicyOutput, error) {
 	document := aws.ToString(in.Policy)
 	return &s3control.PutAccessPointPolicyOutput{}, c.update(ctx, in.Name, func(_ store.Tx, p *accessPoint) error {
-		parsed, err := c.service.checkPolicy(document, p.arn())
+		parsed, err := c.service.checkPolicy(ctx, document, p.arn())
 		if err != nil {
 			return err
 		}

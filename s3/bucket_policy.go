@@ -104,7 +104,7 @@ func errMalformedPolicy(message string) error {
 
 // checkPolicy refuses what is no policy for these resources: ARNs of a bucket or an access point and what is below it.
 // AWS: "Error responses", MalformedPolicy; the words are what the service answers.
-func (s *Service) checkPolicy(document string, resources ...string) (*policyDocument, error) {
+func (s *Service) checkPolicy(ctx context.Context, document string, resources ...string) (*policyDocument, error) {
 	var p policyDocument
 	switch {
 	case !strings.HasPrefix(document, "{"):
@@ -115,7 +115,7 @@ func (s *Service) checkPolicy(document string, resources ...string) (*policyDocu
 		return nil, errMalformedPolicy("This policy contains invalid Json")
 	}
 	if s.checkDocument != nil {
-		if err := s.checkDocument(document); err != nil {
+		if err := s.checkDocument(ctx, document); err != nil {
 			return nil, errMalformedPolicy(err.Error())
 		}
 	}
@@ -227,7 +227,7 @@ func (s *Service) PutBucketPolicy(ctx context.Context, in *s3.PutBucketPolicyInp
 		return nil, refusal(http.StatusBadRequest, "MissingRequestBodyError", "Request Body is empty")
 	}
 	return &s3.PutBucketPolicyOutput{}, s.updateBucket(ctx, in.Bucket, in.ExpectedBucketOwner, func(tx store.Tx, b *bucket) error {
-		p, err := s.checkPolicy(document, b.arn())
+		p, err := s.checkPolicy(ctx, document, b.arn())
 		if err != nil {
 			return err
 		}

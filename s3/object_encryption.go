@@ -137,7 +137,7 @@ func (s *Service) sealingOf(r *awsapi.Request, b *bucket, w encryptionWish) (x *
 	}
 	managed := managedKey(account, b.Region)
 	if keyID != "" && keyID != "alias/aws/s3" && keyID != "arn:aws:kms:"+b.Region+":"+account+":alias/aws/s3" && keyID != managed && keyID != managed[strings.LastIndexByte(managed, '/')+1:] {
-		return nil, nil, errKMSNotFound(keyID)
+		return nil, nil, errKMSNotFound(account, b.Region, keyID)
 	}
 	return &sealing{Algorithm: algorithm, KeyID: managed, BucketKey: bucketKey && algorithm == types.ServerSideEncryptionAwsKms, Context: aws.ToString(w.context)}, nil, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/backend/blob"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -93,8 +94,25 @@ func errKeyTooLong(size int) error {
 	return refusal(http.StatusBadRequest, "KeyTooLongError", "Your key is too long", "Size", strconv.Itoa(size), "MaxSizeAllowed", strconv.Itoa(maxKey))
 }
 
-func errKMSNotFound(id string) error {
-	return refusal(http.StatusBadRequest, "KMS.NotFoundException", "Key '"+id+"' does not exist")
+// keyUUID is the form of a key's id; what has another, and is no ARN or alias, is no id.
+var keyUUID = lazyregexp.New(`^(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$`)
+
+// errKMSNotFound has the words of KMS.
+// AWS: "Encrypt" in the KMS API reference, NotFoundException.
+func errKMSNotFound(account, region, id string) error {
+	prefix := "arn:aws:kms:" + region + ":" + account + ":"
+	message := "Invalid keyId '" + id + "'"
+	switch {
+	case strings.HasPrefix(id, "alias/"):
+		message = "Alias " + prefix + id + " is not found."
+	case strings.Contains(id, ":alias/"):
+		message = "Alias " + id + " is not found."
+	case keyUUID.MatchString(id):
+		message = "Key '" + prefix + "key/" + id + "' does not exist"
+	case strings.HasPrefix(id, "arn:"):
+		message = "Key '" + id + "' does not exist"
+	}
+	return refusal(http.StatusBadRequest, "KMS.NotFoundException", message)
 }
 
 func errLocked() error {

@@ -90,7 +90,7 @@ func TestPolicyResources(t *testing.T) {
 		`"Resource":"arn:aws:s3:::b/*"`:                                           "Missing required field Action",
 		`"Action":"s3:GetObject"`:                                                 "Missing required field Resource",
 	} {
-		_, err := s.checkPolicy(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*",`+resourceAndAction+`}]}`, "arn:aws:s3:::b")
+		_, err := s.checkPolicy(t.Context(), `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*",`+resourceAndAction+`}]}`, "arn:aws:s3:::b")
 		if got := ""; err != nil {
 			got = err.Error()
 			if words == "" || !strings.HasSuffix(got, words) {

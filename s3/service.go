@@ -22,7 +22,7 @@ type Config struct {
 	// Accounts tells which accounts exist, for the grantees of ACLs; nil takes every number.
 	Accounts Accounts
 	// CheckPolicy refuses what is no resource-based policy at all, in AWS's words; nil leaves it at S3's own checks.
-	CheckPolicy func(document string) error
+	CheckPolicy func(ctx context.Context, document string) error
 	// Devices confirm what MFA delete protects; with nil it cannot be turned on.
 	Devices Devices
 	// Webhook is the URL that gets what EventBridge would get; empty for none.
@@ -47,7 +47,7 @@ type Service struct {
 	classic  bool
 	webhook  string
 	// checkDocument is nil where S3's own checks of a policy are all.
-	checkDocument func(string) error
+	checkDocument func(context.Context, string) error
 	// contents are asked by DeleteBucket: each tells whether it keeps something in the bucket that a user stored.
 	contents []func(store.Tx, *bucket) (bool, error)
 	// observers are told, in the transaction, of every new current version: objects and delete markers.
