@@ -229,7 +229,8 @@ func (s *Service) ReportInstanceStatus(ctx context.Context, in *ec2.ReportInstan
 			if i.State != stateRunning {
 				return errIncorrectInstanceState(i)
 			}
-			made := statusReport{At: t.Now(), Status: in.Status, Reasons: in.ReasonCodes, Description: clip(aws.ToString(in.Description), maxDescription), From: aws.ToTime(in.StartTime), To: aws.ToTime(in.EndTime)}
+			made := statusReport{At: t.Now(), Status: in.Status, Reasons: in.ReasonCodes, From: aws.ToTime(in.StartTime), To: aws.ToTime(in.EndTime)}
+			made.Description = clip(aws.ToString(in.Description), maxDescription) //nolint:staticcheck // deprecated, and still taken
 			i.Reports = append(i.Reports, made)
 			i.Reports = i.Reports[max(0, len(i.Reports)-maxReports):]
 			if err := instances.put(t, i); err != nil {

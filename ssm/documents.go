@@ -37,18 +37,17 @@ type document struct {
 
 // documentVersion is one version of a document; numbers are never used again.
 type documentVersion struct {
-	Document            string
-	Number              int64
-	Name, Display       string `json:",omitempty"`
-	Format              types.DocumentFormat
-	Content             string
-	Created             time.Time
-	Schema, Said        string `json:",omitempty"` // schemaVersion and description of the content
-	Author              string `json:",omitempty"`
-	platforms           []types.PlatformType
-	shownParameters     []types.DocumentParameter
-	parsed              *documentContent
-	defaultOf, latestOf bool
+	Document        string
+	Number          int64
+	Name, Display   string `json:",omitempty"`
+	Format          types.DocumentFormat
+	Content         string
+	Created         time.Time
+	Schema, Said    string `json:",omitempty"` // schemaVersion and description of the content
+	Author          string `json:",omitempty"`
+	platforms       []types.PlatformType
+	shownParameters []types.DocumentParameter
+	parsed          *documentContent
 }
 
 var documents = store.NewTable(store.Spec[document]{
