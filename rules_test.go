@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -286,5 +287,22 @@ func text(expression ast.Expr) (string, error) {
 		return left + right, errors.Join(err, errRight)
 	default:
 		return "", errors.New("its text is not a literal")
+	}
+}
+
+// maxTracked is the size of the largest file that belongs into the repository, in bytes: tables that are generated, never
+// programs.
+const maxTracked = 1 << 20
+
+// TestNothingBuiltIsTracked: a program that was built here once lay in the repository, 75 MB of it.
+func TestNothingBuiltIsTracked(t *testing.T) {
+	listed, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z").Output()
+	if err != nil {
+		t.Skip("this is no clone, or there is no git:", err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(listed), "\x00"), "\x00") {
+		if info, err := os.Lstat(name); err == nil && info.Size() > maxTracked {
+			t.Errorf("%s has %d bytes", name, info.Size())
+		}
 	}
 }

@@ -64,22 +64,24 @@ func Answers(status int) OpOption { return func(o *Operation) { o.status = statu
 // An input with an io.Reader takes the body of a request to S3 as it comes: nothing was read of it when the handler starts,
 // and its errors are AWS's own. An output with an io.ReadCloser is sent and closed after the handler returned; one that is
 // an io.WriterTo as well writes itself.
-func Op[In, Out any](handler func(context.Context, *In) (*Out, error), access func(context.Context, *In) ([]Access, error), options ...OpOption) Operation {
-	in := reflect.TypeFor[In]()
-	o := Operation{
-		name:     strings.TrimSuffix(in.Name(), "Input"),
-		in:       in,
-		out:      reflect.TypeFor[Out](),
-		newInput: func() any { return new(In) },
-		call: func(ctx context.Context, input any) (any, error) {
-			out, err := handler(ctx, input.(*In))
+//
+// In and Out are the pointer types: code that is generic over pointers exists once, over structures once for each.
+func Op[In, Out any](handler func(context.Context, In) (Out, error), access func(context.Context, In) ([]Access, error), options ...OpOption) Operation {
+	return newOperation(reflect.TypeFor[In]().Elem(), reflect.TypeFor[Out]().Elem(),
+		func(ctx context.Context, input any) (any, error) {
+			out, err := handler(ctx, input.(In))
 			if err != nil {
-				return nil, err // not out: a nil *Out in an interface is not nil
+				return nil, err // not out: a nil pointer in an interface is not nil
 			}
 			return out, nil
 		},
-		access:  func(ctx context.Context, input any) ([]Access, error) { return access(ctx, input.(*In)) },
-		streams: streams(in),
+		func(ctx context.Context, input any) ([]Access, error) { return access(ctx, input.(In)) }, options)
+}
+
+func newOperation(in, out reflect.Type, call func(context.Context, any) (any, error), access func(context.Context, any) ([]Access, error), options []OpOption) Operation {
+	o := Operation{
+		name: strings.TrimSuffix(in.Name(), "Input"), in: in, out: out, call: call, access: access, streams: streams(in),
+		newInput: func() any { return reflect.New(in).Interface() },
 	}
 	if field, ok := in.FieldByName("DryRun"); ok && field.Type == reflect.TypeFor[*bool]() {
 		o.dryRun = field.Index

@@ -221,6 +221,46 @@ func TestWritesAreRecordedOrNotAcknowledged(t *testing.T) {
 	}
 }
 
+// stalled lets a write wait until it is told to go on.
+type stalled struct {
+	store.DB
+	begun, goOn chan struct{}
+}
+
+func (d *stalled) Update(ctx context.Context, fn func(store.Tx) error) error {
+	d.begun <- struct{}{}
+	<-d.goOn
+	return d.DB.Update(ctx, fn)
+}
+
+// TestFlushWaitsForWhatIsBeingWritten: who looks for a call while another one writes its event finds it.
+func TestFlushWaitsForWhatIsBeingWritten(t *testing.T) {
+	d := &stalled{begun: make(chan struct{}, 8), goOn: make(chan struct{})}
+	s, _ := newService(t, func(inner store.DB) store.DB {
+		d.DB = inner
+		return d
+	})
+	if err := s.Record(t.Context(), outcomeOf("GetUser", "reader")); err != nil {
+		t.Fatal(err)
+	}
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- s.Flush(t.Context()) }()
+	<-d.begun
+	go func() { second <- s.Flush(t.Context()) }()
+	select {
+	case err := <-second:
+		t.Fatalf("a flush ended before the event was there: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(d.goOn)
+	if err := errors.Join(<-first, <-second); err != nil {
+		t.Fatal(err)
+	}
+	if got := lookupAll(t, s, &cloudtrail.LookupEventsInput{}); len(got) != 1 {
+		t.Errorf("%d events", len(got))
+	}
+}
+
 // TestConcurrentWritesShareCommits: everybody's event is there once, in an order that the pages keep.
 func TestConcurrentWritesShareCommits(t *testing.T) {
 	s, _ := newService(t, nil)

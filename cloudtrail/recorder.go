@@ -82,12 +82,13 @@ func (s *Service) Record(ctx context.Context, o *awsapi.Outcome) error {
 	return &awsapi.Error{Code: "ServiceUnavailable", Message: "The request has failed due to a temporary failure of the server.", Status: http.StatusServiceUnavailable}
 }
 
-// Flush writes what is pending: before the store is closed, and each second.
+// Flush writes what is pending, and waits for what is being written: before the store is closed, before somebody looks a
+// call up, and each second.
 func (s *Service) Flush(ctx context.Context) error {
 	s.queue.mu.Lock()
 	r := s.queue.next
 	if len(s.queue.pending) == 0 {
-		r = nil
+		r = s.queue.current // what somebody else writes just now is not there yet either
 	}
 	s.queue.mu.Unlock()
 	if r == nil {
