@@ -326,8 +326,6 @@ func (w *validation) err(style meta.Validation) error {
 		switch {
 		case first.missing:
 			e.Message = "The request must contain the parameter " + first.name
-		case first.name == "InstanceType" && strings.HasPrefix(first.value, "["): // a list: DescribeInstanceTypes
-			e.Code, e.Message = "InvalidInstanceType", "The following supplied instance types do not exist: "+shorten(first.value)
 		case first.name == "InstanceType": // Seen: iterative/cml issue 821
 			e.Message = fmt.Sprintf("Invalid value '%s' for InstanceType.", shorten(first.value))
 		case strings.HasPrefix(first.text, notInSet):
