@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"miniaws/awsapi"
 	"miniaws/backend/store"
 )
 
@@ -76,11 +77,15 @@ func anyAccessKey(tx store.Tx, account, userID string) (bool, error) {
 	return len(keys) > 0, err
 }
 
-// keyOwner answers id and name of the user that an operation means; both are empty for the root user.
+// keyOwner answers id and name of the user that an operation means; both are empty for the root user, which is meant by
+// nobody but itself.
 func keyOwner(ctx context.Context, tx store.Tx, account string, name *string) (id, exact string, err error) {
 	own := ownName(ctx, name)
-	if own == "" {
+	switch {
+	case own == "" && awsapi.FromContext(ctx).Principal.Root:
 		return "", "", nil
+	case own == "":
+		return "", "", errNoOwnName()
 	}
 	u, err := users.get(tx, account, own)
 	if err != nil {

@@ -62,6 +62,11 @@ func errValidation(format string, args ...any) error {
 	return awsapi.Errorf("ValidationError", format, args...)
 }
 
+// errNoOwnName is for sessions of roles: they have no user name to fall back on.
+func errNoOwnName() error {
+	return errValidation("Must specify userName when calling with non-User credentials")
+}
+
 // errInvalidName is the refusal of a name with other characters.
 func errInvalidName(member string) error {
 	return errValidation("The specified value for %s is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-", member)

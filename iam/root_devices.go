@@ -12,7 +12,7 @@ import (
 // The root user's devices are virtual ones as users have, whose user is the account's number. AWS gives them to it in its
 // console alone; here who owns the installation does.
 
-// rootsOwn is whose devices a caller means who names no user: the account's number is the root user's id.
+// rootsOwn is under which id the devices of what keyOwner answers are kept: the account's number is the root user's id.
 func rootsOwn(owner, account string) string {
 	if owner == "" {
 		return account

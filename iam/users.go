@@ -56,7 +56,8 @@ func (s *Service) userRows(tx store.Tx, account string) store.Rows[user] {
 	return userTable.In(tx, store.Scope{Account: account})
 }
 
-// ownName answers the name that an operation means: the caller's own where none is given, "" for the root user.
+// ownName answers the name that an operation means: the caller's own where none is given, "" for the root user and for
+// sessions of roles.
 func ownName(ctx context.Context, name *string) string {
 	if name != nil {
 		return *name
@@ -115,8 +116,7 @@ func (s *Service) GetUser(ctx context.Context, in *iam.GetUserInput) (*iam.GetUs
 		name := ownName(ctx, in.UserName)
 		if name == "" {
 			if !caller.Root {
-				// AWS: a session has no user name to fall back on.
-				return errValidation("Must specify userName when calling with non-User credentials")
+				return errNoOwnName()
 			}
 			root, err := s.account(tx, account)
 			if err != nil {
