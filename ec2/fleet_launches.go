@@ -30,10 +30,13 @@ type pool struct {
 // maxPoolTypes is how many types of those that have what is required are tried.
 const maxPoolTypes = 5
 
-// pools are all of them, in the order of the call.
+// pools are all of them, in the order of the call. Those of a call that was not checked yet, and that say too little, are none.
 func (f *fleet) pools(region string) []pool {
 	var all []pool
 	for _, config := range f.Configs {
+		if config.LaunchTemplateSpecification == nil {
+			continue
+		}
 		if len(config.Overrides) == 0 {
 			all = append(all, pool{config: config})
 		}
@@ -41,6 +44,9 @@ func (f *fleet) pools(region string) []pool {
 			o := &config.Overrides[i]
 			if o.InstanceRequirements == nil {
 				all = append(all, pool{config, o, o.InstanceType})
+				continue
+			}
+			if checkRequirements(o.InstanceRequirements) != nil {
 				continue
 			}
 			names := typesFor(region, o.InstanceRequirements, func(i *typeInfo) bool {
@@ -253,6 +259,11 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 			if err != nil || !f.Deleted.IsZero() {
 				return err
 			}
+			// Somebody else may have filled it since: the loop, or the same call made again.
+			if missing, err := f.missing(t, lifecycle); err != nil || missing <= 0 {
+				enough = missing <= 0
+				return err
+			}
 			reservation, err := s.launch(t, l)
 			if err != nil {
 				return err
@@ -315,7 +326,7 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 		return 0, err
 	}
 	var again time.Duration
-	return again, s.updateIn(ctx, scope, func(t tx) error {
+	err = s.updateIn(ctx, scope, func(t tx) error {
 		f, err := fleets.find(t, item.ID)
 		if f == nil || err != nil {
 			return err
@@ -345,6 +356,7 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 		}
 		return fleets.put(t, f)
 	})
+	return again, err
 }
 
 // sameJSON tells whether two of the API's values say the same.

@@ -121,8 +121,10 @@ func (s *Service) fleetAccess(ctx context.Context, in *ec2.CreateFleetInput) ([]
 		access, err := s.runAccess(ctx, p.input(f, 1, types.InstanceLifecycleOnDemand))
 		var known *awsapi.Error
 		switch {
-		case errors.As(err, &known): // which the call says of this one of its launches
-			continue
+		case errors.As(err, &known):
+			// The answer, or the fleet's history, says it of this one of its launches. A template or a version may come later, and
+			// is then launched without asking again: who may not launch anything may not leave that to a fleet.
+			access = []awsapi.Access{{Action: "ec2:RunInstances", Resources: []string{arn(scope, types.ResourceTypeInstance, "*")}}}
 		case err != nil:
 			return nil, err
 		}
@@ -131,6 +133,9 @@ func (s *Service) fleetAccess(ctx context.Context, in *ec2.CreateFleetInput) ([]
 	return all, nil
 }
 
+// fillPatience is how long the loop leaves a fleet of type instant to the call that makes it.
+const fillPatience = time.Minute
+
 // CreateFleet makes a fleet. One of type instant answers with what was launched, and with what could not be.
 func (s *Service) CreateFleet(ctx context.Context, in *ec2.CreateFleetInput) (*ec2.CreateFleetOutput, error) {
 	f, err := checkFleet(in)
@@ -138,33 +143,31 @@ func (s *Service) CreateFleet(ctx context.Context, in *ec2.CreateFleetInput) (*e
 		return nil, err
 	}
 	scope := scopeOf(ctx)
-	made := ""
-	err = s.update(ctx, func(t tx) error {
-		made = ""
-		_, err := fleets.makeOnce(t, "CreateFleet", in.ClientToken, in, func() (string, error) {
+	var made *fleet
+	err = s.update(ctx, func(t tx) (err error) {
+		made, err = fleets.makeOnce(t, "CreateFleet", in.ClientToken, in, func() (string, error) {
 			fresh := *f
 			fresh.ID, fresh.Created = fleetID(t), t.Now().UTC().Truncate(time.Second)
-			made = fresh.ID
-			if fresh.Type != types.FleetTypeInstant {
-				if err := reconcile.Want(t, t.item(fleetKind, made)); err != nil {
-					return "", err
-				}
+			// One of type instant is filled by this very call, and by the loop if the call does not come to its end.
+			var patience time.Duration
+			if fresh.Type == types.FleetTypeInstant {
+				patience = fillPatience
 			}
-			return fresh.ID, fleets.insert(t, &fresh)
+			return fresh.ID, errors.Join(fleets.insert(t, &fresh), reconcile.WantAfter(t, t.item(fleetKind, fresh.ID), patience))
 		})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if made != "" && f.Type == types.FleetTypeInstant {
-		if err := s.fillFleet(ctx, scope, made); err != nil {
+	if made.Type == types.FleetTypeInstant && !made.Filled {
+		if err := s.fillFleet(ctx, scope, made.ID); err != nil {
 			return nil, err
 		}
 	}
 	out := &ec2.CreateFleetOutput{}
-	return out, s.update(ctx, func(t tx) error {
-		have, err := fleets.makeOnce(t, "CreateFleet", in.ClientToken, in, func() (string, error) { return made, nil })
+	return out, s.view(ctx, func(t tx) error {
+		have, err := fleets.get(t, made.ID)
 		if err != nil {
 			return err
 		}

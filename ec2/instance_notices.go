@@ -165,6 +165,15 @@ func (s *Service) noteSpot(t tx, i *instance, state types.SpotInstanceState, cod
 	return moveSpot(t, r, state, code, message)
 }
 
+// noteSpotStopped has the request say that its instance stopped, so that it can be started again: by a call, or from inside.
+// AWS: "Spot request status", instance-stopped-by-user.
+func (s *Service) noteSpotStopped(t tx, i *instance) error {
+	if !i.Persistent {
+		return nil
+	}
+	return s.noteSpot(t, i, types.SpotInstanceStateDisabled, "instance-stopped-by-user", "Your Spot Instance was stopped by the user.")
+}
+
 func moveSpot(t tx, r *spotRequest, state types.SpotInstanceState, code, message string) error {
 	r.State, r.Code, r.Message, r.Updated = state, code, message, t.Now()
 	return spotRequests.put(t, r)

@@ -128,10 +128,8 @@ func (s *Service) StopInstances(ctx context.Context, in *ec2.StopInstancesInput)
 		case inst.Lifecycle == "spot" && !inst.Persistent:
 			return false, errUnsupportedOperation("You can't stop the Spot Instance '%s' because it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests.", inst.ID)
 		}
-		if inst.Persistent {
-			if err := s.noteSpot(t, inst, types.SpotInstanceStateDisabled, "instance-stopped-by-user", "Your Spot Instance was stopped by the user."); err != nil {
-				return false, err
-			}
+		if err := s.noteSpotStopped(t, inst); err != nil {
+			return false, err
 		}
 		inst.State, inst.Force, inst.Reboot = stateStopping, force, false
 		inst.ReasonCode, inst.Reason = "Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"

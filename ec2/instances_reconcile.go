@@ -151,7 +151,7 @@ func (s *Service) stopFor(ctx context.Context, scope store.Scope, inst *instance
 	return s.confirmInstance(ctx, scope, inst, func(t tx, i *instance) error {
 		i.State, i.ReasonCode, i.Reason, i.Transition = stateStopped, "Server.InternalError", "Server.InternalError: "+message, ""
 		i.Created, i.Reboot, i.Force = inst.Created, false, false
-		return releasePublicOf(t, i)
+		return errors.Join(s.noteSpotStopped(t, i), releasePublicOf(t, i))
 	})
 }
 
@@ -384,7 +384,7 @@ func (s *Service) ended(ctx context.Context, scope store.Scope, inst *instance, 
 		}
 		i.State, i.ReasonCode, i.Reason, i.Transition = stateStopped, code, code+": "+message, ""
 		// A container that is removed by force ends first, and is gone a moment later.
-		return errors.Join(releasePublicOf(t, i), reconcile.Want(t, t.item(instanceKind, i.ID)))
+		return errors.Join(s.noteSpotStopped(t, i), releasePublicOf(t, i), reconcile.Want(t, t.item(instanceKind, i.ID)))
 	})
 }
 

@@ -501,7 +501,7 @@ var knownNetworks = store.NewTable(store.Spec[knownNetwork]{
 
 // UsesEngine tells whether any account has a network or an instance, which has something on the engine.
 func (s *Service) UsesEngine(ctx context.Context) (used bool, err error) {
-	return used, s.config.DB.View(ctx, func(t store.Tx) error {
+	err = s.config.DB.View(ctx, func(t store.Tx) error {
 		used = false
 		for _, err := range knownNetworks.In(t, store.Scope{}).Scan(store.Query{}) {
 			used = true
@@ -513,4 +513,5 @@ func (s *Service) UsesEngine(ctx context.Context) (used bool, err error) {
 		}
 		return nil
 	})
+	return used, err
 }

@@ -344,6 +344,16 @@ func wantUsers(t tx, id string) error {
 			return err
 		}
 	}
+	// A group counts in the VPCs that it is associated with too.
+	groups, err := securityGroups.by(t, "peer", id)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if err := wantNetworksOf(t, g); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

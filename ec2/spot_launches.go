@@ -80,16 +80,25 @@ func (s *Service) reconcileSpot(ctx context.Context, item reconcile.Item) (time.
 			return err
 		})
 	}
-	if !errors.As(err, &refused) {
+	switch {
+	case errors.Is(err, errNoLongerOpen):
+		return 0, nil
+	case !errors.As(err, &refused):
 		return 0, err
 	}
 	return capacityBack, s.updateIn(ctx, scope, func(t tx) error {
 		return spotRequests.edit(t, r.ID, func(r *spotRequest) error {
+			if r.State != types.SpotInstanceStateOpen {
+				return nil // canceled meanwhile
+			}
 			r.Code, r.Message, r.Updated = "constraint-not-fulfillable", refused.Message, t.Now()
 			return nil
 		})
 	})
 }
+
+// errNoLongerOpen ends a launch whose request was canceled, or fulfilled, after it was looked at.
+var errNoLongerOpen = errors.New("ec2: the Spot request is not open any more")
 
 // resumeSpot starts the instance of a request again that an interruption stopped.
 func (s *Service) resumeSpot(t tx, id string) error {

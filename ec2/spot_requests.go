@@ -77,6 +77,9 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	}
 	if l.request != "" {
 		return spotRequests.edit(t, l.request, func(r *spotRequest) error {
+			if r.State != types.SpotInstanceStateOpen || r.Instance != "" {
+				return errNoLongerOpen
+			}
 			r.State, r.Code, r.Message, r.Updated, r.Instance = types.SpotInstanceStateActive, "fulfilled", "Your spot request is fulfilled.", t.Now(), i.ID
 			r.Zone, r.ZoneID, r.Subnet = i.Zone, i.ZoneID, i.Subnet
 			i.Lifecycle, i.SpotRequest, i.Persistent = "spot", r.ID, true
