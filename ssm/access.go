@@ -118,7 +118,11 @@ func deleteManyAccess(ctx context.Context, in *api.DeleteParametersInput) ([]aws
 // onTagged asks for a parameter or document.
 func onTagged(ctx context.Context, action string, conditions map[string][]string, kind types.ResourceTypeForTagging, id *string) ([]awsapi.Access, error) {
 	if kind == types.ResourceTypeForTaggingDocument {
-		return []awsapi.Access{{Action: action, Resources: []string{documentARN(awsapi.FromContext(ctx), aws.ToString(id))}, Conditions: conditions}}, nil
+		arn, err := documentARN(awsapi.FromContext(ctx), aws.ToString(id))
+		if err != nil {
+			return nil, errInvalidResourceID()
+		}
+		return []awsapi.Access{{Action: action, Resources: []string{arn}, Conditions: conditions}}, nil
 	}
 	return on(ctx, action, conditions, aws.ToString(id))
 }

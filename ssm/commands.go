@@ -237,12 +237,19 @@ func runName(item string, step int) string { return item + "#" + strconv.Itoa(st
 // stepsOf answers the steps of a command, as its document's version has them now.
 func (s *Service) stepsOf(ctx context.Context, scope store.Scope, sent *command) (steps []step, err error) {
 	return steps, s.config.DB.View(ctx, func(t store.Tx) error {
-		d, at := amazonDocument(cmp.Or(sent.Document, shellScript)), scope
-		if d == nil || sent.Owner != "" && sent.Owner != amazon {
-			at.Account = cmp.Or(sent.Owner, scope.Account)
-			if d, err = ownDocument(t, at, sent.Document[strings.LastIndex(sent.Document, "/")+1:]); err != nil {
-				return err
-			}
+		n, err := parseDocumentName(scope, cmp.Or(sent.Document, shellScript))
+		if err != nil {
+			return err
+		}
+		d, at := amazonDocument(n.name), scope
+		if n.account != "" {
+			at.Account = n.account
+			d, err = ownDocument(t, at, n.name)
+		} else if d == nil {
+			err = errInvalidDocument(n.name)
+		}
+		if err != nil {
+			return err
 		}
 		v, err := d.version(t, at, strconv.FormatInt(max(1, sent.Version), 10), "")
 		if err != nil {

@@ -95,7 +95,7 @@ func (s *Service) CreateDocument(ctx context.Context, in *api.CreateDocumentInpu
 		return nil, errNotImplemented("attachments of documents")
 	}
 	typ := cmp.Or(in.DocumentType, types.DocumentTypeCommand)
-	if reservedDocumentNames.MatchString(*in.Name) {
+	if reservedDocumentNames.MatchString(*in.Name) || *in.Name == OwnSSHDocument {
 		return nil, errValidation("The document name " + *in.Name + " begins with a prefix that is reserved for AWS.")
 	}
 	v, err := contentOf(typ, in.DocumentFormat, *in.Content)
@@ -258,37 +258,27 @@ func ownDocument(t store.Tx, scope store.Scope, name string) (*document, error) 
 // usable answers a document that the account may use: its own, AWS's, or another account's that is shared, by its ARN. The
 // scope is where its versions are.
 func usable(t store.Tx, scope store.Scope, name string) (*document, store.Scope, error) {
-	if own := amazonDocument(name); own != nil {
-		return own, scope, nil
+	n, err := parseDocumentName(scope, name)
+	if err != nil {
+		return nil, scope, err
+	}
+	if n.account == "" {
+		if own := amazonDocument(n.name); own != nil {
+			return own, scope, nil
+		}
+		return nil, scope, errInvalidDocument(name)
 	}
 	at := scope
-	if parts := strings.SplitN(name, ":", 6); len(parts) == 6 && parts[2] == "ssm" && parts[3] == scope.Region {
-		rest, ok := strings.CutPrefix(parts[5], "document/")
-		if !ok {
-			return nil, at, errInvalidDocument(name)
-		}
-		if own := amazonDocument(rest); own != nil && parts[4] == "" {
-			return own, at, nil
-		}
-		at.Account = parts[4]
-		d, err := documents.In(t, at).Find(rest)
-		if err != nil {
-			return nil, at, err
-		}
-		if d == nil || at.Account != scope.Account && d.Shared[scope.Account] == "" && d.Shared["all"] == "" {
-			return nil, at, errInvalidDocument(name)
-		}
-		d.owner = at.Account
-		return d, at, nil
+	at.Account = n.account
+	d, err := documents.In(t, at).Find(n.name)
+	if err != nil {
+		return nil, at, err
 	}
-	d, err := documents.In(t, at).Find(name)
-	if d == nil && err == nil {
-		err = errInvalidDocument(name)
+	if d == nil || at.Account != scope.Account && d.Shared[scope.Account] == "" && d.Shared["all"] == "" {
+		return nil, at, errInvalidDocument(name)
 	}
-	if d != nil {
-		d.owner = at.Account
-	}
-	return d, at, err
+	d.owner = at.Account
+	return d, at, nil
 }
 
 // version answers one by its number, $LATEST or $DEFAULT, or by its name; both empty is the default one.
@@ -346,8 +336,12 @@ func (d *document) describe(v *documentVersion) *types.DocumentDescription {
 
 // documentAccess asks for a document.
 func (s *Service) documentAccess(ctx context.Context, action string, name *string) ([]awsapi.Access, error) {
-	r, c := awsapi.FromContext(ctx), callOf(ctx)
-	access := awsapi.Access{Action: action, Resources: []string{documentARN(r, aws.ToString(name))}, Conditions: map[string][]string{}}
+	c := callOf(ctx)
+	arn, err := documentARN(awsapi.FromContext(ctx), aws.ToString(name))
+	if err != nil {
+		return nil, err
+	}
+	access := awsapi.Access{Action: action, Resources: []string{arn}, Conditions: map[string][]string{}}
 	return []awsapi.Access{access}, s.config.DB.View(ctx, func(t store.Tx) error {
 		d, _, err := usable(t, c.scope, aws.ToString(name))
 		if d != nil && err == nil {
@@ -369,10 +363,13 @@ func onDocument[In any](s *Service, action string, name func(*In) *string) func(
 
 // createDocumentAccess asks for the document that is to be, and for its tags.
 func createDocumentAccess(ctx context.Context, in *api.CreateDocumentInput) ([]awsapi.Access, error) {
-	r := awsapi.FromContext(ctx)
+	arn, err := documentARN(awsapi.FromContext(ctx), aws.ToString(in.Name))
+	if err != nil {
+		return nil, err
+	}
 	conditions := map[string][]string{"ssm:DocumentType": {string(cmp.Or(in.DocumentType, types.DocumentTypeCommand))}}
 	tagConditions(conditions, in.Tags)
-	resources := []string{documentARN(r, aws.ToString(in.Name))}
+	resources := []string{arn}
 	wanted := []awsapi.Access{{Action: "ssm:CreateDocument", Resources: resources, Conditions: conditions}}
 	if len(in.Tags) > 0 {
 		tagging := map[string][]string{}

@@ -2,7 +2,6 @@ package ssm
 
 import (
 	"context"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -16,18 +15,6 @@ func instanceARN(r *awsapi.Request, id string) string {
 	return "arn:aws:ec2:" + r.Region + ":" + r.Principal.Account + ":instance/" + id
 }
 
-// documentARN is that of a document; AWS's own have no account.
-func documentARN(r *awsapi.Request, name string) string {
-	if strings.HasPrefix(name, "arn:") {
-		return name // another account's
-	}
-	account := r.Principal.Account
-	if strings.HasPrefix(name, "AWS-") || strings.HasPrefix(name, "MiniAWS-") {
-		account = ""
-	}
-	return "arn:aws:ssm:" + r.Region + ":" + account + ":document/" + name
-}
-
 // startSessionAccess asks for the instance, and for the document where the caller names one.
 // AWS: "Enforce a session document permission check for the AWS CLI".
 func startSessionAccess(ctx context.Context, in *api.StartSessionInput) ([]awsapi.Access, error) {
@@ -35,7 +22,11 @@ func startSessionAccess(ctx context.Context, in *api.StartSessionInput) ([]awsap
 	conditions := map[string][]string{"ssm:SessionDocumentAccessCheck": {"true"}}
 	wanted := []awsapi.Access{{Action: "ssm:StartSession", Resources: []string{instanceARN(r, aws.ToString(in.Target))}, Conditions: conditions}}
 	if name := aws.ToString(in.DocumentName); name != "" {
-		wanted = append(wanted, awsapi.Access{Action: "ssm:StartSession", Resources: []string{documentARN(r, name)}, Conditions: conditions})
+		arn, err := documentARN(r, name)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, awsapi.Access{Action: "ssm:StartSession", Resources: []string{arn}, Conditions: conditions})
 	}
 	return wanted, nil
 }
@@ -65,7 +56,11 @@ func onSession[In any](s *Service, action string, id func(*In) *string) func(con
 // sendCommandAccess asks for the document and for every instance that is named.
 func (s *Service) sendCommandAccess(ctx context.Context, in *api.SendCommandInput) ([]awsapi.Access, error) {
 	r := awsapi.FromContext(ctx)
-	wanted := []awsapi.Access{{Action: "ssm:SendCommand", Resources: []string{documentARN(r, aws.ToString(in.DocumentName))}}}
+	arn, err := documentARN(r, aws.ToString(in.DocumentName))
+	if err != nil {
+		return nil, err
+	}
+	wanted := []awsapi.Access{{Action: "ssm:SendCommand", Resources: []string{arn}}}
 	ids := in.InstanceIds
 	if len(in.Targets) > 0 {
 		// Whom tags name is known only here; what is not there is refused by the handler.
