@@ -88,7 +88,7 @@ func (s *Service) ListDocumentVersions(ctx context.Context, in *api.ListDocument
 		out.DocumentVersions, out.NextToken = []types.DocumentVersionInfo{}, nil
 		last := ""
 		for _, v := range slices.Backward(all) {
-			if after != "" && versionKey(v.Number) >= after {
+			if !d.grants(v.Number) || after != "" && versionKey(v.Number) >= after {
 				continue
 			}
 			if len(out.DocumentVersions) == limit {

@@ -33,6 +33,8 @@ type document struct {
 	Shared map[string]string `json:",omitempty"`
 	// owner is the account, "Amazon" for AWS's own; it is not stored.
 	owner string
+	// granted are the versions that the caller may use of another account's document, as in Shared; nil is every one.
+	granted []string
 }
 
 // documentVersion is one version of a document; numbers are never used again.
@@ -274,8 +276,18 @@ func usable(t store.Tx, scope store.Scope, name string) (*document, store.Scope,
 	if err != nil {
 		return nil, at, err
 	}
-	if d == nil || at.Account != scope.Account && d.Shared[scope.Account] == "" && d.Shared["all"] == "" {
+	if d == nil {
 		return nil, at, errInvalidDocument(name)
+	}
+	if at.Account != scope.Account {
+		for _, account := range []string{scope.Account, "all"} {
+			if which := d.Shared[account]; which != "" {
+				d.granted = append(d.granted, which)
+			}
+		}
+		if d.granted == nil {
+			return nil, at, errInvalidDocument(name)
+		}
 	}
 	d.owner = at.Account
 	return d, at, nil
@@ -312,13 +324,21 @@ func (d *document) version(t store.Tx, scope store.Scope, which, name string) (*
 		}
 		v, err = rows.Find(d.Name, versionKey(number))
 	}
-	if v == nil && err == nil {
+	if err == nil && (v == nil || !d.grants(v.Number)) {
 		err = errInvalidDocumentVersion()
 	}
 	if err != nil {
 		return nil, err
 	}
 	return v, v.read(d.Type)
+}
+
+// grants tells whether the caller may use that version: $DEFAULT and $LATEST are those that are it now.
+// AWS: "ModifyDocumentPermission", SharedDocumentVersion.
+func (d *document) grants(number int64) bool {
+	return d.granted == nil || slices.ContainsFunc(d.granted, func(which string) bool {
+		return which == "$ALL" || which == "$DEFAULT" && number == d.Default || which == "$LATEST" && number == d.Latest || which == strconv.FormatInt(number, 10)
+	})
 }
 
 // describe answers a version in AWS's words.

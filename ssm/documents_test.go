@@ -1,6 +1,7 @@
 package ssm_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,4 +49,59 @@ func TestDocumentNames(t *testing.T) {
 	}
 	_, err := w.CreateDocument(ctx, &api.CreateDocumentInput{Name: aws.String("MiniAWS-StartSSH"), Content: aws.String(script)})
 	wantCode(t, err, "ValidationException")
+}
+
+func (w *world) update(t *testing.T, name, content string) {
+	t.Helper()
+	if _, err := w.UpdateDocument(t.Context(), &api.UpdateDocumentInput{Name: &name, Content: &content, DocumentVersion: aws.String("$LATEST")}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSharedVersion: who has a document shared uses the versions that were shared, and sees no others.
+func TestSharedVersion(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	w.document(t, "shared", script)
+	for _, said := range []string{"two", "three"} {
+		w.update(t, "shared", strings.Replace(script, `"one"`, `"`+said+`"`, 1))
+	}
+	if _, err := w.UpdateDocumentDefaultVersion(ctx, &api.UpdateDocumentDefaultVersionInput{Name: aws.String("shared"), DocumentVersion: aws.String("2")}); err != nil {
+		t.Fatal(err)
+	}
+	arn := aws.String("arn:aws:ssm:us-east-1:111122223333:document/shared")
+	for grant, want := range map[string]string{"$DEFAULT": "2", "$LATEST": "3", "$ALL": "3 2 1"} {
+		w.gate.account = ""
+		if _, err := w.ModifyDocumentPermission(ctx, &api.ModifyDocumentPermissionInput{
+			Name: aws.String("shared"), PermissionType: types.DocumentPermissionTypeShare, AccountIdsToAdd: []string{"444455556666"}, SharedDocumentVersion: &grant,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.gate.account = "444455556666"
+		for _, number := range []string{"1", "2", "3"} {
+			_, err := w.GetDocument(ctx, &api.GetDocumentInput{Name: arn, DocumentVersion: &number})
+			_, failure := w.DescribeDocument(ctx, &api.DescribeDocumentInput{Name: arn, DocumentVersion: &number})
+			_, sent := w.SendCommand(ctx, &api.SendCommandInput{DocumentName: arn, DocumentVersion: &number, InstanceIds: []string{"i-0123456789abcdef0"}})
+			if strings.Contains(want, number) {
+				if err != nil || failure != nil {
+					t.Errorf("%s, version %s: %v, %v", grant, number, err, failure)
+				}
+				wantCode(t, sent, "InvalidInstanceId")
+				continue
+			}
+			wantCode(t, err, "InvalidDocumentVersion")
+			wantCode(t, failure, "InvalidDocumentVersion")
+			wantCode(t, sent, "InvalidDocumentVersion")
+		}
+		list, err := w.ListDocumentVersions(ctx, &api.ListDocumentVersionsInput{Name: arn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var have []string
+		for _, v := range list.DocumentVersions {
+			have = append(have, *v.DocumentVersion)
+		}
+		if got := strings.Join(have, " "); got != want {
+			t.Errorf("%s lists %s, want %s", grant, got, want)
+		}
+	}
 }

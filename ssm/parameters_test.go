@@ -1,6 +1,7 @@
 package ssm_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -24,10 +25,15 @@ import (
 )
 
 // everybody has the secret "secret", belongs to the account 111122223333, and may do everything.
-type everybody struct{ wanted []awsapi.Access }
+type everybody struct {
+	wanted []awsapi.Access
+	// account is another one that it belongs to, "" for none.
+	account string
+}
 
-func (*everybody) Find(context.Context, string, string) (string, awsapi.Principal, error) {
-	return "secret", awsapi.Principal{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/ann", ID: "AIDAANN", AccessKeyID: "AKIDEXAMPLE"}, nil
+func (e *everybody) Find(context.Context, string, string) (string, awsapi.Principal, error) {
+	account := cmp.Or(e.account, "111122223333")
+	return "secret", awsapi.Principal{Account: account, ARN: "arn:aws:iam::" + account + ":user/ann", ID: "AIDAANN", AccessKeyID: "AKIDEXAMPLE"}, nil
 }
 
 func (e *everybody) Authorize(_ context.Context, _ *awsapi.Request, wanted []awsapi.Access) error {
