@@ -14,16 +14,20 @@ import (
 const administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 // CreateMemberAccount makes an account for an organization, with a role that may do everything in it and that principals
-// of the management account may assume, as far as their own policies let them. Errors: ErrEmailTaken.
-// It may be called again after it was interrupted.
+// of the management account may assume, as far as their own policies let them. Errors: ErrEmailTaken, and an API error where
+// it will never be made: nothing is written for a role that can have no such name. It may be called again after it
+// was interrupted.
 // AWS: "Accessing member accounts in your organization".
 func (s *Service) CreateMemberAccount(ctx context.Context, in AccountInput, roleName, management string) error {
+	if err := checkName("roleName", roleName); err != nil {
+		return err
+	}
 	made, err := s.Account(ctx, in.ID)
 	switch {
 	case errors.Is(err, ErrNoAccount):
 		made, _, err = s.CreateAccount(ctx, in)
 	case err == nil && made.Email != in.Email:
-		err = ErrAccountExists
+		err = errEntityAlreadyExists("%s: %s", ErrAccountExists, in.ID)
 	}
 	if err != nil {
 		return err

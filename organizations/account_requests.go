@@ -5,11 +5,14 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
+	"miniaws/awsapi"
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
@@ -17,6 +20,11 @@ import (
 // accessRole is the name of the role in a new account unless another is asked for.
 // AWS: "CreateAccount" in the Organizations API reference, RoleName.
 const accessRole = "OrganizationAccountAccessRole"
+
+var (
+	roleName    = lazyregexp.New(`^[\w+=,.@-]{1,64}$`)
+	accountName = lazyregexp.New(`^[ -~]+$`)
+)
 
 // request is a CreateAccount, and what became of it.
 type request struct {
@@ -71,8 +79,35 @@ func (o *organization) room() error {
 	return nil
 }
 
+// checkRequest refuses what no account can be made of.
+// AWS: "CreateAccount" in the API reference has the patterns and lengths; InvalidInputException there has the words, but those
+// of a pattern are as clients report them (openshift/osdctl issue 204).
+func checkRequest(in *organizations.CreateAccountInput) error {
+	if role := aws.ToString(in.RoleName); role != "" && !roleName.MatchString(role) {
+		return errInvalidInput(types.InvalidInputExceptionReasonInvalidRoleName, "You provided a role name that isn't valid. A role name can't exceed 64 characters and can include only alphanumeric characters and the following symbols: + = , . @ -")
+	}
+	for _, text := range []struct {
+		value    *string
+		min, max int
+		pattern  *lazyregexp.Regexp
+	}{{in.AccountName, 1, 50, accountName}, {in.Email, 6, 64, emailAddress}} {
+		switch length := utf8.RuneCountInString(aws.ToString(text.value)); {
+		case length < text.min:
+			return errInvalidInput(types.InvalidInputExceptionReasonMinLengthExceeded, "You provided a string parameter that is shorter than allowed.")
+		case length > text.max:
+			return errInvalidInput(types.InvalidInputExceptionReasonMaxLengthExceeded, "You provided a string parameter that is longer than allowed.")
+		case !text.pattern.MatchString(*text.value):
+			return errInvalidInput(types.InvalidInputExceptionReasonInvalidPattern, "You provided a value that does not match the required pattern.")
+		}
+	}
+	return nil
+}
+
 // CreateAccount asks for an account, which is made a moment later, with a role that the management account may assume.
 func (s *Service) CreateAccount(ctx context.Context, in *organizations.CreateAccountInput) (*organizations.CreateAccountOutput, error) {
+	if err := checkRequest(in); err != nil {
+		return nil, err
+	}
 	tags, err := tagsOf(in.Tags)
 	if err != nil {
 		return nil, err
@@ -123,8 +158,14 @@ func (s *Service) makeAccount(ctx context.Context, management, id string) error 
 		return err
 	}
 	err = s.config.Accounts.CreateAccount(ctx, wanted.Account, wanted.Name, wanted.Open.Email, wanted.Open.RoleName, management)
-	taken := errors.As(err, &ErrEmailTaken{})
-	if err != nil && !taken {
+	var failure types.CreateAccountFailureReason
+	switch refusal := (*awsapi.Error)(nil); {
+	case err == nil:
+	case errors.As(err, &ErrEmailTaken{}):
+		failure = types.CreateAccountFailureReasonEmailAlreadyExists
+	case errors.As(err, &refusal): // it would be refused again, however often
+		failure = types.CreateAccountFailureReasonInternalFailure
+	default:
 		return err
 	}
 	return s.config.DB.Update(ctx, func(tx store.Tx) error {
@@ -134,9 +175,7 @@ func (s *Service) makeAccount(ctx context.Context, management, id string) error 
 		}
 		r := o.Requests[id]
 		r.Completed = tx.Now().UTC().Truncate(time.Second)
-		if taken {
-			r.Failure = types.CreateAccountFailureReasonEmailAlreadyExists
-		} else {
+		if r.Failure = failure; failure == "" {
 			o.Nodes[r.Account] = &node{
 				Parent: o.Root, Name: r.Name, Email: r.Open.Email, Kind: types.TargetTypeAccount, Joined: r.Completed,
 				Method: types.AccountJoinedMethodCreated, Tags: r.Open.Tags, Attached: o.defaults(),

@@ -38,6 +38,9 @@ func (m *maker) CreateAccount(_ context.Context, _, _, email, _, _ string) error
 	if email == "taken@example.com" {
 		return ErrEmailTaken{}
 	}
+	if email == "refused@example.com" {
+		return awsapi.Errorf("ValidationError", "no such account can be made")
+	}
 	return nil
 }
 

@@ -21,7 +21,7 @@ type Accounts interface {
 	// NewNumber answers a number that no account has.
 	NewNumber(ctx context.Context) (id string, err error)
 	// CreateAccount makes an account with a role that the management account's principals may assume. It succeeds again after
-	// it did, wholly or in part. Errors: ErrEmailTaken.
+	// it did, wholly or in part. Errors: ErrEmailTaken, and an *awsapi.Error for what will never be.
 	CreateAccount(ctx context.Context, id, name, email, roleName, management string) error
 	// Account answers the name and address of an account.
 	Account(ctx context.Context, id string) (name, email string, err error)
