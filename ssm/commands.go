@@ -67,6 +67,11 @@ type stepResult struct {
 
 func (i *invocation) over() bool { return !i.Ended.IsZero() }
 
+// ready tells that a step may begin.
+func (i *invocation) ready() bool {
+	return i.Status == types.CommandInvocationStatusPending || i.Status == types.CommandInvocationStatusInProgress && i.Next
+}
+
 var commands = store.NewTable(store.Spec[command]{
 	Service: "ssm", Name: "commands", ID: func(c *command) store.ID { return store.ID{c.ID} },
 })
@@ -273,7 +278,8 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 	for at < len(steps) && steps[at].skipped {
 		at++
 	}
-	err = s.settle(ctx, scope, sent.ID, one.Instance, func(i *invocation) {
+	begun, taken := len(one.Steps), false
+	begin := func(i *invocation) {
 		now := time.Now().UTC()
 		if i.Started.IsZero() {
 			i.Started = now
@@ -287,9 +293,22 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 			return
 		}
 		i.sumUp()
+	}
+	err = s.config.DB.Update(ctx, func(t store.Tx) error {
+		taken = false
+		return settleRow(t, scope, sent.ID, one.Instance, func(i *invocation) error {
+			// Since it was read it may have been cancelled.
+			if taken = i.ready() && len(i.Steps) == begun; taken {
+				begin(i)
+			}
+			return nil
+		})
 	})
 	if err != nil || at == len(steps) {
 		return time.Minute, err
+	}
+	if !taken {
+		return time.Second, nil
 	}
 	wanted, item := steps[at], invocationItem(scope, one)
 	s.runs.Start(s.config.Links, runName(item.ID, at), guestlink.Command{
@@ -323,16 +342,21 @@ func (s *Service) settle(ctx context.Context, scope store.Scope, id, instance st
 
 func (s *Service) settleIn(ctx context.Context, scope store.Scope, id, instance string, change func(store.Tx, *invocation) error) error {
 	return s.config.DB.Update(ctx, func(t store.Tx) error {
-		rows := invocations.In(t, scope)
-		one, err := rows.Find(id, instance)
-		if one == nil || err != nil || one.over() {
-			return err
-		}
-		if err := change(t, one); err != nil {
-			return err
-		}
-		return rows.Put(one)
+		return settleRow(t, scope, id, instance, func(i *invocation) error { return change(t, i) })
 	})
+}
+
+// settleRow is settle in a transaction.
+func settleRow(t store.Tx, scope store.Scope, id, instance string, change func(*invocation) error) error {
+	rows := invocations.In(t, scope)
+	one, err := rows.Find(id, instance)
+	if one == nil || err != nil || one.over() {
+		return err
+	}
+	if err := change(one); err != nil {
+		return err
+	}
+	return rows.Put(one)
 }
 
 func (i *invocation) end(details string, status types.CommandInvocationStatus) {

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"miniaws/backend/guestlink"
 	"miniaws/backend/store"
@@ -36,5 +39,43 @@ func TestKeptFitsItsRecord(t *testing.T) {
 	}
 	if text, _ := kept([]byte(strings.Repeat("y\n", 20_000)), recordRoom); len(text) != maxCommandOutput {
 		t.Errorf("%d bytes are kept of short lines, want %d", len(text), maxCommandOutput)
+	}
+}
+
+// TestCancelBetweenSteps: a cancel that comes after the decision to go on counts, and nothing is started.
+func TestCancelBetweenSteps(t *testing.T) {
+	db := store.OpenMemory(store.Options{})
+	t.Cleanup(func() { _ = db.Close() })
+	s, scope, ctx := New(Config{DB: db}), store.Scope{Account: "111122223333", Region: "us-east-1"}, t.Context()
+	sent := &command{ID: "c", Document: shellScript, Owner: amazon, Version: 1, Parameters: map[string][]string{"commands": {"true"}}, Instances: []string{"i-1"}}
+	write := func(i *invocation) {
+		t.Helper()
+		if err := db.Update(ctx, func(tx store.Tx) error { return invocations.In(tx, scope).Put(i) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := time.Now().UTC()
+	for name, now := range map[string]invocation{
+		"cancelled":     {Status: types.CommandInvocationStatusCancelling},
+		"over":          {Status: types.CommandInvocationStatusCancelled, Ended: ended},
+		"begun already": {Status: types.CommandInvocationStatusInProgress, Steps: []stepResult{{Status: types.CommandPluginStatusInProgress}}},
+		"going on":      {Status: types.CommandInvocationStatusInProgress, Next: true, Steps: []stepResult{{Ended: ended}}},
+	} {
+		now.Command, now.Instance = "c", "i-1"
+		write(&now)
+		read := invocation{Command: "c", Instance: "i-1", Status: types.CommandInvocationStatusPending}
+		if _, err := s.runStep(ctx, scope, sent, &read); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s.runs.Running(runName("c:i-1", 0)) {
+			t.Errorf("%s: a step was started", name)
+		}
+		var after *invocation
+		if err := db.View(ctx, func(tx store.Tx) (err error) {
+			after, err = invocations.In(tx, scope).Find("c", "i-1")
+			return err
+		}); err != nil || after.Status != now.Status || len(after.Steps) != len(now.Steps) || after.Next != now.Next {
+			t.Errorf("%s: it is %+v now: %v", name, after, err)
+		}
 	}
 }
