@@ -120,19 +120,19 @@ func (s *Service) CloseAccount(ctx context.Context, in *organizations.CloseAccou
 
 // RemoveAccountFromOrganization makes an account stand alone again.
 func (s *Service) RemoveAccountFromOrganization(ctx context.Context, in *organizations.RemoveAccountFromOrganizationInput) (*organizations.RemoveAccountFromOrganizationOutput, error) {
-	return &organizations.RemoveAccountFromOrganizationOutput{}, s.alter(ctx, func(_ store.Tx, o *organization) error {
+	return &organizations.RemoveAccountFromOrganizationOutput{}, s.alter(ctx, func(tx store.Tx, o *organization) error {
 		if _, err := o.account(aws.ToString(in.AccountId)); err != nil {
 			return err
 		}
 		if *in.AccountId == o.Management {
 			return errMasterCannotLeave()
 		}
-		return o.letGo(*in.AccountId)
+		return o.letGo(ctx, tx, *in.AccountId)
 	})
 }
 
-// letGo takes an account out.
-func (o *organization) letGo(account string) error {
+// letGo takes an account out; it is no longer asked for its approval.
+func (o *organization) letGo(ctx context.Context, tx store.Tx, account string) error {
 	switch n := o.Nodes[account]; {
 	case n.Closed:
 		return errConstraint(types.ConstraintViolationExceptionReasonAccountCannotLeaveOrganization, "You can't remove an account that is closed.")
@@ -140,16 +140,16 @@ func (o *organization) letGo(account string) error {
 		return errConstraint(types.ConstraintViolationExceptionReasonCannotRemoveDelegatedAdministratorFromOrg, "You can't remove an account that is registered as a delegated administrator for a service integrated with your organization.")
 	}
 	delete(o.Nodes, account)
-	return nil
+	return o.withdraw(ctx, tx, account)
 }
 
 // LeaveOrganization makes the caller's account stand alone again.
 func (s *Service) LeaveOrganization(ctx context.Context, _ *organizations.LeaveOrganizationInput) (*organizations.LeaveOrganizationOutput, error) {
 	account := awsapi.FromContext(ctx).Principal.Account
-	return &organizations.LeaveOrganizationOutput{}, s.alterAny(ctx, func(_ store.Tx, o *organization) error {
+	return &organizations.LeaveOrganizationOutput{}, s.alterAny(ctx, func(tx store.Tx, o *organization) error {
 		if account == o.Management {
 			return errMasterCannotLeave()
 		}
-		return o.letGo(account)
+		return o.letGo(ctx, tx, account)
 	})
 }

@@ -78,7 +78,10 @@ func (s *Service) AcceptHandshake(ctx context.Context, in *organizations.AcceptH
 		}
 		switch h.Action {
 		case types.ActionTypeApproveAllFeatures:
-			return approved(tx, h)
+			if o.Nodes[p.account] == nil { // it left before leaving took the question back
+				return errHandshakeTransition()
+			}
+			return o.approved(ctx, tx, h.Parent)
 		case types.ActionTypeEnableAllFeatures:
 			o.Features = types.OrganizationFeatureSetAll
 		default:
@@ -110,24 +113,51 @@ func join(ctx context.Context, tx store.Tx, o *organization, h *handshake, p par
 	return err
 }
 
-// approved opens the whole organization's handshake when nobody is asked any more.
-func approved(tx store.Tx, h *handshake) error {
-	all, err := handshakesWith(tx, "organization", h.Organization)
+// approved opens the whole organization's handshake when all members that were asked have said yes.
+func (o *organization) approved(ctx context.Context, tx store.Tx, parent string) error {
+	all, err := handshakesWith(tx, "organization", o.ID)
 	if err != nil {
 		return err
 	}
-	for _, other := range all {
-		if other.Parent == h.Parent && other.State != types.HandshakeStateAccepted && other.ID != h.ID {
+	for _, h := range all {
+		if h.Parent == parent && h.State != types.HandshakeStateAccepted && o.Nodes[h.Target] != nil {
 			return nil
 		}
 	}
 	rows := handshakeTable.In(tx, store.Scope{})
-	whole, err := rows.Find(h.Parent)
-	if err != nil || whole == nil {
+	whole, err := rows.Find(parent)
+	if err != nil || whole == nil || whole.at(now(ctx)) != types.HandshakeStateRequested {
 		return err
 	}
 	whole.State = types.HandshakeStateOpen
 	return rows.Put(whole)
+}
+
+// withdraw takes back what an account was asked that left. The others may be all that was waited for.
+func (o *organization) withdraw(ctx context.Context, tx store.Tx, account string) error {
+	asked, err := o.pendingOf(ctx, tx, types.ActionTypeApproveAllFeatures)
+	if err != nil {
+		return err
+	}
+	for _, h := range asked {
+		if h.Target != account {
+			continue
+		}
+		h.State = types.HandshakeStateCanceled
+		if err := handshakeTable.In(tx, store.Scope{}).Put(h); err != nil {
+			return err
+		}
+	}
+	whole, err := o.pendingOf(ctx, tx, types.ActionTypeEnableAllFeatures)
+	if err != nil {
+		return err
+	}
+	for _, h := range whole {
+		if err := o.approved(ctx, tx, h.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeclineHandshake is the asked account's no.
