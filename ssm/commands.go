@@ -93,6 +93,10 @@ const (
 	// AWS: "SendCommand", MaxDocumentSizeExceeded: document and parameters are 64 KB at most.
 	maxParameters  = 48 << 10
 	defaultTimeout = 3600
+	// With these a script ends the run: no further step runs.
+	// AWS: "Command document plugin reference".
+	exitWithSuccess = 168
+	exitWithFailure = 169
 )
 
 // SendCommand runs a script in instances. It answers at once; the reconcile loop delivers it.
@@ -274,10 +278,7 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 	if err != nil {
 		return 0, err
 	}
-	at := len(one.Steps)
-	for at < len(steps) && steps[at].skipped {
-		at++
-	}
+	at, exited := nextStep(steps, one.Steps)
 	begun, taken := len(one.Steps), false
 	begin := func(i *invocation) {
 		now := time.Now().UTC()
@@ -286,7 +287,11 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 		}
 		i.Status, i.Details, i.Next = types.CommandInvocationStatusInProgress, "InProgress", false
 		for len(i.Steps) < at {
-			i.Steps = append(i.Steps, stepResult{Status: types.CommandPluginStatusSuccess, Details: "Success", Output: "Step execution skipped due to unsatisfied preconditions.", Started: now, Ended: now})
+			why := "Step execution skipped due to unsatisfied preconditions."
+			if exited {
+				why = "Step execution skipped due to prior step with an exit condition."
+			}
+			i.Steps = append(i.Steps, stepResult{Status: types.CommandPluginStatusSuccess, Details: "Success", Output: why, Started: now, Ended: now})
 		}
 		if at < len(steps) {
 			i.Steps = append(i.Steps, stepResult{Status: types.CommandPluginStatusInProgress, Details: "InProgress", Code: -1, Started: now})
@@ -313,8 +318,25 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 	wanted, item := steps[at], invocationItem(scope, one)
 	s.runs.Start(s.config.Links, runName(item.ID, at), guestlink.Command{
 		Instance: one.Instance, User: "root", Line: wanted.line(one.Instance, scope.Region), Input: []byte(wanted.text), Timeout: wanted.timeout, MaxOutput: maxCommandOutput,
-	}, func(r guestlink.Result) { s.noteResult(scope, sent, one.Instance, at, r) })
+	}, func(r guestlink.Result) { s.noteResult(scope, sent, one.Instance, at, wanted, r) })
 	return time.Minute, nil
+}
+
+// nextStep answers which step is to run after those that began, len(steps) for none, and whether one of them said that the
+// run is over: then only a last step that is finally runs.
+func nextStep(steps []step, began []stepResult) (at int, exited bool) {
+	for i, one := range began {
+		failed, done := one.Status == types.CommandPluginStatusFailed, one.Status == types.CommandPluginStatusSuccess
+		of := steps[min(i, len(steps)-1)]
+		if !of.skipped && (one.Code == exitWithSuccess || one.Code == exitWithFailure || failed && of.onFailure == exitRun || done && of.onSuccess == exitRun) {
+			exited = true
+		}
+	}
+	at = len(began)
+	for at < len(steps) && (steps[at].skipped || exited && !(steps[at].finally && at == len(steps)-1)) {
+		at++
+	}
+	return at, exited
 }
 
 // forgetInvocation removes an invocation, and the command with its last one.
@@ -380,7 +402,7 @@ func (i *invocation) sumUp() {
 }
 
 // noteResult writes down what became of a step, and asks for the next one.
-func (s *Service) noteResult(scope store.Scope, sent *command, instance string, at int, r guestlink.Result) {
+func (s *Service) noteResult(scope store.Scope, sent *command, instance string, at int, of step, r guestlink.Result) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err := s.settleIn(ctx, scope, sent.ID, instance, func(t store.Tx, i *invocation) error {
@@ -389,6 +411,12 @@ func (s *Service) noteResult(scope store.Scope, sent *command, instance string, 
 		}
 		one := &i.Steps[at]
 		one.take(r, recordRoom/max(1, len(sent.Steps)))
+		if one.Code == exitWithSuccess {
+			one.Errors = "" // as AWS's agent
+		}
+		if one.Code == exitWithSuccess || one.Status == types.CommandPluginStatusFailed && of.onFailure == succeedAndExit && r.Err == nil {
+			one.Code, one.Status, one.Details = exitWithSuccess, types.CommandPluginStatusSuccess, "Success"
+		}
 		switch {
 		case r.Cancelled:
 			i.end("Cancelled", types.CommandInvocationStatusCancelled)

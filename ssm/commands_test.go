@@ -2,6 +2,7 @@ package ssm
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,79 @@ func TestKeptFitsItsRecord(t *testing.T) {
 	}
 	if text, _ := kept([]byte(strings.Repeat("y\n", 20_000)), recordRoom); len(text) != maxCommandOutput {
 		t.Errorf("%d bytes are kept of short lines, want %d", len(text), maxCommandOutput)
+	}
+}
+
+// TestExits: a step that says so ends the run, but for a last step that is finally.
+func TestExits(t *testing.T) {
+	const shell = `{"action":"aws:runShellScript","name":"%d","inputs":{"runCommand":"true"%s}}`
+	plan := func(inputs ...string) ([]step, error) {
+		var all []string
+		for i, more := range inputs {
+			all = append(all, fmt.Sprintf(shell, i, more))
+		}
+		parsed, err := parse(types.DocumentFormatJson, `{"schemaVersion":"2.2","mainSteps":[`+strings.Join(all, ",")+`]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed.plan(nil)
+	}
+	const onFailure, onSuccess, finally = `,"onFailure":"exit"`, `,"onSuccess":"exit"`, `,"finallyStep":true`
+	failed, done := stepResult{Status: types.CommandPluginStatusFailed, Code: 1}, stepResult{Status: types.CommandPluginStatusSuccess}
+	coded := stepResult{Status: types.CommandPluginStatusFailed, Code: exitWithFailure}
+	for _, c := range []struct {
+		inputs []string
+		began  []stepResult
+		at     int
+		exited bool
+	}{
+		{[]string{"", "", ""}, []stepResult{failed}, 1, false},
+		{[]string{onFailure, "", ""}, []stepResult{done}, 1, false},
+		{[]string{onFailure, "", ""}, []stepResult{failed}, 3, true},
+		{[]string{onSuccess, "", ""}, []stepResult{failed}, 1, false},
+		{[]string{onSuccess, "", ""}, []stepResult{done}, 3, true},
+		{[]string{onFailure, "", finally}, []stepResult{failed}, 2, true},
+		{[]string{onFailure, finally, ""}, []stepResult{failed}, 3, true},
+		{[]string{"", "", finally}, []stepResult{coded}, 2, true},
+		{[]string{onFailure, "", finally}, []stepResult{failed, done, done}, 3, true},
+	} {
+		steps, err := plan(c.inputs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, exited := nextStep(steps, c.began); at != c.at || exited != c.exited {
+			t.Errorf("%q after %+v: step %d, %v", c.inputs, c.began, at, exited)
+		}
+	}
+	for _, wrong := range []string{`,"onFailure":"retry"`, `,"onSuccess":"successAndExit"`, `,"maxAttempts":3`} {
+		if _, err := plan(wrong); codeOf(err) != "NotImplemented" {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
+// TestSuccessAndExit: a failure that is to count as a success does, and is the end.
+func TestSuccessAndExit(t *testing.T) {
+	db := store.OpenMemory(store.Options{})
+	t.Cleanup(func() { _ = db.Close() })
+	s, scope, ctx := New(Config{DB: db}), store.Scope{Account: "111122223333", Region: "us-east-1"}, t.Context()
+	of := step{name: "one", onFailure: succeedAndExit}
+	for code, want := range map[int]types.CommandInvocationStatus{0: "Success", 1: "Success", exitWithSuccess: "Success"} {
+		sent := &command{ID: fmt.Sprint(code), Steps: []string{"one"}, Instances: []string{"i-1"}}
+		var after *invocation
+		err := db.Update(ctx, func(tx store.Tx) error {
+			return invocations.In(tx, scope).Put(&invocation{Command: sent.ID, Instance: "i-1", Status: types.CommandInvocationStatusInProgress, Steps: []stepResult{{Status: types.CommandPluginStatusInProgress}}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.noteResult(scope, sent, "i-1", 0, of, guestlink.Result{ExitCode: code})
+		if err = db.View(ctx, func(tx store.Tx) (err error) {
+			after, err = invocations.In(tx, scope).Find(sent.ID, "i-1")
+			return err
+		}); err != nil || after.Status != want || code != 0 && after.Steps[0].Code != exitWithSuccess {
+			t.Errorf("exit status %d: %+v, %v", code, after, err)
+		}
 	}
 }
 

@@ -188,6 +188,13 @@ func (d *documentContent) onlyShell() bool {
 	return true
 }
 
+// What a step's onFailure and onSuccess may say.
+// AWS: "Command document plugin reference", Shared inputs.
+const (
+	exitRun        = "exit"
+	succeedAndExit = "successAndExit"
+)
+
 // step is one script that a document runs.
 type step struct {
 	// name is the step's; of schema 1.2 it is the plugin's.
@@ -196,6 +203,9 @@ type step struct {
 	timeout      time.Duration
 	// skipped tells that its precondition is not met here.
 	skipped bool
+	// onFailure and onSuccess are "exit" where no further step is to run then, but a last one that is finally.
+	onFailure, onSuccess string
+	finally              bool
 }
 
 // plan answers the steps that a document runs with these parameters.
@@ -267,6 +277,20 @@ func (s *step) fill(inputs map[string]any, values map[string]any) error {
 				return errInvalidParameters("timeoutSeconds must be from 1 to 172800")
 			}
 			s.timeout = time.Duration(seconds) * time.Second
+		case "onFailure", "onSuccess":
+			switch text := asText(value); {
+			case text == exitRun && name == "onSuccess":
+				s.onSuccess = text
+			case name == "onFailure" && (text == exitRun || text == succeedAndExit):
+				s.onFailure = text
+			case text != "":
+				return errNotImplemented("the value " + text + " of a Run Command step's input " + name)
+			}
+		case "finallyStep":
+			s.finally = asText(value) == "true"
+		case "id": // schema 1.2 names its steps so
+		default:
+			return errNotImplemented("the input " + name + " of a Run Command step")
 		}
 	}
 	if strings.TrimSpace(s.text) == "" {
