@@ -136,5 +136,8 @@ func (s *Service) ResourceTags(ctx context.Context, resourceARN string) (map[str
 			return p.Tags, nil
 		}
 	}
+	if o.Delegation != nil && o.delegationARN() == resourceARN {
+		return o.Delegation.Tags, nil
+	}
 	return nil, nil
 }

@@ -197,6 +197,8 @@ func (o *organization) arnOf(id string) string {
 		return o.arn("ou", id)
 	case strings.HasPrefix(id, "p-"):
 		return o.policyARN(id)
+	case strings.HasPrefix(id, "rp-"):
+		return o.arn("resourcepolicy", id)
 	}
 	return o.arn("account", id)
 }

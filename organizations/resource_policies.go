@@ -70,7 +70,7 @@ func (s *Service) checkDelegation(text string) error {
 	return nil
 }
 
-func (o *organization) delegationARN() string { return o.arn("resourcepolicy", o.Delegation.ID) }
+func (o *organization) delegationARN() string { return o.arnOf(o.Delegation.ID) }
 
 func (o *organization) delegationToAPI() *types.ResourcePolicy {
 	return &types.ResourcePolicy{

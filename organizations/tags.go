@@ -32,6 +32,9 @@ func (o *organization) tags(id *string) (*map[string]string, error) {
 	if p := o.Policies[aws.ToString(id)]; p != nil {
 		return &p.Tags, nil
 	}
+	if d := o.Delegation; d != nil && d.ID == aws.ToString(id) {
+		return &d.Tags, nil
+	}
 	return nil, errTargetNotFound()
 }
 
