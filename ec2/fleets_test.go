@@ -1,0 +1,140 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+
+	"miniaws/awsapi"
+	"miniaws/awsapi/meta"
+	"miniaws/backend"
+	"miniaws/backend/store"
+)
+
+var testScope = store.Scope{Account: testAccount, Region: "us-east-1"}
+
+// oneInstance is a fleet of type instant for one instance of what overrides say.
+func oneInstance(template *types.FleetLaunchTemplateSpecificationRequest, overrides ...types.FleetLaunchTemplateOverridesRequest) *ec2.CreateFleetInput {
+	return &ec2.CreateFleetInput{
+		Type: types.FleetTypeInstant, TargetCapacitySpecification: &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(1), DefaultTargetCapacityType: types.DefaultTargetCapacityTypeOnDemand},
+		LaunchTemplateConfigs: []types.FleetLaunchTemplateConfigRequest{{LaunchTemplateSpecification: template, Overrides: overrides}},
+	}
+}
+
+// TestFleetsThatSayTooLittle: what is missing is said, though permissions are asked for before it is looked at.
+func TestFleetsThatSayTooLittle(t *testing.T) {
+	s, client, _ := newCloud(t)
+	_, err := client.CreateFleet(t.Context(), oneInstance(nil, types.FleetLaunchTemplateOverridesRequest{InstanceType: types.InstanceTypeT3Micro}))
+	var known smithy.APIError
+	if !errors.As(err, &known) || known.ErrorCode() != "MissingParameter" {
+		t.Errorf("no template: %v", err)
+	}
+	// The SDK does not send this one.
+	web := &types.FleetLaunchTemplateSpecificationRequest{LaunchTemplateName: aws.String("web"), Version: aws.String("1")}
+	if _, err := s.fleetAccess(asRoot(t), oneInstance(web, types.FleetLaunchTemplateOverridesRequest{InstanceRequirements: &types.InstanceRequirementsRequest{}})); err != nil {
+		t.Errorf("no processors: %v", err)
+	}
+}
+
+// asRoot is the context of a call of the root user.
+func asRoot(t *testing.T) context.Context {
+	return awsapi.InContext(t.Context(), &awsapi.Request{Time: time.Now(), Service: meta.EC2, Operation: "CreateFleet", Region: testScope.Region, Principal: awsapi.Principal{Account: testAccount}})
+}
+
+// TestFleetOfAbsentTemplateNeedsALaunch: who may make fleets and launch nothing has no fleet launch for him later.
+func TestFleetOfAbsentTemplateNeedsALaunch(t *testing.T) {
+	s, _, _ := newCloud(t)
+	asked, err := s.fleetAccess(asRoot(t), oneInstance(&types.FleetLaunchTemplateSpecificationRequest{LaunchTemplateName: aws.String("later"), Version: aws.String("2")}))
+	if err != nil || !slices.ContainsFunc(asked, func(a awsapi.Access) bool { return a.Action == "ec2:RunInstances" }) {
+		t.Errorf("%v, %v", asked, err)
+	}
+}
+
+// TestUnfilledFleetIsFilledByTheNextCall: a call of the same token fills the fleet that an earlier one could not.
+func TestUnfilledFleetIsFilledByTheNextCall(t *testing.T) {
+	s, client, _ := newCloud(t)
+	made, _ := launchGuest(t, s, client, &ec2.RunInstancesInput{})
+	must[*ec2.CreateLaunchTemplateOutput](t)(client.CreateLaunchTemplate(t.Context(), &ec2.CreateLaunchTemplateInput{
+		LaunchTemplateName: aws.String("web"), LaunchTemplateData: &types.RequestLaunchTemplateData{ImageId: made.ImageId, InstanceType: made.InstanceType},
+	}))
+	in := oneInstance(&types.FleetLaunchTemplateSpecificationRequest{LaunchTemplateName: aws.String("web"), Version: aws.String("1")})
+	in.ClientToken = aws.String("again")
+	first := must[*ec2.CreateFleetOutput](t)(client.CreateFleet(t.Context(), in))
+	if len(first.Instances) != 1 {
+		t.Fatalf("%+v", first)
+	}
+	err := s.updateIn(t.Context(), testScope, func(x tx) error {
+		return fleets.edit(x, *first.FleetId, func(f *fleet) error {
+			f.Filled, f.Members = false, nil
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if again := must[*ec2.CreateFleetOutput](t)(client.CreateFleet(t.Context(), in)); *again.FleetId != *first.FleetId || len(again.Instances) != 1 || len(again.Instances[0].InstanceIds) != 1 {
+			t.Errorf("%+v", again)
+		}
+	}
+}
+
+// TestCanceledSpotRequestStaysCanceled: a launch that was under way when its request was canceled does not happen.
+func TestCanceledSpotRequestStaysCanceled(t *testing.T) {
+	s, _, _ := newCloud(t)
+	spot := &launch{in: &ec2.RunInstancesInput{InstanceMarketOptions: &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot}}, request: "sir-1"}
+	for state, want := range map[types.SpotInstanceState]error{types.SpotInstanceStateOpen: nil, types.SpotInstanceStateCancelled: errNoLongerOpen} {
+		err := s.updateIn(t.Context(), testScope, func(x tx) error {
+			if err := spotRequests.put(x, &spotRequest{resource: resource{ID: "sir-1"}, State: state}); err != nil {
+				return err
+			}
+			return s.requestSpot(x, &instance{}, spot)
+		})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", state, err)
+		}
+	}
+}
+
+// TestPrefixListReachesAssociatedVPCs: a change of a prefix list is applied in every VPC where a group with it counts.
+func TestPrefixListReachesAssociatedVPCs(t *testing.T) {
+	_, client, network := newCloud(t)
+	vpc := func(cidr string) *string {
+		return must[*ec2.CreateVpcOutput](t)(client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String(cidr)})).Vpc.VpcId
+	}
+	home, other := vpc("10.1.0.0/16"), vpc("10.2.0.0/16")
+	list := must[*ec2.CreateManagedPrefixListOutput](t)(client.CreateManagedPrefixList(t.Context(), &ec2.CreateManagedPrefixListInput{
+		PrefixListName: aws.String("offices"), AddressFamily: aws.String("IPv4"), MaxEntries: aws.Int32(5), Entries: []types.AddPrefixListEntry{{Cidr: aws.String("192.0.2.0/24")}},
+	})).PrefixList
+	group := must[*ec2.CreateSecurityGroupOutput](t)(client.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{VpcId: home, GroupName: aws.String("g"), Description: aws.String("d")})).GroupId
+	must[*ec2.AuthorizeSecurityGroupIngressOutput](t)(client.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group, IpPermissions: []types.IpPermission{
+		{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22), PrefixListIds: []types.PrefixListId{{PrefixListId: list.PrefixListId}}},
+	}}))
+	must[*ec2.AssociateSecurityGroupVpcOutput](t)(client.AssociateSecurityGroupVpc(t.Context(), &ec2.AssociateSecurityGroupVpcInput{GroupId: group, VpcId: other}))
+	waitFor(t, func() bool {
+		all := must[*ec2.DescribeSecurityGroupVpcAssociationsOutput](t)(client.DescribeSecurityGroupVpcAssociations(t.Context(), &ec2.DescribeSecurityGroupVpcAssociationsInput{}))
+		return len(all.SecurityGroupVpcAssociations) == 1 && all.SecurityGroupVpcAssociations[0].State == types.SecurityGroupVpcAssociationStateAssociated
+	})
+	applied := func() time.Time {
+		all := must[[]backend.ObservedVPC](t)(network.ListVPCs(t.Context()))
+		i := slices.IndexFunc(all, func(v backend.ObservedVPC) bool { return v.ID == *other })
+		if i < 0 {
+			return time.Time{}
+		}
+		return all[i].Applied
+	}
+	waitFor(t, func() bool { return !applied().IsZero() })
+	time.Sleep(100 * time.Millisecond) // what is under way settles
+	before := applied()
+	must[*ec2.ModifyManagedPrefixListOutput](t)(client.ModifyManagedPrefixList(t.Context(), &ec2.ModifyManagedPrefixListInput{
+		PrefixListId: list.PrefixListId, CurrentVersion: aws.Int64(1), RemoveEntries: []types.RemovePrefixListEntry{{Cidr: aws.String("192.0.2.0/24")}},
+	}))
+	waitFor(t, func() bool { return applied().After(before) })
+}
