@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type publicAccess struct {
 	Updated time.Time
 	// Updating until the networks were asked for another look.
 	Updating bool `json:",omitempty"`
+	// Waiting are the VPCs whose networks do not have the mode yet.
+	Waiting []string `json:",omitempty"`
 }
 
 const publicAccessID = "vpc-block-public-access"
@@ -113,19 +116,17 @@ func (s *Service) ModifyVpcBlockPublicAccessOptions(ctx context.Context, in *ec2
 	return out, s.update(ctx, func(t tx) error {
 		p := &publicAccess{ID: publicAccessID, Mode: in.InternetGatewayBlockMode, Updated: t.Now().UTC().Truncate(time.Millisecond), Updating: true}
 		out.VpcBlockPublicAccessOptions = p.toAPI(t.scope)
-		if err := publicAccesses.In(t, t.scope).Put(p); err != nil {
-			return err
-		}
 		all, err := vpcs.all(t)
 		if err != nil {
 			return err
 		}
 		for _, v := range all {
+			p.Waiting = append(p.Waiting, v.ID)
 			if err := wantNetwork(t, v.ID); err != nil {
 				return err
 			}
 		}
-		return wantSettled(t, publicAccessID)
+		return errors.Join(publicAccesses.In(t, t.scope).Put(p), wantSettled(t, publicAccessID))
 	})
 }
 
@@ -205,15 +206,9 @@ func (s *Service) CreateVpcBlockPublicAccessExclusion(ctx context.Context, in *e
 	})
 }
 
-// changed writes the exclusion, and asks for a look at its VPC, and then for its next state.
+// changed writes the exclusion, and asks for a look at its VPC, whose network moves it to its next state.
 func (x *accessExclusion) changed(t tx) error {
-	if err := accessExclusions.put(t, x); err != nil {
-		return err
-	}
-	if err := wantNetwork(t, x.VPC); err != nil {
-		return err
-	}
-	return wantSettled(t, x.ID)
+	return errors.Join(accessExclusions.put(t, x), wantNetwork(t, x.VPC))
 }
 
 // ModifyVpcBlockPublicAccessExclusion changes what the exclusion opens.
@@ -259,44 +254,77 @@ func (s *Service) changeExclusion(ctx context.Context, id *string, verb string, 
 	})
 }
 
-// settleAccess moves the mode, or an exclusion, to its next state; known tells whether the id was one of theirs.
+// settleAccess ends the change of a mode that no network is waited for; known tells whether the id was the mode's.
 func settleAccess(t tx, id string) (known bool, err error) {
-	if id == publicAccessID {
-		p, err := publicAccessOf(t)
-		if err != nil || !p.Updating {
-			return true, err
-		}
-		p.Updating = false
-		return true, publicAccesses.In(t, t.scope).Put(p)
+	if id != publicAccessID {
+		return false, nil
 	}
-	x, err := accessExclusions.find(t, id)
-	if err != nil || x == nil {
-		return false, err
+	p, err := publicAccessOf(t)
+	if err != nil || !p.Updating || len(p.Waiting) > 0 {
+		return true, err
 	}
-	next := map[types.VpcBlockPublicAccessExclusionState]types.VpcBlockPublicAccessExclusionState{
-		types.VpcBlockPublicAccessExclusionStateCreateInProgress: types.VpcBlockPublicAccessExclusionStateCreateComplete,
-		types.VpcBlockPublicAccessExclusionStateUpdateInProgress: types.VpcBlockPublicAccessExclusionStateUpdateComplete,
-		types.VpcBlockPublicAccessExclusionStateDeleteInProgress: types.VpcBlockPublicAccessExclusionStateDeleteComplete,
-	}[x.State]
-	if next == "" {
-		return true, nil
-	}
-	x.State = next
-	return true, accessExclusions.put(t, x)
+	p.Updating = false
+	return true, publicAccesses.In(t, t.scope).Put(p)
 }
 
-// leaveAccess removes the exclusions of a VPC or a subnet that goes.
-func leaveAccess(t tx, target string) error {
-	list, err := accessExclusions.by(t, "target", target)
+// reached notes that a VPC has the mode, or is gone.
+func (p *publicAccess) reached(t tx, vpcID string) error {
+	i := slices.Index(p.Waiting, vpcID)
+	if i < 0 {
+		return nil
+	}
+	p.Waiting = slices.Delete(p.Waiting, i, i+1)
+	p.Updating = len(p.Waiting) > 0
+	return publicAccesses.In(t, t.scope).Put(p)
+}
+
+// confirmAccess moves the mode, and the exclusions of a VPC, on once the applied network has of each of its subnets what is
+// wanted by now.
+func confirmAccess(t tx, applied *backend.WantedVPC) error {
+	p, err := publicAccessOf(t)
 	if err != nil {
 		return err
 	}
-	for _, x := range list {
-		if err := accessExclusions.delete(t, x.ID); err != nil {
+	list, err := accessExclusions.by(t, "vpc", applied.ID)
+	if err != nil || len(list) == 0 && len(p.Waiting) == 0 {
+		return err
+	}
+	for _, have := range applied.Subnets {
+		n, err := subnets.find(t, have.ID)
+		if err != nil {
+			return err
+		}
+		if n == nil {
+			continue
+		}
+		if want, err := internetAccess(t, p.Mode, n); err != nil || want != have.Internet {
 			return err
 		}
 	}
-	return nil
+	for _, x := range list {
+		next := map[types.VpcBlockPublicAccessExclusionState]types.VpcBlockPublicAccessExclusionState{
+			types.VpcBlockPublicAccessExclusionStateCreateInProgress: types.VpcBlockPublicAccessExclusionStateCreateComplete,
+			types.VpcBlockPublicAccessExclusionStateUpdateInProgress: types.VpcBlockPublicAccessExclusionStateUpdateComplete,
+			types.VpcBlockPublicAccessExclusionStateDeleteInProgress: types.VpcBlockPublicAccessExclusionStateDeleteComplete,
+		}[x.State]
+		if next == "" {
+			continue
+		}
+		x.State = next
+		if err := accessExclusions.put(t, x); err != nil {
+			return err
+		}
+	}
+	return p.reached(t, applied.ID)
+}
+
+// leaveAccess removes the exclusions of a VPC or a subnet that goes, for which nobody waits any more.
+func leaveAccess(t tx, target string) error {
+	p, err := publicAccessOf(t)
+	if err != nil {
+		return err
+	}
+	return errors.Join(accessExclusions.deleteBy(t, "target", target), p.reached(t, target))
 }
 
 // DescribeVpcBlockPublicAccessExclusions lists exclusions, for about an hour also those that are gone.

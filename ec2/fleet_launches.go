@@ -108,7 +108,7 @@ func (p pool) weight() float64 {
 }
 
 // input is the launch of count instances.
-func (p pool) input(f *fleet, count int32, lifecycle types.InstanceLifecycle) *ec2.RunInstancesInput {
+func (p pool) input(f *fleet, count int32, lifecycle types.InstanceLifecycle) (*ec2.RunInstancesInput, error) {
 	in := &ec2.RunInstancesInput{
 		MinCount: aws.Int32(1), MaxCount: aws.Int32(count), InstanceType: p.typ, TagSpecifications: slices.Clone(f.Launch),
 		LaunchTemplate: &types.LaunchTemplateSpecification{
@@ -128,9 +128,10 @@ func (p pool) input(f *fleet, count int32, lifecycle types.InstanceLifecycle) *e
 		}
 		for _, m := range o.BlockDeviceMappings {
 			var made types.BlockDeviceMapping
-			if reshape(&m, &made) == nil {
-				in.BlockDeviceMappings = append(in.BlockDeviceMappings, made)
+			if err := reshape(&m, &made); err != nil {
+				return nil, err
 			}
+			in.BlockDeviceMappings = append(in.BlockDeviceMappings, made)
 		}
 	}
 	if lifecycle == types.InstanceLifecycleSpot {
@@ -139,7 +140,7 @@ func (p pool) input(f *fleet, count int32, lifecycle types.InstanceLifecycle) *e
 			in.InstanceMarketOptions.SpotOptions = &types.SpotMarketOptions{MaxPrice: p.override.MaxPrice}
 		}
 	}
-	return in
+	return in, nil
 }
 
 // from is the pool as answers show it.
@@ -168,12 +169,18 @@ func (p pool) from(template string, number string) *types.LaunchTemplateAndOverr
 func (s *Service) fillFleet(ctx context.Context, scope store.Scope, id string) error {
 	for _, lifecycle := range []types.InstanceLifecycle{types.InstanceLifecycleOnDemand, types.InstanceLifecycleSpot} {
 		var f *fleet
+		var missing float64
 		err := s.viewIn(ctx, scope, func(t tx) (err error) {
-			f, err = fleets.find(t, id)
+			if f, err = fleets.find(t, id); f != nil && err == nil {
+				missing, err = f.missing(t, lifecycle)
+			}
 			return err
 		})
-		if f == nil || err != nil || !f.Deleted.IsZero() {
+		switch {
+		case f == nil || err != nil || !f.Deleted.IsZero():
 			return err
+		case missing <= 0:
+			continue
 		}
 		pools := f.ordered(f.pools(scope.Region), lifecycle)
 		for i, p := range pools {
@@ -232,7 +239,11 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 		if enough = count <= 0; enough || err != nil {
 			return err
 		}
-		merged, template, number, err := templated(t, p.input(f, count, lifecycle))
+		in, err := p.input(f, count, lifecycle)
+		if err != nil {
+			return err
+		}
+		merged, template, number, err := templated(t, in)
 		if err == nil {
 			l, err = checkLaunch(merged)
 		}

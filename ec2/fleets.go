@@ -118,7 +118,11 @@ func (s *Service) fleetAccess(ctx context.Context, in *ec2.CreateFleetInput) ([]
 	all := append([]awsapi.Access{made}, tagOnCreate(ctx, "CreateFleet", own)...)
 	f := &fleet{Configs: in.LaunchTemplateConfigs, Launch: launched}
 	for _, p := range f.pools(scope.Region) {
-		access, err := s.runAccess(ctx, p.input(f, 1, types.InstanceLifecycleOnDemand))
+		launch, err := p.input(f, 1, types.InstanceLifecycleOnDemand)
+		if err != nil {
+			return nil, err
+		}
+		access, err := s.runAccess(ctx, launch)
 		var known *awsapi.Error
 		switch {
 		case errors.As(err, &known):

@@ -90,17 +90,22 @@ func (s *Service) StartInstances(ctx context.Context, in *ec2.StartInstancesInpu
 				return false, err
 			}
 		}
-		if inst.Tenancy == string(types.TenancyHost) {
-			// Unbound, it may come up on another host than the one where it was.
-			if err := placeOnHost(t, inst, inst.Bound); err != nil {
-				return false, err
-			}
-		}
-		inst.State, inst.ReasonCode, inst.Reason, inst.Transition = statePending, "pending", "pending", ""
-		inst.Launched, inst.Force, inst.Reboot = t.Now(), false, false
-		return true, assignPublicOf(t, inst)
+		return true, start(t, inst)
 	})
 	return &ec2.StartInstancesOutput{StartingInstances: changes}, err
+}
+
+// start has a stopped instance come up again, with another public address.
+func start(t tx, i *instance) error {
+	if i.Tenancy == string(types.TenancyHost) {
+		// Unbound, it may come up on another host than the one where it was.
+		if err := placeOnHost(t, i, i.Bound); err != nil {
+			return err
+		}
+	}
+	i.State, i.ReasonCode, i.Reason, i.Transition = statePending, "pending", "pending", ""
+	i.Launched, i.Force, i.Reboot = t.Now(), false, false
+	return assignPublicOf(t, i)
 }
 
 // StopInstances stops instances: their processes are asked to end, or killed at once with Force. The root file system

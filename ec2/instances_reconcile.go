@@ -447,7 +447,7 @@ func (s *Service) end(ctx context.Context, scope store.Scope, inst *instance) er
 func (s *Service) release(t tx, i *instance) error {
 	err := errors.Join(
 		releaseInterfaces(t, i.ID), removeRootVolume(t, i), s.endSpot(t, i),
-		userDatas.In(t, t.scope).Delete(i.ID), forgetConnectKeys(t, i.ID, t.Now().Add(connectLifetime)),
+		userDatas.In(t, t.scope).Delete(i.ID), forgetConnectKeys(t, i.ID, t.Now().Add(connectLifetime)), leaveWindows(t, i.ID),
 	)
 	s.remembered.forget(i.ID)
 	i.PrivateIP, i.Subnet, i.VPC, i.Profile = "", "", "", nil

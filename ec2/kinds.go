@@ -217,6 +217,20 @@ func (k *kind[T]) edit(t tx, id string, change func(*T) error) error {
 	return k.put(t, rec)
 }
 
+// deleteBy removes the records that an index has under a value.
+func (k *kind[T]) deleteBy(t tx, index, value string) error {
+	list, err := k.by(t, index, value)
+	if err != nil {
+		return err
+	}
+	for _, rec := range list {
+		if err := k.delete(t, k.base(rec).ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tagIndex is every kind's index of its tags, by key and value.
 const tagIndex = "tag"
 

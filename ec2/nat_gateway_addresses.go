@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -250,12 +251,5 @@ func (g *natGateway) dropNATAddress(t tx, gone natAddress) error {
 	if i < 0 {
 		return nil
 	}
-	if err := dropPublic(t, e, i); err != nil {
-		return err
-	}
-	if err := freeAddress(t, e.Subnet, gone.Private); err != nil {
-		return err
-	}
-	e.Addresses = slices.Delete(e.Addresses, i, i+1)
-	return interfaces.put(t, e)
+	return errors.Join(e.removeAddress(t, i), interfaces.put(t, e))
 }

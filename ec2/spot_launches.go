@@ -113,10 +113,11 @@ func (s *Service) resumeSpot(t tx, id string) error {
 	if i.State != stateStopped {
 		return reconcile.WantAfter(t, t.item(spotKind, id), time.Second)
 	}
-	i.State, i.ReasonCode, i.Reason, i.Transition = statePending, "pending", "pending", ""
-	i.Launched, i.Force, i.Reboot = t.Now(), false, false
+	if err := start(t, i); err != nil {
+		return err
+	}
 	r.State, r.Code, r.Message, r.Updated = types.SpotInstanceStateActive, "fulfilled", "Your spot request is fulfilled.", t.Now()
-	return errors.Join(assignPublicOf(t, i), instances.put(t, i), spotRequests.put(t, r), reconcile.Want(t, t.item(instanceKind, i.ID)))
+	return errors.Join(instances.put(t, i), spotRequests.put(t, r), reconcile.Want(t, t.item(instanceKind, i.ID)))
 }
 
 // versionText is the number of the launch template's version.

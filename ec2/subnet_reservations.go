@@ -133,20 +133,6 @@ func (s *Service) GetSubnetCidrReservations(ctx context.Context, in *ec2.GetSubn
 	})
 }
 
-// leaveReservations removes the reservations of a subnet that goes.
-func leaveReservations(t tx, subnetID string) error {
-	list, err := subnetReservations.by(t, "subnet", subnetID)
-	if err != nil {
-		return err
-	}
-	for _, r := range list {
-		if err := subnetReservations.delete(t, r.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func subnetReservationToAPI(t tx, r *subnetReservation) types.SubnetCidrReservation {
 	return types.SubnetCidrReservation{
 		SubnetCidrReservationId: aws.String(r.ID), SubnetId: aws.String(r.Subnet), Cidr: aws.String(r.CIDR), ReservationType: r.Type,

@@ -329,7 +329,7 @@ func (s *Service) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput) (
 		if err := leaveACL(t, id); err != nil {
 			return err
 		}
-		if err := errors.Join(leaveReservations(t, id), leaveAccess(t, id)); err != nil {
+		if err := errors.Join(subnetReservations.deleteBy(t, "subnet", id), leaveAccess(t, id)); err != nil {
 			return err
 		}
 		if err := removeFlowLogsOf(t, id); err != nil {

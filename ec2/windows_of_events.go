@@ -161,6 +161,12 @@ func cronHours(text string) (map[int]bool, error) {
 			open[day%7*24+hour] = true
 		}
 	}
+	const week = 7 * 24
+	for hour := range open {
+		if !open[(hour+1)%week] && !open[(hour+week-1)%week] {
+			return nil, bad // alone
+		}
+	}
 	return open, nil
 }
 
@@ -222,6 +228,23 @@ func (w *eventWindow) next(at time.Time) time.Time {
 		utc = utc.Truncate(time.Hour).Add(time.Hour)
 	}
 	return at
+}
+
+// leaveWindows takes an instance that ended out of the windows that name it.
+func leaveWindows(t tx, id string) error {
+	all, err := eventWindows.all(t)
+	if err != nil {
+		return err
+	}
+	for _, w := range all {
+		if i := slices.Index(w.Instances, id); i >= 0 {
+			w.Instances = slices.Delete(w.Instances, i, i+1)
+			if err := eventWindows.put(t, w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // windowOf answers the window that an instance is a target of, nil for none.
