@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,9 +27,11 @@ type document struct {
 	Type            types.DocumentType
 	Target          string `json:",omitempty"`
 	Default, Latest int64
-	Created         time.Time
-	Requires        []types.DocumentRequires `json:",omitempty"`
-	Tags            map[string]string        `json:",omitempty"`
+	// Next is the number of the next version; 0, of records before it was kept, is the one after Latest.
+	Next     int64 `json:",omitempty"`
+	Created  time.Time
+	Requires []types.DocumentRequires `json:",omitempty"`
+	Tags     map[string]string        `json:",omitempty"`
 	// Shared are the accounts that may use it, or "all", with the version that they get: $DEFAULT, $LATEST or $ALL.
 	Shared map[string]string `json:",omitempty"`
 	// owner is the account, "Amazon" for AWS's own; it is not stored.
@@ -71,7 +74,7 @@ const (
 	maxDocuments        = 500
 	maxDocumentVersions = 1000
 	maxContent          = 64 << 10 // and a record's: see maxStoredContent
-	// maxStoredContent is what a record has room for, as JSON.
+	// maxStoredContent is what a record has room for, as JSON: that is more bytes than the content, up to six for one.
 	maxStoredContent = 60 << 10
 )
 
@@ -81,11 +84,14 @@ var reservedDocumentNames = lazyregexp.New(`(?i)^(aws|amazon|amzn|AWSEC2|AWSConf
 // contentOf checks a document's content and answers a version with what it says of itself.
 func contentOf(typ types.DocumentType, format types.DocumentFormat, content string) (*documentVersion, error) {
 	v := &documentVersion{Format: cmp.Or(format, types.DocumentFormatJson), Content: content}
-	if len(content) > maxContent || len(strconv.Quote(content)) > maxStoredContent {
+	if len(content) > maxContent {
 		return nil, errMaxDocumentSize()
 	}
 	if err := v.read(typ); err != nil {
 		return nil, err
+	}
+	if record, err := json.Marshal(v); err != nil || len(record) > maxStoredContent {
+		return nil, cmp.Or(err, errMaxDocumentSize())
 	}
 	return v, nil
 }
@@ -170,7 +176,8 @@ func (s *Service) UpdateDocument(ctx context.Context, in *api.UpdateDocumentInpu
 		if len(all) >= maxDocumentVersions {
 			return errTooManyDocumentVersions()
 		}
-		d.Latest++
+		d.Latest = d.next()
+		d.Next = d.Latest + 1
 		if in.TargetType != nil {
 			d.Target = *in.TargetType
 		}
@@ -224,7 +231,7 @@ func (s *Service) DeleteDocument(ctx context.Context, in *api.DeleteDocumentInpu
 			if v.Number == d.Default {
 				return errDeleteDefaultVersion()
 			}
-			return rows.Delete(d.Name, versionKey(v.Number))
+			return d.drop(t, c.scope, v.Number)
 		}
 		if len(d.Shared) > 0 {
 			return errDocumentShared()
@@ -240,6 +247,27 @@ func (s *Service) DeleteDocument(ctx context.Context, in *api.DeleteDocumentInpu
 		}
 		return documents.In(t, c.scope).Delete(d.Name)
 	})
+}
+
+func (d *document) next() int64 { return max(d.Next, d.Latest+1) }
+
+// drop removes a version; what was before it is the latest one then.
+func (d *document) drop(t store.Tx, scope store.Scope, number int64) error {
+	rows := documentVersions.In(t, scope)
+	all, _, err := rows.List(store.Query{Parts: store.ID{d.Name}})
+	if err != nil {
+		return err
+	}
+	d.Next, d.Latest = d.next(), 0
+	for _, v := range all {
+		if v.Number != number {
+			d.Latest = max(d.Latest, v.Number)
+		}
+	}
+	if err := rows.Delete(d.Name, versionKey(number)); err != nil {
+		return err
+	}
+	return documents.In(t, scope).Put(d)
 }
 
 // ownDocument answers a document of the account's own.

@@ -105,3 +105,48 @@ func TestSharedVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestDeleteLatestVersion: the one before it is the latest then, and its number is not used again.
+func TestDeleteLatestVersion(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	w.document(t, "doc", script)
+	w.update(t, "doc", strings.Replace(script, `"one"`, `"two"`, 1))
+	w.update(t, "doc", strings.Replace(script, `"one"`, `"three"`, 1))
+	for _, number := range []string{"2", "3"} {
+		if _, err := w.DeleteDocument(ctx, &api.DeleteDocumentInput{Name: aws.String("doc"), DocumentVersion: &number}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := w.DescribeDocument(ctx, &api.DescribeDocumentInput{Name: aws.String("doc"), DocumentVersion: aws.String("$LATEST")})
+	if err != nil || *out.Document.DocumentVersion != "1" || *out.Document.LatestVersion != "1" {
+		t.Errorf("the latest is %+v, %v", out, err)
+	}
+	_, err = w.UpdateDocument(ctx, &api.UpdateDocumentInput{Name: aws.String("doc"), Content: aws.String(script), DocumentVersion: aws.String("1")})
+	wantCode(t, err, "DuplicateDocumentContent")
+	w.update(t, "doc", strings.Replace(script, `"one"`, `"four"`, 1))
+	out, err = w.DescribeDocument(ctx, &api.DescribeDocumentInput{Name: aws.String("doc"), DocumentVersion: aws.String("$LATEST")})
+	if err != nil || *out.Document.DocumentVersion != "4" || *out.Document.LatestVersion != "4" || *out.Document.Description != "four" {
+		t.Errorf("the latest is %+v, %v", out, err)
+	}
+}
+
+// TestDocumentSize: what passes has room in its record, and the rest is refused in AWS's words.
+func TestDocumentSize(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	for name, c := range map[string]struct {
+		instead, with, code string
+	}{
+		"plain":       {"true", strings.Repeat("x", 55_000), ""},
+		"much":        {"true", strings.Repeat("x", 63_000), "MaxDocumentSizeExceeded"},
+		"markup":      {"true", strings.Repeat("<", 20_000), "MaxDocumentSizeExceeded"},
+		"description": {`"one"`, `"` + strings.Repeat("x", 33_000) + `"`, "MaxDocumentSizeExceeded"},
+	} {
+		content := strings.Replace(script, c.instead, c.with, 1)
+		_, err := w.CreateDocument(ctx, &api.CreateDocumentInput{Name: &name, Content: &content, DocumentType: types.DocumentTypeCommand})
+		if c.code != "" {
+			wantCode(t, err, c.code)
+		} else if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
