@@ -78,7 +78,26 @@ var commands = store.NewTable(store.Spec[command]{
 
 var invocations = store.NewTable(store.Spec[invocation]{
 	Service: "ssm", Name: "command-invocations", ID: func(i *invocation) store.ID { return store.ID{i.Command, i.Instance} },
+	Migrations: []func([]byte) ([]byte, error){withSteps},
 })
+
+// withSteps gives a record of before documents had steps the one step that there was.
+func withSteps(old []byte) ([]byte, error) {
+	var was struct {
+		invocation
+		Code           int32
+		Output, Errors string
+	}
+	if err := json.Unmarshal(old, &was); err != nil {
+		return nil, err
+	}
+	if len(was.Steps) == 0 && !was.Started.IsZero() {
+		was.Steps = []stepResult{{
+			Status: types.CommandPluginStatus(was.Status), Details: was.Details, Code: was.Code, Output: was.Output, Errors: was.Errors, Started: was.Started, Ended: was.Ended,
+		}}
+	}
+	return json.Marshal(was.invocation)
+}
 
 const (
 	// invocationKind is the kind of work of the reconcile loop; its id is COMMAND:INSTANCE.

@@ -3,6 +3,7 @@ package ssm
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,63 @@ func TestCancelBetweenSteps(t *testing.T) {
 			return err
 		}); err != nil || after.Status != now.Status || len(after.Steps) != len(now.Steps) || after.Next != now.Next {
 			t.Errorf("%s: it is %+v now: %v", name, after, err)
+		}
+	}
+}
+
+// TestOldInvocations: what was written before documents had steps is read as what it was.
+func TestOldInvocations(t *testing.T) {
+	type invocationOfBefore struct {
+		Command, Instance, Name, Status, Details string
+		Code                                     int32
+		Output, Errors                           string    `json:",omitempty"`
+		Started, Ended                           time.Time `json:",omitzero"`
+		Steps                                    []stepResult
+	}
+	before := store.NewTable(store.Spec[invocationOfBefore]{
+		Service: "ssm", Name: "command-invocations", ID: func(i *invocationOfBefore) store.ID { return store.ID{i.Command, i.Instance} },
+	})
+	db := store.OpenMemory(store.Options{})
+	t.Cleanup(func() { _ = db.Close() })
+	began := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
+	ended := began.Add(time.Minute)
+	steps := []stepResult{{Status: types.CommandPluginStatusSuccess, Details: "Success", Output: "one"}, {Status: types.CommandPluginStatusFailed, Details: "Failed", Code: 2}}
+	scope := store.Scope{Account: "111122223333", Region: "us-east-1"}
+	err := db.Update(t.Context(), func(tx store.Tx) error {
+		for _, one := range []invocationOfBefore{
+			{Instance: "i-failed", Status: "Failed", Details: "Failed", Code: 3, Output: "out", Errors: "err", Started: began, Ended: ended},
+			{Instance: "i-runs", Status: "InProgress", Details: "InProgress", Started: began},
+			{Instance: "i-waits", Status: "Pending", Details: "Pending"},
+			{Instance: "i-steps", Status: "Failed", Details: "Failed", Started: began, Ended: ended, Steps: steps},
+		} {
+			one.Command = "c"
+			if err := before.In(tx, scope).Insert(&one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Migrate(t.Context(), db, invocations); err != nil {
+		t.Fatal(err)
+	}
+	for instance, want := range map[string][]stepResult{
+		"i-failed": {{Status: types.CommandPluginStatusFailed, Details: "Failed", Code: 3, Output: "out", Errors: "err", Started: began, Ended: ended}},
+		"i-runs":   {{Status: types.CommandPluginStatusInProgress, Details: "InProgress", Started: began}},
+		"i-waits":  nil,
+		"i-steps":  steps,
+	} {
+		err := db.View(t.Context(), func(tx store.Tx) error {
+			one, err := invocations.In(tx, scope).Get("c", instance)
+			if err == nil && !slices.Equal(one.Steps, want) {
+				t.Errorf("%s: %+v, want %+v", instance, one.Steps, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	}
 }
