@@ -59,11 +59,15 @@ func (s *Service) checkDelegation(text string) error {
 	if s.config.CheckDelegation(text) != nil || json.Unmarshal([]byte(text), &document) != nil {
 		return errInvalidInput(types.InvalidInputExceptionReasonInvalidResourcePolicyJson, "The provided resource policy document is not valid.")
 	}
+	unsupported := errInvalidInput(types.InvalidInputExceptionReasonUnsupportedActionInResourcePolicy, "The provided resource policy contains an unsupported action.")
 	for _, statement := range listed[map[string]json.RawMessage](document.Statement) {
+		if statement["NotAction"] != nil { // all but a few are more than can be delegated
+			return unsupported
+		}
 		for _, action := range listed[string](statement["Action"]) {
 			name, ours := strings.CutPrefix(action, "organizations:")
 			if !ours || !delegable(name) && !strings.Contains(name, "*") || name == "*" {
-				return errInvalidInput(types.InvalidInputExceptionReasonUnsupportedActionInResourcePolicy, "The provided resource policy contains an unsupported action.")
+				return unsupported
 			}
 		}
 	}
@@ -122,6 +126,12 @@ func (s *Service) DeleteResourcePolicy(ctx context.Context, _ *organizations.Del
 	})
 }
 
+// isHandshake looks at the sort of the resource alone: what follows may be what a caller wrote.
+func isHandshake(resourceARN string) bool {
+	parts := strings.SplitN(resourceARN, ":", 6)
+	return len(parts) == 6 && strings.HasPrefix(parts[5], "handshake/")
+}
+
 // ResourcePolicy answers the policy that decides together with the caller's own on what belongs to an organization, and
 // whose it is: a handshake belongs to each of its parties, and what a delegated administrator reads is as its own.
 func (s *Service) ResourcePolicy(ctx context.Context, resourceARN string) (text, owner string, err error) {
@@ -130,7 +140,7 @@ func (s *Service) ResourcePolicy(ctx context.Context, resourceARN string) (text,
 	switch {
 	case err != nil:
 		return "", "", err
-	case strings.Contains(resourceARN, ":handshake/"):
+	case isHandshake(resourceARN):
 		return "", r.Principal.Account, nil
 	case o == nil:
 		return "", "", nil

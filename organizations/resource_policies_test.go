@@ -1,12 +1,15 @@
 package organizations
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
+	"miniaws/awsapi"
 	"miniaws/backend/store"
 )
 
@@ -36,4 +39,33 @@ func TestResourcePolicyTags(t *testing.T) {
 		t.Error(err)
 	}
 	f.refused("TargetNotFoundException", &organizations.ListTagsForResourceInput{ResourceId: aws.String("rp-another0")})
+}
+
+// TestDelegationNamesItsActions: what names only what it does not let do would let do what is never a member's.
+func TestDelegationNamesItsActions(t *testing.T) {
+	f := newFixture(t)
+	f.organize()
+	text := strings.Replace(anybodyLists, `"Action"`, `"NotAction"`, 1)
+	_, err := f.by(management, &organizations.PutResourcePolicyInput{Content: &text})
+	var known *awsapi.Error
+	if !errors.As(err, &known) || known.Fields["Reason"] != string(types.InvalidInputExceptionReasonUnsupportedActionInResourcePolicy) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestWhoseHandshake: a handshake is its parties', and nothing else is because a caller's id looks like one.
+func TestWhoseHandshake(t *testing.T) {
+	f := newFixture(t)
+	f.organize()
+	member := f.account("member")
+	ask[organizations.PutResourcePolicyOutput](f, &organizations.PutResourcePolicyInput{Content: aws.String(anybodyLists)})
+	ctx := awsapi.InContext(t.Context(), &awsapi.Request{Operation: "DescribeAccount", Principal: awsapi.Principal{Account: member}})
+	for arn, want := range map[string]string{
+		"arn:aws:organizations::" + management + ":handshake/o-abc/invite/h-abc":        member,
+		"arn:aws:organizations::" + management + ":account/o-abc/x:handshake/o-abc/h-a": management,
+	} {
+		if _, owner, err := f.service.ResourcePolicy(ctx, arn); owner != want || err != nil {
+			t.Errorf("%s: %s, %v", arn, owner, err)
+		}
+	}
 }
