@@ -536,8 +536,11 @@ func (c *call) encode(err error) *Reply {
 	case known != nil && known.ErrorFault() != smithy.FaultServer:
 		level, what = slog.LevelDebug, "refused"
 	}
-	c.server.options.Log.Log(c.http.Context(), level, what, "request", c.request.ID,
-		"service", c.route.service.meta.Name, "operation", c.route.operation, "error", err)
+	told := []any{"request", c.request.ID, "service", c.route.service.meta.Name, "operation", c.route.operation, "error", err}
+	if cause := errors.Unwrap(err); cause != nil { // the answer does not tell it; the log has to
+		told = append(told, "cause", cause)
+	}
+	c.server.options.Log.Log(c.http.Context(), level, what, told...)
 	reply := codec.EncodeError(protocol, c.request.ID, err)
 	maps.Copy(reply.Header, c.request.Refusal)
 	return reply

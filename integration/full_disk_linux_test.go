@@ -135,6 +135,9 @@ func TestFullDisk(t *testing.T) {
 			_, err := machines.ec2.CreateKeyPair(t.Context(), &ec2.CreateKeyPairInput{KeyName: aws.String(fmt.Sprintf("other-%d-%d", round, time.Now().UnixNano()))})
 			return unavailable(t, err, "The request has failed due to a temporary failure of the server.")
 		})
+		eventually(t, "the log says why", func() bool {
+			return strings.Contains(s.said.String(), "operation=PutObject") && strings.Contains(s.said.String(), "disk is full: ")
+		})
 		t.Logf("round %d: 503 from S3 after %s, from EC2 after %s", round, s3Took.Round(time.Millisecond), time.Since(filled).Round(time.Millisecond))
 		if err := finish(); err == nil {
 			t.Error("an upload that was under way is acknowledged")

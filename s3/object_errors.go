@@ -12,7 +12,6 @@ import (
 	"github.com/aws/smithy-go"
 
 	"miniaws/awsapi"
-	"miniaws/backend/blob"
 	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
@@ -155,22 +154,13 @@ func errPreconditionFailed(condition string) error {
 	return refusal(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", "Condition", condition)
 }
 
-func errServiceUnavailable() error {
-	return &awsapi.Error{Code: "ServiceUnavailable", Message: "Service is unable to handle request.", Status: http.StatusServiceUnavailable, Fault: smithy.FaultServer}
-}
-
 func errSlowDown() error {
 	return &awsapi.Error{Code: "SlowDown", Message: "Please reduce your request rate.", Status: http.StatusServiceUnavailable, Fault: smithy.FaultServer}
 }
 
-// writeError words what a write met below.
+// writeError words what a write met below. That the disk is full the server words, and its log tells.
 func writeError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, blob.ErrFull), errors.Is(err, store.ErrReadOnly):
-		return errServiceUnavailable()
-	case errors.Is(err, store.ErrConflict):
+	if errors.Is(err, store.ErrConflict) {
 		return errSlowDown()
 	}
 	return err
