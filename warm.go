@@ -17,6 +17,10 @@ import (
 // come with the start do not wait behind it.
 const warmPause = time.Second
 
+// removalPatience is how long a server that stops waits for an engine. What is left then is known by its label: the next
+// server that stops unused, or destroy, removes it.
+const removalPatience = 20 * time.Second
+
 // warmth is what the first instance of a server's life needs and does not make for itself: the node agent with its bridge,
 // and the volume with the instances' init.
 type warmth struct {
@@ -27,6 +31,8 @@ type warmth struct {
 	forget func() error
 	// begun tells that something may have been made.
 	begun bool
+	// patience is how long a server that stops waits for the engine to remove it.
+	patience time.Duration
 }
 
 // newWarmth answers nil where instances or networks are simulated: nothing is made for those.
@@ -35,7 +41,7 @@ func (w *worker) newWarmth(made *world) *warmth {
 	if _, simulated := made.network.(*sim.Network); simulated || !ok {
 		return nil
 	}
-	return &warmth{engine: engine, network: made.network, machines: made.cloud.machines, forget: w.forgetAgent}
+	return &warmth{engine: engine, network: made.network, machines: made.cloud.machines, forget: w.forgetAgent, patience: removalPatience}
 }
 
 // make makes it, some time after ready, if the engine answers then. A launch that comes meanwhile waits for the same, and
@@ -80,6 +86,8 @@ func (h *warmth) unused(ctx context.Context) (bool, error) {
 // remove takes it away again, after the network was closed, which would bring an agent back: a server that was not used for
 // instances leaves nothing on the engine.
 func (h *warmth) remove(ctx context.Context) error {
+	ctx, enough := context.WithTimeout(ctx, h.patience)
+	defer enough()
 	err := errors.Join(h.engine.RemoveAgent(ctx), h.engine.RemovePublicBridge(ctx))
 	if binary, unknown := initbinary.Load(); unknown == nil {
 		err = errors.Join(err, h.engine.RemoveFiles(ctx, binary.ID))

@@ -63,14 +63,16 @@ var fleets = &kind[fleet]{
 	pages: pageBounds{1, 1000},
 	filters: filters[fleet]{
 		"activity-status": func(t tx, f *fleet) []string {
-			shown, _ := f.toAPI(t)
+			shown, err := f.toAPI(t)
+			t.fail(err)
 			return one(string(shown.ActivityStatus))
 		},
 		"excess-capacity-termination-policy": func(_ tx, f *fleet) []string {
 			return named(f.Excess == types.FleetExcessCapacityTerminationPolicyTermination, "true", "false")
 		},
 		"fleet-state": func(t tx, f *fleet) []string {
-			shown, _ := f.toAPI(t)
+			shown, err := f.toAPI(t)
+			t.fail(err)
 			return one(string(shown.FleetState))
 		},
 		"replace-unhealthy-instances": func(tx, *fleet) []string { return yesNo(false) },

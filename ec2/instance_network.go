@@ -316,7 +316,7 @@ func assignPublicOf(t tx, i *instance) error {
 func interfaceValues(t tx, i *instance, name string) []string {
 	values := interfaces.filters[name]
 	list, err := seenInterfacesOf(t, i.ID)
-	if err != nil || values == nil {
+	if t.fail(err); values == nil {
 		return nil
 	}
 	var all []string

@@ -71,7 +71,7 @@ func typesFor(region string, r *types.InstanceRequirementsRequest, also func(*ty
 		if !everything && !catalog.offered(i, region) {
 			continue
 		}
-		if info := catalog.decode(i); also(info) && has(info, r) {
+		if info, _ := catalog.findCached(name); also(info) && has(info, r) {
 			names = append(names, name)
 		}
 	}

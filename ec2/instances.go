@@ -263,8 +263,8 @@ var instanceFilters = filters[instance]{
 	"outpost-arn":                                  func(tx, *instance) []string { return nil },
 	"owner-id":                                     func(t tx, _ *instance) []string { return one(t.scope.Account) },
 	"placement-group-name": func(t tx, i *instance) []string {
-		group, err := placementGroups.find(t, i.PlacementGroup)
-		if group == nil || err != nil {
+		group, err := placementGroups.see(t, i.PlacementGroup)
+		if t.fail(err); group == nil {
 			return nil
 		}
 		return one(group.Name)

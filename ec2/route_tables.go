@@ -59,9 +59,7 @@ func routeTableAssociations(r *routeTable) []string {
 func routesOf(value func(types.Route) string) func(tx, *routeTable) []string {
 	return func(t tx, r *routeTable) []string {
 		shown, err := routesToAPI(t, r)
-		if err != nil {
-			return nil
-		}
+		t.fail(err)
 		var values []string
 		for _, x := range shown {
 			values = append(values, one(value(x))...)

@@ -94,6 +94,23 @@ type tx struct {
 	simulated bool
 	// public is the range of public addresses; invalid while it is not known.
 	public netip.Prefix
+	// failed is where [tx.fail] writes; nil outside of transactions.
+	failed *error
+}
+
+// fail lets the transaction fail with the error, if it is one: for those who cannot answer it, as the values of filters.
+func (t tx) fail(err error) {
+	if t.failed != nil && *t.failed == nil {
+		*t.failed = err
+	}
+}
+
+// end answers what the transaction ends with, after its function answered err.
+func (t tx) end(err error) error {
+	if err == nil {
+		return *t.failed
+	}
+	return err
 }
 
 // scopeOf is where a request's records live.
@@ -103,7 +120,7 @@ func scopeOf(ctx context.Context) store.Scope {
 }
 
 func (s *Service) tx(t store.Tx, scope store.Scope) tx {
-	return tx{t, scope, s.config.Simulated, s.public.known()}
+	return tx{t, scope, s.config.Simulated, s.public.known(), new(error)}
 }
 
 // ForgetAccount removes what an account has outside of its own part of the tree, before that part goes.
@@ -160,7 +177,7 @@ func (s *Service) view(ctx context.Context, fn func(tx) error) error {
 			case made == nil:
 				return errNoNetwork
 			}
-			return fn(in)
+			return in.end(fn(in))
 		})
 		if !errors.Is(err, errNoNetwork) {
 			return err
@@ -184,10 +201,16 @@ func (s *Service) update(ctx context.Context, fn func(tx) error) error {
 
 // updateIn is update for reconcilers, which work for no request; nothing is made by the way.
 func (s *Service) updateIn(ctx context.Context, scope store.Scope, fn func(tx) error) error {
-	return s.config.DB.Update(ctx, func(t store.Tx) error { return fn(s.tx(t, scope)) })
+	return s.config.DB.Update(ctx, func(t store.Tx) error {
+		in := s.tx(t, scope)
+		return in.end(fn(in))
+	})
 }
 
 // viewIn is updateIn on a snapshot.
 func (s *Service) viewIn(ctx context.Context, scope store.Scope, fn func(tx) error) error {
-	return s.config.DB.View(ctx, func(t store.Tx) error { return fn(s.tx(t, scope)) })
+	return s.config.DB.View(ctx, func(t store.Tx) error {
+		in := s.tx(t, scope)
+		return in.end(fn(in))
+	})
 }

@@ -62,9 +62,7 @@ var subnets = &kind[subnet]{
 		"vpc-id":                  func(_ tx, n *subnet) []string { return one(n.VPC) },
 		"available-ip-address-count": func(t tx, n *subnet) []string {
 			free, err := freeAddresses(t, n)
-			if err != nil {
-				return nil
-			}
+			t.fail(err)
 			return one(strconv.Itoa(free))
 		},
 		"ipv6-cidr-block-association.association-id":  func(_ tx, n *subnet) []string { return associationIDs(n.IPv6) },
