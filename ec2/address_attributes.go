@@ -1,7 +1,9 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"miniaws/backend"
 	"miniaws/backend/lazyregexp"
 )
 
@@ -65,21 +68,65 @@ func (s *Service) updatePTR(ctx context.Context, allocation *string, name string
 	})
 }
 
-// settlePTR makes the update true, and asks for a look at the VPC whose resolver knows the address.
+// settlePTR makes the update true of an address that no network has; of another it asks for a look at the VPC whose resolver
+// is to answer it.
 func settlePTR(t tx, a *elasticIP) error {
-	if a.PTRUpdate == "" {
-		return nil
-	}
-	a.PTRWas = true
-	a.PTR, a.PTRUpdate = strings.TrimPrefix(a.PTRUpdate, ptrReset), ""
-	if err := elasticIPs.put(t, a); err != nil {
-		return err
-	}
 	e, err := interfaces.find(t, a.Interface)
-	if err != nil || e == nil {
+	switch {
+	case err != nil || a.PTRUpdate == "":
 		return err
+	case e == nil:
+		return a.renamed(t)
 	}
 	return wantNetwork(t, e.VPC)
+}
+
+// renamed makes the update true.
+func (a *elasticIP) renamed(t tx) error {
+	a.PTRWas = true
+	a.PTR, a.PTRUpdate = strings.TrimPrefix(a.PTRUpdate, ptrReset), ""
+	return elasticIPs.put(t, a)
+}
+
+// reverseZone is what a resolver answers about a public address; a is nil for one that is no Elastic IP.
+func reverseZone(region, public string, a *elasticIP) backend.WantedZone {
+	name := publicNameOf(region, public) + "."
+	if a != nil {
+		wanted := a.PTR
+		if a.PTRUpdate != "" {
+			wanted = strings.TrimPrefix(a.PTRUpdate, ptrReset)
+		}
+		name = cmp.Or(wanted, name)
+	}
+	reverse := reverseName(public)
+	return backend.WantedZone{Name: reverse, Records: []string{fmt.Sprintf("%s %d IN PTR %s", reverse, nameLifetime, name)}}
+}
+
+// confirmPTRs makes those updates true that the resolver of the applied VPC has.
+func confirmPTRs(t tx, applied *backend.WantedVPC) error {
+	list, err := elasticIPs.by(t, "renaming", "yes")
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		e, err := interfaces.find(t, a.Interface)
+		if err != nil {
+			return err
+		}
+		if e == nil || e.VPC != applied.ID {
+			continue
+		}
+		wanted := reverseZone(t.scope.Region, a.Public, a)
+		if !slices.ContainsFunc(applied.DNS.Zones, func(z backend.WantedZone) bool {
+			return z.Name == wanted.Name && slices.Equal(z.Records, wanted.Records)
+		}) {
+			continue
+		}
+		if err := a.renamed(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func addressAttribute(a *elasticIP) types.AddressAttribute {

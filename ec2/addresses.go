@@ -26,10 +26,19 @@ type elasticIP struct {
 	// ServiceManaged is who has it besides the user: "" or nat.
 	ServiceManaged string `json:",omitempty"`
 	// PTR is the name that its reverse lookup answers, with a dot at the end; "" is the public name that AWS gives it.
-	// PTRUpdate is the one that is to come, or ptrReset.
+	// PTRUpdate is the one that is to come, or ptrReset; "" once the resolver of the VPC in which the address is has it.
 	PTR, PTRUpdate string `json:",omitempty"`
 	// PTRWas tells that the address has, or had, such a name.
 	PTRWas bool `json:",omitempty"`
+}
+
+// leave takes the address from where it is. The record is to be written.
+func (a *elasticIP) leave(t tx) error {
+	a.Association, a.Interface, a.Private, a.ServiceManaged = "", "", "", ""
+	if a.PTRUpdate == "" {
+		return nil
+	}
+	return wantSettled(t, a.ID) // no network is waited for any more
 }
 
 func elasticIPBase(a *elasticIP) *resource { return &a.resource }
@@ -48,6 +57,12 @@ var elasticIPs = &kind[elasticIP]{
 	table: tableOf("addresses", elasticIPBase, map[string]func(*elasticIP) []string{
 		"public":      func(a *elasticIP) []string { return one(a.Public) },
 		"association": func(a *elasticIP) []string { return one(a.Association) },
+		"renaming": func(a *elasticIP) []string {
+			if a.PTRUpdate == "" {
+				return nil
+			}
+			return one("yes")
+		},
 	}),
 	narrow: map[string]string{"public-ip": "public", "association-id": "association"},
 	filters: filters[elasticIP]{
@@ -210,8 +225,7 @@ func dropPublic(t tx, e *networkInterface, i int) error {
 			return err
 		}
 		if eip != nil {
-			eip.Association, eip.Interface, eip.Private, eip.ServiceManaged = "", "", "", ""
-			if err := elasticIPs.put(t, eip); err != nil {
+			if err := errors.Join(eip.leave(t), elasticIPs.put(t, eip)); err != nil {
 				return err
 			}
 		}
@@ -252,8 +266,7 @@ func takeElastic(t tx, eip *elasticIP) error {
 	if err := dropPublic(t, e, i); err != nil {
 		return err
 	}
-	eip.Association, eip.Interface, eip.Private, eip.ServiceManaged = "", "", "", ""
-	if err := interfaces.put(t, e); err != nil {
+	if err := errors.Join(eip.leave(t), interfaces.put(t, e)); err != nil {
 		return err
 	}
 	return wantNetwork(t, e.VPC)

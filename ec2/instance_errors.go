@@ -37,6 +37,7 @@ func errHostFull() error {
 	return awsapi.Errorf("InsufficientCapacityOnHost", "There is not enough capacity on the Dedicated Host to launch or start the instance.")
 }
 
+// AWS: not among "Error codes for the Amazon EC2 API"; the code is the one that Terraform's provider for AWS waits for.
 func errFleetNotFound(id string) error {
 	return awsapi.Errorf("InvalidFleetId.NotFound", "The fleet ID '%s' does not exist", id)
 }
@@ -86,6 +87,7 @@ func errHostOccupied(id string) error {
 	return awsapi.Errorf("InvalidHostState", "The Dedicated Host '%s' has running instances. Stop or terminate all instances on the host before you release it.", id)
 }
 
+// AWS: not among "Error codes for the Amazon EC2 API"; Terraform's provider for AWS asks for this code after deletions.
 func errEventWindowNotFound(id string) error {
 	return awsapi.Errorf("InvalidInstanceEventWindowID.NotFound", "The instance event window ID '%s' does not exist", id)
 }

@@ -205,6 +205,8 @@ func (s insightsShown) explanation(b plan.Block) types.Explanation {
 		}
 	case plan.CodeNoPublicEgress, plan.CodeNoPublicIngress:
 		e.InternetGateway = s.component(b.ID)
+	case plan.CodePublicAccess:
+		e.InternetGateway, e.Subnet = s.component(b.ID), s.component(b.Subnet)
 	case plan.CodeTransitZone:
 		e.RouteTable, e.RouteTableRoute, e.Subnet = s.component(b.ID), s.route(b.Hop), s.component(b.Subnet)
 	case plan.CodeTransitNoRoute, plan.CodeTransitBlackhole:

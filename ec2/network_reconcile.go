@@ -142,7 +142,7 @@ func (s *Service) confirm(ctx context.Context, scope store.Scope, applied *backe
 					return err
 				}
 			}
-			for _, confirm := range []func(tx, *backend.WantedVPC) error{confirmNATGateways, confirmPeerings, confirmEndpoints, confirmGroupAssociations, confirmAccess} {
+			for _, confirm := range []func(tx, *backend.WantedVPC) error{confirmNATGateways, confirmPeerings, confirmEndpoints, confirmGroupAssociations, confirmAccess, confirmPTRs} {
 				if err := confirm(t, applied); err != nil {
 					return err
 				}

@@ -344,11 +344,7 @@ func (b *networkBuilder) names() error {
 			if err != nil {
 				return err
 			}
-			reverse, name = reverseName(a.Public), publicNameOf(region, a.Public)+"."
-			if eip != nil && eip.PTR != "" {
-				name = eip.PTR
-			}
-			b.wanted.DNS.Zones = append(b.wanted.DNS.Zones, backend.WantedZone{Name: reverse, Records: []string{fmt.Sprintf("%s %d IN PTR %s", reverse, nameLifetime, name)}})
+			b.wanted.DNS.Zones = append(b.wanted.DNS.Zones, reverseZone(region, a.Public, eip))
 		}
 	}
 	if err := b.resourceNames(&internal); err != nil {

@@ -317,6 +317,9 @@ func usersOfList(t tx, id string) ([]listUser, error) {
 		return nil, err
 	}
 	for _, x := range references {
+		if x.gone() {
+			continue
+		}
 		r, err := transitTables.see(t, x.Table)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"miniaws/backend"
 	"miniaws/backend/store"
 )
 
@@ -18,6 +20,16 @@ type transitListReference struct {
 	Table, List string
 	// Attachment is "" for blackholes.
 	Attachment string `json:",omitempty"`
+	// State is pending or modifying until the gateway has the routes, and deleting until it has not; "" is available.
+	State types.TransitGatewayPrefixListReferenceState `json:",omitempty"`
+}
+
+func (x *transitListReference) gone() bool {
+	return x.State == types.TransitGatewayPrefixListReferenceStateDeleting
+}
+
+func (x *transitListReference) state() types.TransitGatewayPrefixListReferenceState {
+	return cmp.Or(x.State, types.TransitGatewayPrefixListReferenceStateAvailable)
 }
 
 var transitListReferences = store.NewTable(store.Spec[transitListReference]{
@@ -76,6 +88,9 @@ func (s *Service) putTransitReference(ctx context.Context, table, list, attachme
 		if err != nil {
 			return err
 		}
+		if had != nil && had.gone() {
+			had = nil
+		}
 		if err := may(had, r.ID, p.ID); err != nil {
 			return err
 		}
@@ -83,11 +98,10 @@ func (s *Service) putTransitReference(ctx context.Context, table, list, attachme
 		if err != nil {
 			return err
 		}
-		x := &transitListReference{r.ID, p.ID, target}
+		x := &transitListReference{r.ID, p.ID, target, state}
 		if shown, err = transitReferenceToAPI(t, x); err != nil {
 			return err
 		}
-		shown.State = state
 		if err := transitListReferences.In(t, t.scope).Put(x); err != nil {
 			return err
 		}
@@ -111,20 +125,46 @@ func (s *Service) DeleteTransitGatewayPrefixListReference(ctx context.Context, i
 		if err != nil {
 			return err
 		}
-		if x == nil {
+		if x == nil || x.gone() {
 			return errTransitRouteNotFound(list, r.ID)
 		}
+		x.State = types.TransitGatewayPrefixListReferenceStateDeleting
 		shown, err := transitReferenceToAPI(t, x)
-		shown.State = types.TransitGatewayPrefixListReferenceStateDeleting
 		out.TransitGatewayPrefixListReference = &shown
 		if err != nil {
 			return err
 		}
-		if err := transitListReferences.In(t, t.scope).Delete(x.Table, x.List); err != nil {
+		if err := transitListReferences.In(t, t.scope).Put(x); err != nil {
 			return err
 		}
 		return wantTransit(t, r.Gateway)
 	})
+}
+
+// confirmTransitReferences moves the references of a table on, if the applied routes are those that are wanted by now.
+func confirmTransitReferences(t tx, applied backend.WantedTransitRouteTable, attachments []*transitAttachment) error {
+	references, err := transitReferencesOf(t, applied.ID)
+	if err != nil || !slices.ContainsFunc(references, func(x *transitListReference) bool { return x.State != "" }) {
+		return err
+	}
+	routes, err := madeRoutes(t, applied.ID, attachments)
+	if err != nil || !slices.Equal(applied.Routes, wantedRoutes(routes)) {
+		return err
+	}
+	rows := transitListReferences.In(t, t.scope)
+	for _, x := range references {
+		switch {
+		case x.gone():
+			err = rows.Delete(x.Table, x.List)
+		case x.State != "":
+			x.State = ""
+			err = rows.Put(x)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // transitReferenceFilters are those of GetTransitGatewayPrefixListReferences.
@@ -150,9 +190,7 @@ var transitReferenceFilters = filters[transitListReference]{
 		}
 		return nil
 	},
-	"state": func(tx, *transitListReference) []string {
-		return one(string(types.TransitGatewayPrefixListReferenceStateAvailable))
-	},
+	"state": func(_ tx, x *transitListReference) []string { return one(string(x.state())) },
 }
 
 // GetTransitGatewayPrefixListReferences lists those of a table.
@@ -190,7 +228,7 @@ func (s *Service) GetTransitGatewayPrefixListReferences(ctx context.Context, in 
 
 func transitReferenceToAPI(t tx, x *transitListReference) (types.TransitGatewayPrefixListReference, error) {
 	shown := types.TransitGatewayPrefixListReference{
-		TransitGatewayRouteTableId: aws.String(x.Table), PrefixListId: aws.String(x.List), State: types.TransitGatewayPrefixListReferenceStateAvailable,
+		TransitGatewayRouteTableId: aws.String(x.Table), PrefixListId: aws.String(x.List), State: x.state(),
 		Blackhole: aws.Bool(x.Attachment == ""),
 	}
 	p, err := prefixLists.see(t, x.List)
@@ -221,7 +259,7 @@ func referredRoutes(t tx, table string, attachments []*transitAttachment) ([]mad
 		if err != nil {
 			return nil, err
 		}
-		if p == nil {
+		if p == nil || x.gone() {
 			continue
 		}
 		for _, e := range p.current().Entries {

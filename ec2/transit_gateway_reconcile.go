@@ -273,6 +273,11 @@ func confirmTransit(t tx, applied *backend.WantedTransitGateway, joined []string
 	if err != nil {
 		return false, err
 	}
+	for _, r := range applied.RouteTables {
+		if err := confirmTransitReferences(t, r, attachments); err != nil {
+			return false, err
+		}
+	}
 	for _, a := range attachments {
 		i := slices.IndexFunc(applied.Attachments, func(l backend.WantedTransitLink) bool { return l.ID == a.ID })
 		if a.State == types.TransitGatewayAttachmentStateDeleting && i < 0 {

@@ -296,6 +296,7 @@ func errEndpointNotFound(id string) error {
 	return awsapi.Errorf("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist", id)
 }
 
+// AWS: not among "Error codes for the Amazon EC2 API"; the code is the one that Terraform's provider for AWS waits for.
 func errAccessExclusionNotFound(id string) error {
 	return awsapi.Errorf("InvalidVpcBlockPublicAccessExclusionId.NotFound", "The VPC Block Public Access exclusion ID '%s' does not exist.", id)
 }

@@ -98,6 +98,7 @@ const (
 	CodeUnattached      = "UNASSOCIATED_COMPONENT"
 	CodeNowhere         = "NO_POSSIBLE_DESTINATION"
 	CodeSourceCheck     = "ENI_SOURCE_DEST_CHECK_RESTRICTION"
+	CodePublicAccess    = "VPC_BLOCK_PUBLIC_ACCESS_ENABLED"
 )
 
 // Block is one reason why a packet does not get through.
@@ -410,6 +411,11 @@ func (t *tracer) follow(m *model, sender backend.WantedENI, toVPC, toENI string,
 			t.block(CodeTransitZone, at)
 			return p, false
 		}
+		if m.publicAccessBlocked(sender.Subnet, route.Target) {
+			t.hop(at)
+			t.block(CodePublicAccess, Hop{ID: m.InternetGateway, VPC: m.ID, Subnet: sender.Subnet, Packet: p})
+			return p, false
+		}
 		t.block(CodeBlackhole, at)
 		return p, false
 	}
@@ -449,6 +455,19 @@ func (m *model) lookup(table backend.WantedRouteTable, subnet string, destinatio
 	return step{}, nil
 }
 
+// publicAccessBlocked tells whether it is the block of public access alone that makes a way of the subnet to the internet a
+// blackhole.
+func (m *model) publicAccessBlocked(subnet, target string) bool {
+	access := m.subnets[subnet].Internet
+	switch {
+	case target == m.InternetGateway:
+		return m.hasInternet() && access != backend.InternetOpen
+	case m.nats[target].Public.IsValid():
+		return m.hasInternet() && (access == backend.InternetBlocked || m.subnets[m.nats[target].Subnet].Internet == backend.InternetBlocked)
+	}
+	return slices.Contains(m.EgressGateways, target) && access == backend.InternetBlocked
+}
+
 func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, toVPC, toENI string, p Packet) (Packet, bool) {
 	gateway := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
 	switch {
@@ -485,6 +504,12 @@ func (t *tracer) fromInternet(m *model, toVPC, toENI string, p Packet) (Packet, 
 	receiver, known := m.enis[toENI]
 	if !known {
 		return t.throughNAT(m, toVPC, toENI, p)
+	}
+	if !t.returning && m.subnets[receiver.Subnet].Internet != backend.InternetOpen {
+		t.hop(at)
+		at.Subnet = receiver.Subnet
+		t.block(CodePublicAccess, at)
+		return p, false
 	}
 	private := receiver.Addresses[0]
 	if t.returning {

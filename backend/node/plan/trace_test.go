@@ -100,6 +100,35 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// TestTraceBlockedPublicAccess: where public access is blocked, that is what is named, and not the route.
+func TestTraceBlockedPublicAccess(t *testing.T) {
+	const web, db = "eni-0000000000000000a", "eni-0000000000000000b"
+	vpc := twoTiers()
+	for _, c := range []struct {
+		access           backend.InternetAccess
+		from, to, blocks string
+	}{
+		{backend.InternetOpen, "", web, ""},
+		{backend.InternetOutward, "", web, "igw-1 | !VPC_BLOCK_PUBLIC_ACCESS_ENABLED@igw-1"},
+		{backend.InternetBlocked, "", web, "igw-1 | !VPC_BLOCK_PUBLIC_ACCESS_ENABLED@igw-1"},
+		{backend.InternetOutward, web, "", web + " sg-web acl-open rtb-pub | !VPC_BLOCK_PUBLIC_ACCESS_ENABLED@igw-1"},
+		{backend.InternetOutward, db, "", ""},
+		{backend.InternetBlocked, db, "", db + " sg-web acl-tight rtb-prv | !VPC_BLOCK_PUBLIC_ACCESS_ENABLED@igw-1"},
+	} {
+		for i := range vpc.Subnets {
+			vpc.Subnets[i].Internet = c.access
+		}
+		q := Question{FromVPC: vpc.ID, FromENI: c.from, ToVPC: vpc.ID, ToENI: c.to, Protocol: backend.ProtocolTCP, DestPort: 80}
+		if c.from == db {
+			q.DestPort = 8080
+		}
+		got := story(NewWorld([]backend.WantedVPC{vpc}, nil, func(string) bool { return true }).Answer(q))
+		if c.blocks == "" && strings.Contains(got, "!") || c.blocks != "" && got != c.blocks {
+			t.Errorf("%q, from %q to %q:\n got %s\nwant %s", c.access, c.from, c.to, got, c.blocks)
+		}
+	}
+}
+
 func TestTraceTransit(t *testing.T) {
 	const one, two = "eni-one", "eni-two"
 	side := func(id, cidr, address string) backend.WantedVPC {
