@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -126,6 +127,32 @@ func TestEngineIPv6(t *testing.T) {
 	c.reachesNot(j, "fe80::1%eth0")
 	root(j, "ip -6 neigh flush dev eth0 nud permanent; ip -6 neigh del fe80::1 dev eth0 2>/dev/null || true")
 	c.reaches(j, "2001:db8:1:1::4") // the router says where it is
+
+	t.Log("the host's own services are not the internet, though its addresses are on the way there")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp6", "[::]:0")
+	must(t, err)
+	defer listener.Close()
+	port := uint16(listener.Addr().(*net.TCPAddr).Port)
+	addresses, err := net.InterfaceAddrs()
+	must(t, err)
+	asked := 0
+	for _, address := range addresses {
+		own, err := netip.ParsePrefix(address.String())
+		if err != nil || !own.Addr().Is6() || own.Addr().IsLoopback() || own.Addr().IsLinkLocalUnicast() {
+			continue
+		}
+		asked++
+		to := netip.AddrPortFrom(own.Addr(), port)
+		if out, err := exec.CommandContext(t.Context(), "sh", "-c", connectOnly(to)).CombinedOutput(); err != nil {
+			t.Errorf("the host reaches itself: %v: %s", err, out)
+		}
+		if out, err := c.in(i, connectOnly(to)); err == nil {
+			t.Errorf("%s answers: %s", to, out)
+		}
+	}
+	if asked == 0 {
+		t.Log("the host has no address of IPv6 that could be asked")
+	}
 
 	t.Log("an address that is assigned while the instance runs is there, and one that is taken away is not")
 	first.ENIs[1].Addresses = append(first.ENIs[1].Addresses, addr("2001:db8:1:2::5"))
