@@ -73,7 +73,7 @@ type VPCNetwork interface {
 // Answers are the gateway's answers to requests from inside VPCs. [OriginFrom] of a request's context tells who asks.
 // A nil handler answers 503.
 type Answers struct {
-	// Metadata answers http://169.254.169.254.
+	// Metadata answers http://169.254.169.254 and http://[fd00:ec2::254].
 	Metadata http.Handler
 	// API answers AWS's API, at [APIAddress] inside a VPC.
 	API http.Handler
@@ -89,6 +89,10 @@ var (
 	MetadataAddress = netip.MustParseAddr("169.254.169.254")
 	// ResolverAddress is the resolver's second one; its first is the base of the VPC's primary range + 2.
 	ResolverAddress = netip.MustParseAddr("169.254.169.253")
+	// MetadataAddress6 and ResolverAddress6 are the same two for interfaces with IPv6. The first one answers those alone that
+	// want it, see [WantedENI].
+	MetadataAddress6 = netip.MustParseAddr("fd00:ec2::254")
+	ResolverAddress6 = netip.MustParseAddr("fd00:ec2::253")
 	// APIAddress is where AWS's API answers inside a VPC, to those who have a way out: an internet gateway and a public
 	// address, a NAT gateway, or a VPC endpoint. Ports 80 and 4566.
 	APIAddress = netip.MustParseAddr("169.254.169.250")
@@ -277,6 +281,8 @@ type WantedENI struct {
 	MTU int `json:"mtu,omitempty"`
 	// MetadataHopLimit is how many hops an answer to a request for a metadata token lives; 0 is 1.
 	MetadataHopLimit int `json:"metadataHopLimit,omitempty"`
+	// MetadataIPv6 lets the interface ask for metadata by IPv6 too.
+	MetadataIPv6 bool `json:"metadataIPv6,omitempty"`
 }
 
 // WantedPublicAddress is one public address of an interface.

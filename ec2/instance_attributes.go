@@ -257,7 +257,7 @@ func changeType(t tx, i *instance, name string) error {
 	if credit := have.creditOf(typ); credit == "" || i.Credit == "" {
 		i.Credit = credit
 	}
-	return nil
+	return followMetadata(t, i)
 }
 
 // ResetInstanceAttribute sets back what an image or AWS decides.
@@ -295,9 +295,6 @@ func mergeMetadata(had metadataOptions, in *types.InstanceMetadataOptionsRequest
 	set(&had.Endpoint, string(in.HttpEndpoint))
 	set(&had.Tags, string(in.InstanceMetadataTags))
 	set(&had.IPv6, string(in.HttpProtocolIpv6))
-	if in.HttpProtocolIpv6 == types.InstanceMetadataProtocolStateEnabled {
-		return had, errNotImplemented("The IPv6 address of the metadata service")
-	}
 	if in.HttpPutResponseHopLimit != nil {
 		if had.HopLimit = *in.HttpPutResponseHopLimit; had.HopLimit < 1 || had.HopLimit > 64 {
 			return had, errInvalidParameterValue("Value (%d) for parameter HttpPutResponseHopLimit is invalid. Valid values are from 1 to 64.", had.HopLimit)
@@ -357,7 +354,7 @@ func (s *Service) ModifyInstanceMetadataOptions(ctx context.Context, in *ec2.Mod
 		})
 		out.InstanceMetadataOptions = i.Metadata.toAPI(i.State)
 		if err == nil {
-			err = limitHops(t, i)
+			err = followMetadata(t, i)
 		}
 		return err
 	})

@@ -59,7 +59,7 @@ func (s *Service) planNetwork(t tx, l *launch) (*networkPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags, moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount))}
+	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags, moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount)), launched: in.SubnetId != nil}
 	if spec.ipv6, err = wantedIPv6(in.Ipv6Addresses, in.Ipv6AddressCount); err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (s *Service) planInterfaces(t tx, l *launch) (*networkPlan, error) {
 			p.deleteOnEnd = in.DeleteOnTermination == nil || *in.DeleteOnTermination
 			p.spec = interfaceSpec{
 				subnet: n.ID, description: aws.ToString(in.Description), groups: in.Groups, tags: l.interfaceTags,
-				more: int(aws.ToInt32(in.SecondaryPrivateIpAddressCount)), moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount)),
+				more: int(aws.ToInt32(in.SecondaryPrivateIpAddressCount)), moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount)), launched: in.SubnetId != nil,
 			}
 			if p.spec.addresses, err = wantedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses); err != nil {
 				return nil, err
@@ -257,7 +257,7 @@ func (s *Service) plugIn(t tx, inst *instance, plan *networkPlan) error {
 		if p.index == 0 {
 			inst.PrivateIP = e.private()
 		}
-		if err := attachInterface(t, e, inst.ID, p.index, p.deleteOnEnd, inst.Metadata.HopLimit); err != nil {
+		if err := attachInterface(t, e, inst, p.index, p.deleteOnEnd); err != nil {
 			return err
 		}
 		n, err := subnets.get(t, e.Subnet)
@@ -434,17 +434,27 @@ func liveInstance(t tx, id string) (*instance, error) {
 	return i, err
 }
 
-// limitHops makes the interfaces of an instance as its metadata options say.
-func limitHops(t tx, i *instance) error {
+// metadataByIPv6 tells whether the instance's metadata is asked for by IPv6 too.
+// AWS: "Configure the instance metadata options": the IPv6 endpoint is there for instances on Nitro alone.
+func (i *instance) metadataByIPv6() bool {
+	if i.Metadata.IPv6 != string(types.InstanceMetadataProtocolStateEnabled) {
+		return false
+	}
+	typ, ok := instanceTypes().findCached(string(i.Type))
+	return ok && typ.Hypervisor == types.InstanceTypeHypervisorNitro
+}
+
+// followMetadata makes the interfaces of an instance as its metadata options say.
+func followMetadata(t tx, i *instance) error {
 	list, err := interfacesOf(t, i.ID)
 	if err != nil {
 		return err
 	}
 	for _, e := range list {
-		if e.Attachment.HopLimit == i.Metadata.HopLimit {
+		if e.Attachment.HopLimit == i.Metadata.HopLimit && e.Attachment.MetadataIPv6 == i.metadataByIPv6() {
 			continue
 		}
-		e.Attachment.HopLimit = i.Metadata.HopLimit
+		e.Attachment.HopLimit, e.Attachment.MetadataIPv6 = i.Metadata.HopLimit, i.metadataByIPv6()
 		if err := errors.Join(interfaces.put(t, e), wantNetwork(t, e.VPC)); err != nil {
 			return err
 		}

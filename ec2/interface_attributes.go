@@ -33,7 +33,7 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, in *ec2.AttachNetw
 		if aws.ToInt32(in.DeviceIndex) < 1 {
 			return errInvalidParameterValue("Instance '%s' already has an interface attached at device index '%d'.", instance, aws.ToInt32(in.DeviceIndex))
 		}
-		if err := attachInterface(t, e, instance, *in.DeviceIndex, false, i.Metadata.HopLimit); err != nil {
+		if err := attachInterface(t, e, i, *in.DeviceIndex, false); err != nil {
 			return err
 		}
 		out.AttachmentId = aws.String(e.Attachment.ID)

@@ -61,6 +61,8 @@ type attachment struct {
 	DeleteOnTermination bool `json:",omitempty"`
 	// HopLimit is the instance's for answers with tokens of the metadata service; 0 is 1.
 	HopLimit int32 `json:",omitempty"`
+	// MetadataIPv6 tells that the instance asks for metadata by IPv6 too.
+	MetadataIPv6 bool `json:",omitempty"`
 }
 
 func (e *networkInterface) vpc() string { return e.VPC }
@@ -209,6 +211,8 @@ type interfaceSpec struct {
 	// requester is the service that manages it, or "".
 	requester string
 	tags      map[string]string
+	// launched tells that an instance is launched with it, into a subnet that was named.
+	launched bool
 }
 
 // createInterface makes an interface with its addresses, and wants the network to have it.
@@ -225,8 +229,14 @@ func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
 		}
 		groups = []string{g.ID}
 	}
-	if err := checkGroups(t, n.VPC, groups); err != nil {
+	stranger, err := groupElsewhere(t, n.VPC, groups)
+	switch {
+	case err != nil:
 		return nil, err
+	case stranger != "" && spec.launched:
+		return nil, errGroupNotOfSubnet(stranger, n.ID)
+	case stranger != "":
+		return nil, errGroupOfOtherNetwork()
 	}
 	e := &networkInterface{
 		resource: resource{ID: t.NewID("eni-"), Tags: spec.tags}, VPC: n.VPC, Subnet: n.ID, Zone: n.Zone, Description: spec.description, MAC: newMAC(),
@@ -271,26 +281,35 @@ func (e *networkInterface) addAddress(t tx, n *subnet, wanted netip.Addr) error 
 
 // checkGroups tells whether an interface of a VPC may have the groups.
 func checkGroups(t tx, vpcID string, groups []string) error {
+	stranger, err := groupElsewhere(t, vpcID, groups)
+	if stranger != "" {
+		return errGroupOfOtherNetwork()
+	}
+	return err
+}
+
+// groupElsewhere answers the first of the groups that an interface of the VPC may not have; "" for none.
+func groupElsewhere(t tx, vpcID string, groups []string) (string, error) {
 	if len(groups) > maxGroupsPerInterface {
-		return errGroupsPerInterfaceLimitExceeded()
+		return "", errGroupsPerInterfaceLimitExceeded()
 	}
 	for _, id := range groups {
 		g, err := securityGroups.get(t, id)
 		if err != nil {
-			return err
+			return "", err
 		}
-		if g.VPC != vpcID {
-			association, err := groupAssociations.In(t, t.scope).Find(g.ID, vpcID)
-			if err != nil {
-				return err
-			}
-			if association.works() {
-				continue
-			}
-			return errInvalidParameterValue("You have specified two resources that belong to different networks.")
+		if g.VPC == vpcID {
+			continue
+		}
+		association, err := groupAssociations.In(t, t.scope).Find(g.ID, vpcID)
+		if err != nil {
+			return "", err
+		}
+		if !association.works() {
+			return g.ID, nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // newMAC is a random local unicast address, with the first byte that AWS's have.
@@ -325,7 +344,8 @@ func removeInterface(t tx, e *networkInterface) error {
 }
 
 // attachInterface ties a free interface to an instance. The reconciler wires it and says when it is attached.
-func attachInterface(t tx, e *networkInterface, instance string, index int32, deleteOnTermination bool, hops int32) error {
+func attachInterface(t tx, e *networkInterface, to *instance, index int32, deleteOnTermination bool) error {
+	instance := to.ID
 	if e.Attachment != nil {
 		return errInterfaceInUse(e.ID)
 	}
@@ -338,7 +358,7 @@ func attachInterface(t tx, e *networkInterface, instance string, index int32, de
 	}
 	e.Attachment = &attachment{
 		ID: t.NewID("eni-attach-"), Instance: instance, Owner: t.scope.Account, DeviceIndex: index,
-		HopLimit: hops, Status: types.AttachmentStatusAttaching, AttachTime: t.Now().UTC().Truncate(time.Second), DeleteOnTermination: deleteOnTermination,
+		HopLimit: to.Metadata.HopLimit, MetadataIPv6: to.metadataByIPv6(), Status: types.AttachmentStatusAttaching, AttachTime: t.Now().UTC().Truncate(time.Second), DeleteOnTermination: deleteOnTermination,
 	}
 	if err := interfaces.put(t, e); err != nil {
 		return err

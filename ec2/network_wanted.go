@@ -239,7 +239,7 @@ func (b *networkBuilder) interfaces() error {
 			ID: e.ID, Subnet: e.Subnet, MAC: e.MAC, Addresses: e.addresses(), Groups: slices.Clone(e.Groups), SourceDestCheck: e.SourceDestCheck,
 		}
 		if e.Attachment != nil {
-			w.MetadataHopLimit = int(e.Attachment.HopLimit)
+			w.MetadataHopLimit, w.MetadataIPv6 = int(e.Attachment.HopLimit), e.Attachment.MetadataIPv6
 		}
 		for _, a := range e.Addresses {
 			if a.Public != "" {

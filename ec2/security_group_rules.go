@@ -230,7 +230,7 @@ func setGroup(t tx, g *securityGroup, r *securityRule, p rulePeer) error {
 		return err
 	}
 	if peer == nil {
-		return errGroupNotFound(id)
+		return errGroupOfOtherNetwork()
 	}
 	r.GroupVPC, r.Peering = other.VPC, peer.ID
 	return nil

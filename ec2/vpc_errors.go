@@ -120,6 +120,16 @@ func errGroupNotFound(id string) error {
 	return awsapi.Errorf("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
 }
 
+// AWS: not on the page of error codes; the words that EC2 answers with where a group is of another VPC.
+func errGroupOfOtherNetwork() error {
+	return awsapi.Errorf("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
+}
+
+// AWS: RunInstances words it so, where the launch names its subnet.
+func errGroupNotOfSubnet(group, subnet string) error {
+	return awsapi.Errorf("InvalidParameter", "Security group %s and subnet %s belong to different networks.", group, subnet)
+}
+
 func errGroupNotFoundInVPC(name, vpc string) error {
 	return awsapi.Errorf("InvalidGroup.NotFound", "The security group '%s' does not exist in VPC '%s'", name, vpc)
 }

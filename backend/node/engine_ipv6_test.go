@@ -3,11 +3,13 @@ package node_test
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"miniaws/backend"
 )
@@ -152,6 +154,71 @@ func TestEngineIPv6(t *testing.T) {
 	}
 	if asked == 0 {
 		t.Log("the host has no address of IPv6 that could be asked")
+	}
+
+	t.Log("names and metadata by IPv6, those whose interface wants it, and with whose address it asks")
+	c.network.Answer(backend.Answers{Metadata: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin, _ := backend.OriginFrom(r.Context())
+		_, _ = fmt.Fprintf(w, "%s asks as %s", origin.ENI, origin.Source)
+	})})
+	const metadata = "curl -gsS -m2 http://[fd00:ec2::254]/"
+	if out, err := c.in(i, metadata); err == nil {
+		t.Errorf("metadata by IPv6 is not wanted: %s", out)
+	}
+	first.ENIs[0].MetadataIPv6 = true
+	first.DNS = backend.WantedDNS{Enabled: true, Zones: []backend.WantedZone{{Name: "inside.", Records: []string{"six.inside. 60 IN AAAA 2001:db8:1:2::4"}}}}
+	c.apply(first)
+	c.want(i, metadata, a+" asks as 2001:db8:1:1::4")
+	c.want(i, "curl -sS -m2 http://169.254.169.254/", a+" asks as 10.1.1.4")
+	if out, err := c.in(j, metadata); err == nil {
+		t.Errorf("metadata for another: %s", out)
+	}
+	if out, err := c.in(i, "curl -gsS -m2 http://[fd00:ec2::253]/"); err == nil {
+		t.Errorf("the router's other ports: %s", out)
+	}
+	const name = `python3 -c '
+import socket
+question=b"\7\7\1\0\0\1\0\0\0\0\0\0\3six\6inside\0\0\34\0\1"
+for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
+    s=socket.socket(socket.AF_INET6,kind); s.settimeout(2); s.connect(("fd00:ec2::253",53))
+    length=b"" if kind==socket.SOCK_DGRAM else b"\0"+bytes([len(question)])
+    s.send(length+question); print(socket.inet_ntop(socket.AF_INET6,s.recv(512)[-16:]))'`
+	c.want(j, name, "2001:db8:1:2::4\n2001:db8:1:2::4")
+	first.DNS.Enabled = false
+	c.apply(first)
+	if out, err := c.in(j, name); err == nil {
+		t.Errorf("names where there are none: %s", out)
+	}
+
+	t.Log("flow logs")
+	first.FlowLogs = []backend.WantedFlowLog{{ID: "fl-1", Resource: "vpc-1", Accepted: true, Rejected: true}}
+	c.apply(first)
+	c.want(i, connectTo("2001:db8:1:2::4", 80), "you are")
+	c.refused(k, "2001:db8:1:1::4", 82)
+	type seen struct {
+		eni, from, to     string
+		port              int
+		accepted, ingress bool
+	}
+	wanted := map[seen]bool{
+		{a, "2001:db8:1:1::4", "2001:db8:1:2::4", 80, true, false}: true, {b, "2001:db8:1:1::4", "2001:db8:1:2::4", 80, true, true}: true,
+		{a, "2001:db8:2:1::4", "2001:db8:1:1::4", 82, false, true}: true,
+	}
+	for deadline := time.Now().Add(15 * time.Second); len(wanted) > 0; time.Sleep(100 * time.Millisecond) {
+		records, err := c.network.Flows(t.Context())
+		must(t, err)
+		for _, r := range records {
+			if r.Packets == 0 || r.Bytes < 40*r.Packets {
+				t.Errorf("%+v", r)
+			}
+			if r.Destination == backend.MetadataAddress6 || r.Source.IsLinkLocalUnicast() {
+				t.Errorf("what is not recorded: %+v", r)
+			}
+			delete(wanted, seen{r.ENI, r.Source.String(), r.Destination.String(), int(r.DestPort), r.Accepted, r.Ingress})
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not recorded: %v", wanted)
+		}
 	}
 
 	t.Log("an address that is assigned while the instance runs is there, and one that is taken away is not")

@@ -285,11 +285,14 @@ func (f *flows) take() []backend.FlowRecord {
 	return all
 }
 
-// readPacket reads the head of an IPv4 packet.
+// readPacket reads the head of a packet.
 func readPacket(packet []byte) (r backend.FlowRecord, ok bool) {
 	const least = 20
-	if len(packet) < least || packet[0]>>4 != 4 {
+	if len(packet) < least {
 		return r, false
+	}
+	if packet[0]>>4 == 6 {
+		return readPacket6(packet)
 	}
 	head := int(packet[0]&15) * 4
 	if head < least || len(packet) < head {
@@ -298,16 +301,58 @@ func readPacket(packet []byte) (r backend.FlowRecord, ok bool) {
 	r.Protocol, r.Packets, r.Bytes = int(packet[9]), 1, uint64(binary.BigEndian.Uint16(packet[2:]))
 	r.Source, r.Destination = netip.AddrFrom4([4]byte(packet[12:16])), netip.AddrFrom4([4]byte(packet[16:20]))
 	first := binary.BigEndian.Uint16(packet[6:])&0x1fff == 0 // later fragments have no ports
-	if rest := packet[head:]; first && len(rest) >= 4 && (r.Protocol == backend.ProtocolTCP || r.Protocol == backend.ProtocolUDP) {
-		r.SourcePort, r.DestPort = binary.BigEndian.Uint16(rest), binary.BigEndian.Uint16(rest[2:])
-		const flags, known = 13, 0x17 // FIN, SYN, RST, ACK
-		if r.Protocol == backend.ProtocolTCP && len(rest) > flags {
-			if r.TCPFlags = int(rest[flags]) & known; r.TCPFlags == tcpACK {
-				r.TCPFlags = 0
-			}
-		}
+	if first {
+		readTransport(&r, packet[head:])
 	}
 	return r, true
+}
+
+// readPacket6 is readPacket for IPv6.
+func readPacket6(packet []byte) (r backend.FlowRecord, ok bool) {
+	const head = 40
+	if len(packet) < head {
+		return r, false
+	}
+	r.Protocol, r.Packets, r.Bytes = int(packet[6]), 1, head+uint64(binary.BigEndian.Uint16(packet[4:]))
+	r.Source, r.Destination = netip.AddrFrom16([16]byte(packet[8:24])), netip.AddrFrom16([16]byte(packet[24:40]))
+	rest := packet[head:]
+	// Headers before the one that says what it is: options, routing, a fragment's.
+	for len(rest) >= 8 {
+		const hops, routing, fragment, destination = 0, 43, 44, 60
+		length := 8
+		switch r.Protocol {
+		case hops, routing, destination:
+			length = 8 * (int(rest[1]) + 1)
+		case fragment:
+			if binary.BigEndian.Uint16(rest[2:])&0xfff8 != 0 {
+				r.Protocol = int(rest[0]) // of a later fragment, without ports
+				return r, true
+			}
+		default:
+			readTransport(&r, rest)
+			return r, true
+		}
+		if len(rest) < length {
+			break
+		}
+		r.Protocol, rest = int(rest[0]), rest[length:]
+	}
+	readTransport(&r, rest)
+	return r, true
+}
+
+// readTransport reads ports and flags of TCP and UDP.
+func readTransport(r *backend.FlowRecord, rest []byte) {
+	if len(rest) < 4 || r.Protocol != backend.ProtocolTCP && r.Protocol != backend.ProtocolUDP {
+		return
+	}
+	r.SourcePort, r.DestPort = binary.BigEndian.Uint16(rest), binary.BigEndian.Uint16(rest[2:])
+	const flags, known = 13, 0x17 // FIN, SYN, RST, ACK
+	if r.Protocol == backend.ProtocolTCP && len(rest) > flags {
+		if r.TCPFlags = int(rest[flags]) & known; r.TCPFlags == tcpACK {
+			r.TCPFlags = 0
+		}
+	}
 }
 
 // sendFlows answers what all VPCs collected since the last time.

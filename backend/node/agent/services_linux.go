@@ -28,6 +28,8 @@ type services struct {
 
 	listeners []net.Listener
 	servers   []*dns.Server
+	// ipv6 tells that the listeners of IPv6 are there too.
+	ipv6 bool
 	// slots bound the connections that are open at once.
 	slots chan struct{}
 
@@ -55,6 +57,12 @@ func (a *Agent) serve(v *vpc) error {
 		}
 		v.services = made
 	}
+	if v.hasIPv6() && !v.services.ipv6 {
+		if err := v.router.Run(v.services.open6); err != nil {
+			return fmt.Errorf("listeners inside the VPC for IPv6: %w", err)
+		}
+		v.services.ipv6 = true
+	}
 	now := view{wanted: v.Wanted, place: v.place, enis: map[netip.Addr]backend.WantedENI{}}
 	for _, eni := range v.Wanted.ENIs {
 		for _, address := range eni.Addresses {
@@ -70,38 +78,55 @@ func (a *Agent) serve(v *vpc) error {
 
 // open runs on a thread inside the namespace.
 func (s *services) open(resolver netip.Addr) error {
-	listen := func(address netip.Addr, port int) (net.Listener, error) {
-		listener, err := net.Listen("tcp4", netip.AddrPortFrom(address, uint16(port)).String())
-		if err == nil {
-			s.listeners = append(s.listeners, listener)
-		}
-		return listener, err
-	}
-	metadata, err := listen(backend.MetadataAddress, 80)
+	metadata, err := s.listen(backend.MetadataAddress, 80)
 	if err != nil {
 		return err
 	}
 	go s.take(metadata, s.metadata)
 	for _, port := range plan.APIPorts {
-		api, err := listen(backend.APIAddress, port)
+		api, err := s.listen(backend.APIAddress, port)
 		if err != nil {
 			return err
 		}
 		go s.take(api, s.api)
 	}
-	for _, address := range []netip.Addr{resolver, backend.ResolverAddress} {
-		stream, err := listen(address, 53)
-		if err != nil {
-			return err
-		}
-		packets, err := net.ListenPacket("udp4", netip.AddrPortFrom(address, 53).String())
-		if err != nil {
-			return err
-		}
-		for _, server := range []*dns.Server{{PacketConn: packets, Handler: s.names}, {Listener: stream, Handler: s.names}} {
-			s.servers = append(s.servers, server)
-			go func() { _ = server.ActivateAndServe() }() // ends when it is closed
-		}
+	return errors.Join(s.resolve(resolver), s.resolve(backend.ResolverAddress))
+}
+
+// open6 is open for IPv6, once the VPC has it.
+func (s *services) open6() error {
+	metadata, err := s.listen(backend.MetadataAddress6, 80)
+	if err != nil {
+		return err
+	}
+	if err := s.resolve(backend.ResolverAddress6); err != nil {
+		return errors.Join(err, metadata.Close())
+	}
+	go s.take(metadata, s.metadata)
+	return nil
+}
+
+func (s *services) listen(address netip.Addr, port int) (net.Listener, error) {
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(address, uint16(port)).String())
+	if err == nil {
+		s.listeners = append(s.listeners, listener)
+	}
+	return listener, err
+}
+
+// resolve answers questions about names at the address.
+func (s *services) resolve(address netip.Addr) error {
+	stream, err := s.listen(address, 53)
+	if err != nil {
+		return err
+	}
+	packets, err := net.ListenPacket("udp", netip.AddrPortFrom(address, 53).String())
+	if err != nil {
+		return errors.Join(err, stream.Close())
+	}
+	for _, server := range []*dns.Server{{PacketConn: packets, Handler: s.names}, {Listener: stream, Handler: s.names}} {
+		s.servers = append(s.servers, server)
+		go func() { _ = server.ActivateAndServe() }() // ends when it is closed
 	}
 	return nil
 }
@@ -176,7 +201,11 @@ func setHops(connection *net.TCPConn, limit int) error {
 		return err
 	}
 	var setErr error
-	err = raw.Control(func(fd uintptr) { setErr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, limit) })
+	level, option := unix.IPPROTO_IP, unix.IP_TTL
+	if from := connection.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(); from.Is6() && !from.Is4In6() {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS
+	}
+	err = raw.Control(func(fd uintptr) { setErr = unix.SetsockoptInt(int(fd), level, option, limit) })
 	return errors.Join(err, setErr)
 }
 

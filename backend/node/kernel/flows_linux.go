@@ -29,11 +29,15 @@ type Connection struct {
 	Ended bool
 }
 
-// Connections answers the IPv4 connections that the kernel knows.
+// Connections answers the connections that the kernel knows.
 func (r *Router) Connections() ([]Connection, error) {
-	list, err := r.link.ConntrackTableList(routes.ConntrackTable, unix.AF_INET)
-	if err != nil {
-		return nil, err
+	var list []*routes.ConntrackFlow
+	for _, family := range r.families() {
+		of, err := r.link.ConntrackTableList(routes.ConntrackTable, routes.InetFamily(family))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, of...)
 	}
 	all := make([]Connection, 0, len(list))
 	for _, flow := range list {

@@ -164,23 +164,32 @@ func (r *Router) applyAddresses(p plan.Plan) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	had, err := r.link.AddrList(loopback, unix.AF_INET)
-	if err != nil {
-		return false, err
-	}
 	stale := map[string]netlink.Addr{}
-	for _, address := range had {
-		if !address.IP.IsLoopback() {
-			stale[address.IP.String()] = address
+	for _, family := range r.families() {
+		had, err := r.link.AddrList(loopback, family)
+		if err != nil {
+			return false, err
+		}
+		for _, address := range had {
+			if !address.IP.IsLoopback() {
+				stale[address.IP.String()] = address
+			}
 		}
 	}
 	for _, address := range p.Router {
+		if address.Is6() && !r.ipv6 {
+			continue
+		}
 		if _, there := stale[address.String()]; there {
 			delete(stale, address.String())
 			continue
 		}
 		changed = true
-		if err := r.link.AddrAdd(loopback, &netlink.Addr{IPNet: hostNet(address)}); err != nil && !errors.Is(err, unix.EEXIST) {
+		own := &netlink.Addr{IPNet: hostNet(address)}
+		if address.Is6() {
+			own.Flags = unix.IFA_F_NODAD
+		}
+		if err := r.link.AddrAdd(loopback, own); err != nil && !errors.Is(err, unix.EEXIST) {
 			return changed, fmt.Errorf("address %s: %w", address, err)
 		}
 	}

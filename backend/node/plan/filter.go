@@ -492,26 +492,20 @@ func (f *filter) local() {
 		f.local6()
 		return
 	}
-	tcp, udp := Protocol{Number: backend.ProtocolTCP}, Protocol{Number: backend.ProtocolUDP}
-	to := func(address netip.Addr) Address {
-		return Address{Side: To, Range: netip.PrefixFrom(address, 32)}
-	}
 	chain := Chain{Name: "arrive_router", Type: "filter", Hook: "input", Priority: "filter", Drop: true, Rules: []Rule{
 		{State{Names: []string{"established", "related"}}, accept},
 		{Device{Side: From, Name: "lo"}, accept},
 		{Mark{}, Count{}, drop},
-		{to(backend.MetadataAddress), tcp, Ports{Protocol: backend.ProtocolTCP, From: 80, To: 80}, accept},
+		service(backend.MetadataAddress, backend.ProtocolTCP, 80),
 	}}
 	if f.DNS.Enabled {
 		for _, address := range []netip.Addr{backend.ResolverAddress, Resolver(f.WantedVPC)} {
-			chain.Rules = append(chain.Rules,
-				Rule{to(address), udp, Ports{Protocol: backend.ProtocolUDP, From: 53, To: 53}, accept},
-				Rule{to(address), tcp, Ports{Protocol: backend.ProtocolTCP, From: 53, To: 53}, accept})
+			chain.Rules = append(chain.Rules, service(address, backend.ProtocolUDP, 53), service(address, backend.ProtocolTCP, 53))
 		}
 	}
 	for _, port := range APIPorts {
 		chain.Rules = append(chain.Rules, Rule{
-			to(backend.APIAddress), tcp, Ports{Protocol: backend.ProtocolTCP, From: port, To: port},
+			Address{Side: To, Range: netip.PrefixFrom(backend.APIAddress, 32)}, Protocol{Number: backend.ProtocolTCP}, Ports{Protocol: backend.ProtocolTCP, From: port, To: port},
 			DeviceIn{Side: From, Set: setAPI}, Dispatch{Side: From, Map: mapEgress},
 		})
 	}

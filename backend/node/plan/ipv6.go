@@ -18,8 +18,12 @@ var (
 	linkGroups6  = netip.MustParsePrefix("ff02::/16")
 )
 
-// setPublic6 are the devices of subnets with a route to the internet gateway, which packets from the internet reach.
-const setPublic6 = "public6"
+const (
+	// setPublic6 are the devices of subnets with a route to the internet gateway, which packets from the internet reach.
+	setPublic6 = "public6"
+	// setMetadata6 are the devices that may ask for metadata.
+	setMetadata6 = "metadata6"
+)
 
 // HasIPv6 tells whether one of the VPC's ranges is IPv6.
 func HasIPv6(wanted backend.WantedVPC) bool {
@@ -165,13 +169,34 @@ func (f *filter) outOK6() {
 	f.chain(chain)
 }
 
-// local6 is what the router itself answers to IPv6: who is where on a link, nothing else.
+// local6 is what the router itself answers to IPv6: who is where on a link, names, and metadata those who want it.
 func (f *filter) local6() {
+	metadata := Set{Name: setMetadata6, Key: []string{"ifname"}}
+	for _, id := range f.eniIDs {
+		if f.enis[id].MetadataIPv6 {
+			metadata.Elements = append(metadata.Elements, Element{Key: []any{DeviceName(id)}})
+		}
+	}
+	f.set(metadata)
 	icmp := Protocol{Number: backend.ProtocolICMPv6}
 	const solicitation, advertisement = 135, 136
-	f.chain(Chain{Name: "arrive_router", Type: "filter", Hook: "input", Priority: "filter", Drop: true, Rules: []Rule{
+	chain := Chain{Name: "arrive_router", Type: "filter", Hook: "input", Priority: "filter", Drop: true, Rules: []Rule{
 		{icmp, ICMP{Type: solicitation, Code: -1, IPv6: true}, accept},
 		{icmp, ICMP{Type: advertisement, Code: -1, IPv6: true}, accept},
-		{Count{}, drop},
-	}})
+		{State{Names: []string{"established", "related"}}, accept},
+		{Mark{}, Count{}, drop},
+		append(Rule{DeviceIn{Side: From, Set: setMetadata6}}, service(backend.MetadataAddress6, backend.ProtocolTCP, 80)...),
+	}}
+	if f.DNS.Enabled {
+		chain.Rules = append(chain.Rules, service(backend.ResolverAddress6, backend.ProtocolUDP, 53), service(backend.ResolverAddress6, backend.ProtocolTCP, 53))
+	}
+	chain.Rules = append(chain.Rules, Rule{Count{}, drop})
+	f.chain(chain)
+}
+
+// service lets packets to one of the router's own ports in.
+func service(address netip.Addr, protocol, port int) Rule {
+	return Rule{
+		Address{Side: To, Range: netip.PrefixFrom(address, address.BitLen())}, Protocol{Number: protocol}, Ports{Protocol: protocol, From: port, To: port}, accept,
+	}
 }

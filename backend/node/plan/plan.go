@@ -258,6 +258,9 @@ func Resolver(wanted backend.WantedVPC) netip.Addr { return wanted.CIDRs[0].Addr
 // router answers the addresses that the VPC's router has itself.
 func (m *model) router() []netip.Addr {
 	all := []netip.Addr{backend.MetadataAddress, backend.ResolverAddress, backend.APIAddress, Resolver(m.WantedVPC)}
+	if m.hasIPv6() {
+		all = append(all, backend.MetadataAddress6, backend.ResolverAddress6)
+	}
 	all = append(all, m.endpointAddresses()...)
 	for _, id := range m.subnetIDs {
 		all = append(all, m.subnets[id].CIDR.Addr().Next())
