@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -290,6 +291,24 @@ func TestFormValues(t *testing.T) {
 	v, err := FormValues("X=1&Action=Do%54&Version=2020&Y=%zz", "Action", "Version")
 	if err != nil || v["Action"] != "DoT" || v["Version"] != "2020" {
 		t.Error(v, err)
+	}
+}
+
+// InstanceType is an enumeration whose lists EC2, and nobody else, checks itself.
+type InstanceType string
+
+// TestInstanceTypes: a list of them is EC2's own to refuse; in another service it is a list like every other.
+func TestInstanceTypes(t *testing.T) {
+	list := &plan{kind: kindList, typ: reflect.TypeFor[[]InstanceType](), elem: &plan{kind: kindString, typ: reflect.TypeFor[InstanceType]()}}
+	for _, c := range []struct {
+		ec2  bool
+		want int
+	}{{true, 0}, {false, 1}} {
+		w := &validation{rules: &ruleTables{enums: map[string][]string{"InstanceType": {"t3.micro"}}}, checks: CheckDefault, ec2: c.ec2}
+		w.elements(list, nil, reflect.ValueOf([]InstanceType{"t3.micro", "t3.tiny"}), nil)
+		if len(w.failures) != c.want {
+			t.Errorf("of EC2 %v: %v", c.ec2, w.failures)
+		}
 	}
 }
 

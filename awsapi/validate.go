@@ -87,7 +87,7 @@ func (c *Codec) Validate(p meta.Protocol, op string, in any, checks Checks) erro
 		return nil
 	}
 	c.rulesOnce.Do(c.loadRules)
-	w := &validation{rules: c.rules, checks: checks}
+	w := &validation{rules: c.rules, checks: checks, ec2: c.Service == meta.EC2}
 	w.structure(pl, v, nil)
 	if len(w.failures) == 0 {
 		return nil
@@ -107,6 +107,7 @@ type failure struct {
 type validation struct {
 	rules    *ruleTables
 	checks   Checks
+	ec2      bool
 	failures []failure
 }
 
@@ -190,8 +191,8 @@ func (w *validation) elements(p *plan, r *rule, v reflect.Value, s *step) {
 	if r != nil {
 		elem = r.elem
 	}
-	if p.elem.typ.Name() == "InstanceType" {
-		return // EC2 answers a list of them with all that there are not: InvalidInstanceType
+	if w.ec2 && p.elem.typ.Name() == "InstanceType" {
+		return // it answers a list of them with all that there are not: InvalidInstanceType
 	}
 	for i := range v.Len() {
 		e := v.Index(i)
