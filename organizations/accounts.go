@@ -97,6 +97,9 @@ func (s *Service) MoveAccount(ctx context.Context, in *organizations.MoveAccount
 			return errDuplicateAccount()
 		}
 		n.Parent = *in.DestinationParentId
+		for _, kind := range o.Enabled {
+			n.change(kind, now(ctx))
+		}
 		return nil
 	})
 }

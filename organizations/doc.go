@@ -7,7 +7,9 @@
 // An account is asked for, and made by the reconcile loop through the identities (Config.Accounts): a root user, and a role
 // for the management account. Others join by invitation (handshakes). Delegated administrators read what the management
 // account reads; the organization's own resource policy lets members manage policies. Served are service control and
-// resource control policies; other types are refused. Billing and its transfers are not there.
+// resource control policies, and of management policies those of tags, backups, AI services and chat applications: they are
+// merged into what is effective for an account, and nothing else follows from them here. Other types are refused, and so are
+// tag policies that are enforced. Billing and its transfers are not there.
 //
 // Tables: organizations (the settings of each), nodes, policy-infos, requests (the tree: see records.go), policies (the
 // documents), handshakes.

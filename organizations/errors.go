@@ -74,6 +74,10 @@ func errDuplicateHandshake() error {
 	return awsapi.Errorf("DuplicateHandshakeException", "A handshake with the same action and target already exists.")
 }
 
+func errEffectivePolicyNotFound() error {
+	return awsapi.Errorf("EffectivePolicyNotFoundException", "If you ran this action on the management account, this policy type is not enabled. If you ran the action on a member account, the account doesn't have an effective policy of this type. Contact the administrator of your organization about attaching a policy of this type to the account.")
+}
+
 func errHandshakeAlreadyIn(state types.HandshakeState) error {
 	return awsapi.Errorf("HandshakeAlreadyInStateException", "The specified handshake is already in the %s state.", state)
 }

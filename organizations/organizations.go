@@ -50,6 +50,9 @@ type node struct {
 	Closed bool                      `json:",omitempty"`
 	// Delegated are the services that an account is a delegated administrator of, and since when.
 	Delegated map[string]time.Time `json:",omitempty"`
+	// Changed is when what is attached here of a type of management policies became what it is; of an account also when it
+	// came here.
+	Changed map[types.PolicyType]time.Time `json:",omitempty"`
 }
 
 // policyInfo is a policy without its document.
@@ -57,6 +60,8 @@ type policyInfo struct {
 	Name, Description string
 	Type              types.PolicyType
 	Tags              map[string]string `json:",omitempty"`
+	// Changed is when the document became what it is.
+	Changed time.Time `json:",omitzero"`
 }
 
 var organizationTable = store.NewTable(store.Spec[organization]{

@@ -235,12 +235,12 @@ func TestPolicies(t *testing.T) {
 	f.refused("PolicyTypeNotEnabledException", &organizations.AttachPolicyInput{PolicyId: &first, TargetId: &unit})
 	f.refused("PolicyTypeNotEnabledException", &organizations.DisablePolicyTypeInput{RootId: &root, PolicyType: scp})
 	f.refused("RootNotFoundException", &organizations.EnablePolicyTypeInput{RootId: aws.String("r-none"), PolicyType: scp})
-	f.refused("NotImplemented", &organizations.EnablePolicyTypeInput{RootId: &root, PolicyType: types.PolicyTypeTagPolicy})
+	f.refused("NotImplemented", &organizations.EnablePolicyTypeInput{RootId: &root, PolicyType: types.PolicyTypeDeclarativePolicyEc2})
 	ask[organizations.EnablePolicyTypeOutput](f, &organizations.EnablePolicyTypeInput{RootId: &root, PolicyType: scp})
 	f.refused("PolicyTypeAlreadyEnabledException", &organizations.EnablePolicyTypeInput{RootId: &root, PolicyType: scp})
 	f.refused("DuplicatePolicyException", &organizations.CreatePolicyInput{Name: aws.String("first"), Description: aws.String(""), Type: scp, Content: aws.String("{}")})
 	f.refused("MalformedPolicyDocumentException", &organizations.CreatePolicyInput{Name: aws.String("bad"), Description: aws.String(""), Type: scp, Content: aws.String("{")})
-	long := `{"a":"` + strings.Repeat("x", maxServiceControl) + `"}`
+	long := `{"a":"` + strings.Repeat("x", quotas[types.PolicyTypeServiceControlPolicy].size) + `"}`
 	f.refused("ConstraintViolationException", &organizations.CreatePolicyInput{Name: aws.String("long"), Description: aws.String(""), Type: scp, Content: &long})
 	// Five of a type at most, with AWS's own; one at least.
 	ids := []string{first}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
@@ -35,7 +36,7 @@ var ownPolicies = map[string]ownPolicy{
 	},
 }
 
-// defaultOf is what AWS attaches when a type is enabled.
+// defaultOf is what AWS attaches when a type is enabled, "" for nothing.
 func defaultOf(kind types.PolicyType) string {
 	for id, own := range ownPolicies {
 		if own.kind == kind {
@@ -45,13 +46,23 @@ func defaultOf(kind types.PolicyType) string {
 	return ""
 }
 
-// AWS: "Quotas for AWS Organizations".
-const (
-	maxServiceControl  = 10240
-	maxResourceControl = 5120
-	maxAttached        = 5
-	maxPolicies        = 1000 // of one type
-)
+// AWS: "Quotas for AWS Organizations": policies of one type.
+const maxPolicies = 1000
+
+// quota is how large a policy of a type may be, in characters, and how many may be attached to one target.
+type quota struct{ size, attached int }
+
+// quotas are those of the types that are served.
+var quotas = map[types.PolicyType]quota{
+	types.PolicyTypeServiceControlPolicy:   {10_240, maxAttached},
+	types.PolicyTypeResourceControlPolicy:  {5_120, maxAttached},
+	types.PolicyTypeTagPolicy:              {10_000, 10},
+	types.PolicyTypeBackupPolicy:           {10_000, 10},
+	types.PolicyTypeAiservicesOptOutPolicy: {2_500, maxAttached},
+	types.PolicyTypeChatbotPolicy:          {10_000, maxAttached},
+}
+
+const maxAttached = 5
 
 // policiesOf counts the policies of a type that are not AWS's.
 func (o *organization) policiesOf(kind types.PolicyType) (count int) {
@@ -67,7 +78,9 @@ func (o *organization) policiesOf(kind types.PolicyType) (count int) {
 func (o *organization) defaults() []string {
 	var ids []string
 	for _, kind := range o.Enabled {
-		ids = append(ids, defaultOf(kind))
+		if id := defaultOf(kind); id != "" {
+			ids = append(ids, id)
+		}
 	}
 	return ids
 }
@@ -100,24 +113,35 @@ func (o *organization) summary(id string) *types.PolicySummary {
 	return made
 }
 
-// supported refuses types that nothing would enforce.
+// supported refuses types that nothing here would follow.
 func supported(ctx context.Context, kind types.PolicyType) error {
-	if defaultOf(kind) == "" {
-		return awsapi.NotImplemented(awsapi.FromContext(ctx).Service, awsapi.FromContext(ctx).Operation+" with the type "+string(kind))
+	if _, ok := quotas[kind]; !ok {
+		return notDone(ctx, "with the type "+string(kind))
 	}
 	return nil
 }
 
-func (s *Service) check(kind types.PolicyType, text string) error {
-	limit := maxServiceControl
-	if kind == types.PolicyTypeResourceControlPolicy {
-		limit = maxResourceControl
-	}
-	if len(text) > limit {
+func notDone(ctx context.Context, what string) error {
+	r := awsapi.FromContext(ctx)
+	return awsapi.NotImplemented(r.Service, r.Operation+" "+what)
+}
+
+func (s *Service) check(ctx context.Context, kind types.PolicyType, text string) error {
+	if utf8.RuneCountInString(text) > quotas[kind].size {
 		return errConstraint(types.ConstraintViolationExceptionReasonPolicyContentLimitExceeded, "You have exceeded the allowed policy content size.")
 	}
-	if s.config.CheckPolicy(kind, text) != nil {
+	if managementShapes[kind] == nil {
+		if s.config.CheckPolicy(kind, text) != nil {
+			return errMalformedPolicy()
+		}
+		return nil
+	}
+	document, err := parseManagement(kind, text)
+	if err != nil {
 		return errMalformedPolicy()
+	}
+	if kind == types.PolicyTypeTagPolicy && enforces(document) {
+		return notDone(ctx, "with a tag policy that is enforced (enforced_for)")
 	}
 	return nil
 }
@@ -139,7 +163,10 @@ func (s *Service) EnablePolicyType(ctx context.Context, in *organizations.Enable
 		}
 		o.Enabled = append(o.Enabled, in.PolicyType)
 		for _, n := range o.Nodes {
-			n.Attached = append(n.Attached, defaultOf(in.PolicyType))
+			n.change(in.PolicyType, now(ctx))
+			if id := defaultOf(in.PolicyType); id != "" {
+				n.Attached = append(n.Attached, id)
+			}
 		}
 		out.Root = o.rootToAPI()
 		return nil
@@ -189,7 +216,7 @@ func (s *Service) CreatePolicy(ctx context.Context, in *organizations.CreatePoli
 		if o.Features != types.OrganizationFeatureSetAll {
 			return errTypeNotAvailable()
 		}
-		if err := s.check(in.Type, text); err != nil {
+		if err := s.check(ctx, in.Type, text); err != nil {
 			return err
 		}
 		if o.policiesOf(in.Type) >= maxPolicies {
@@ -199,7 +226,7 @@ func (s *Service) CreatePolicy(ctx context.Context, in *organizations.CreatePoli
 			return errDuplicatePolicy()
 		}
 		id := "p-" + random(8)
-		o.Policies[id] = &policyInfo{Name: aws.ToString(in.Name), Description: aws.ToString(in.Description), Type: in.Type, Tags: tags}
+		o.Policies[id] = &policyInfo{Name: aws.ToString(in.Name), Description: aws.ToString(in.Description), Type: in.Type, Tags: tags, Changed: now(ctx)}
 		out.Policy = &types.Policy{Content: aws.String(text), PolicySummary: o.summary(id)}
 		return policyTable.In(tx, store.Scope{}).Put(&policyText{Organization: o.ID, ID: id, Text: text})
 	})
@@ -249,7 +276,8 @@ func (s *Service) UpdatePolicy(ctx context.Context, in *organizations.UpdatePoli
 			p.Description = *in.Description
 		}
 		if in.Content != nil {
-			if err := s.check(p.Type, *in.Content); err != nil {
+			p.Changed = now(ctx)
+			if err := s.check(ctx, p.Type, *in.Content); err != nil {
 				return err
 			}
 			if err := policyTable.In(tx, store.Scope{}).Put(&policyText{Organization: o.ID, ID: id, Text: *in.Content}); err != nil {
@@ -329,15 +357,16 @@ func (s *Service) AttachPolicy(ctx context.Context, in *organizations.AttachPoli
 			return err
 		case contains(n.Attached, *in.PolicyId):
 			return errDuplicateAttachment()
-		case o.ofType(n, o.typeOf(*in.PolicyId)) >= maxAttached:
+		case o.ofType(n, o.typeOf(*in.PolicyId)) >= quotas[o.typeOf(*in.PolicyId)].attached:
 			return errConstraint(types.ConstraintViolationExceptionReasonMaxPolicyTypeAttachmentLimitExceeded, "You have attached the maximum number of policies to the specified target.")
 		}
 		n.Attached = append(n.Attached, *in.PolicyId)
+		n.change(o.typeOf(*in.PolicyId), now(ctx))
 		return nil
 	})
 }
 
-// DetachPolicy is its opposite. One policy of a type must stay: without any nothing would be allowed.
+// DetachPolicy is its opposite. One policy of a type that limits must stay: without any nothing would be allowed.
 func (s *Service) DetachPolicy(ctx context.Context, in *organizations.DetachPolicyInput) (*organizations.DetachPolicyOutput, error) {
 	return &organizations.DetachPolicyOutput{}, s.alter(ctx, func(_ store.Tx, o *organization) error {
 		n, err := o.attachment(in.PolicyId, in.TargetId)
@@ -348,10 +377,11 @@ func (s *Service) DetachPolicy(ctx context.Context, in *organizations.DetachPoli
 			return errPolicyNotAttached()
 		case *in.PolicyId == resourceFullAccessID:
 			return errInvalidInput(types.InvalidInputExceptionReasonNonDetachablePolicy, "You can't detach this Amazon Web Services managed policy.")
-		case o.ofType(n, o.typeOf(*in.PolicyId)) == 1:
+		case defaultOf(o.typeOf(*in.PolicyId)) != "" && o.ofType(n, o.typeOf(*in.PolicyId)) == 1:
 			return errConstraint(types.ConstraintViolationExceptionReasonMinPolicyTypeAttachmentLimitExceeded, "You can't detach the last policy of its type from the specified target.")
 		}
 		n.Attached = slices.DeleteFunc(n.Attached, func(id string) bool { return id == *in.PolicyId })
+		n.change(o.typeOf(*in.PolicyId), now(ctx))
 		return nil
 	})
 }

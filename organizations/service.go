@@ -110,6 +110,7 @@ func (s *Service) Register(server *awsapi.Server) {
 		awsapi.Op(s.AttachPolicy, on(s, inputOf(s.AttachPolicy), "PolicyId", "TargetId")),
 		awsapi.Op(s.DetachPolicy, on(s, inputOf(s.DetachPolicy), "PolicyId", "TargetId")),
 		awsapi.Op(s.ListPoliciesForTarget, on(s, inputOf(s.ListPoliciesForTarget), "TargetId")),
+		awsapi.Op(s.DescribeEffectivePolicy, s.effectiveAccess),
 		awsapi.Op(s.ListTargetsForPolicy, on(s, inputOf(s.ListTargetsForPolicy), "PolicyId")),
 
 		awsapi.Op(s.TagResource, on(s, inputOf(s.TagResource), "ResourceId")),
