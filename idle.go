@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"boot.miniaws"
 
 	"miniaws/backend/store"
 )
@@ -44,7 +47,7 @@ func (i *idler) run(ctx context.Context, db func() store.DB) {
 			err = store.Trim(db())
 		}
 		if pauses%programPauses == 0 {
-			err = errors.Join(err, releaseProgram())
+			err = errors.Join(err, boot.ReleaseProgram())
 		}
 		if err != nil {
 			slog.Warn("memory cannot be given back", "error", err)
@@ -53,10 +56,11 @@ func (i *idler) run(ctx context.Context, db func() store.DB) {
 	}
 }
 
-// restParent gives back what the parent's own initialization took, once the start is over.
-func restParent() {
-	debug.FreeOSMemory()
-	if err := releaseProgram(); err != nil {
-		slog.Warn("memory cannot be given back", "error", err)
+// startIsOver has the garbage collector work as usual from now on, if this process's parent has put it off for the start.
+func startIsOver() {
+	if os.Getenv("GOGC") == boot.StartGOGC {
+		// What this process starts must not inherit it. A name without "=" is always unset.
+		_ = os.Unsetenv("GOGC")
+		debug.SetGCPercent(100)
 	}
 }

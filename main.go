@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"boot.miniaws"
 	"github.com/alecthomas/kong"
 )
 
@@ -38,9 +37,6 @@ type workerCommands struct {
 }
 
 func main() {
-	if boot.IsParent() {
-		os.Exit(supervise())
-	}
 	parsed := parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	parsed.BindTo(ctx, (*context.Context)(nil))

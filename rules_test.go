@@ -78,7 +78,7 @@ func readSources(t *testing.T) []source {
 }
 
 // foundations are the top folders that are not services; every other top folder is one.
-var foundations = []string{".", "awsapi", "backend", "integration"}
+var foundations = []string{".", "awsapi", "backend", "boot", "integration"}
 
 func topFolder(folder string) string {
 	top, _, _ := strings.Cut(folder, "/")

@@ -151,4 +151,4 @@ func (c *serveCommand) openEngine(ctx context.Context, folder *dataFolder) (back
 	return openSimulated(), nil
 }
 
-func openSimulated() backend.Engine { return sim.Open(time.Now, ec2.ImageReferences()...) }
+func openSimulated() backend.Engine { return sim.Open(time.Now, ec2.IsImageReference) }

@@ -2,7 +2,6 @@ package boot
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -77,12 +76,12 @@ func (l *Link) Receive() (word byte, files []*os.File, err error) {
 	}
 	messages, err := syscall.ParseSocketControlMessage(control[:controlLength])
 	if err != nil {
-		return 0, nil, fmt.Errorf("files from the other process: %w", err)
+		return 0, nil, errors.Join(errors.New("files from the other process"), err)
 	}
 	for _, message := range messages {
 		descriptors, err := syscall.ParseUnixRights(&message)
 		if err != nil {
-			return 0, nil, fmt.Errorf("files from the other process: %w", err)
+			return 0, nil, errors.Join(errors.New("files from the other process"), err)
 		}
 		for _, descriptor := range descriptors {
 			syscall.CloseOnExec(descriptor)

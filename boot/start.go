@@ -5,20 +5,11 @@ import (
 	"runtime"
 )
 
-// first is the worker that init started.
-var first struct {
-	tried  bool
-	worker *os.Process
-	link   *Link
-	err    error
-}
-
 func init() {
 	if len(os.Args) > 1 && os.Args[1] == "serve" && !asksForHelp(os.Args[2:]) {
-		// A worker dies with the thread that started it. The main goroutine stays on this one.
+		// A worker dies with the thread that started it, so all are started on this one.
 		runtime.LockOSThread()
-		first.tried = true
-		first.worker, first.link, first.err = Start()
+		os.Exit(supervise())
 	}
 }
 
@@ -31,15 +22,9 @@ func asksForHelp(arguments []string) bool {
 	return false
 }
 
-// IsParent tells whether this process was started to serve, so that its first worker runs already.
-func IsParent() bool { return first.tried }
-
-// First answers the worker that runs already.
-func First() (*os.Process, *Link, error) { return first.worker, first.link, first.err }
-
-// Start starts a worker with this process's arguments and its three standard files. It must be called on the thread that
+// start starts a worker with this process's arguments and its three standard files. It must be called on the thread that
 // lives as long as this process.
-func Start() (*os.Process, *Link, error) {
+func start() (*os.Process, *Link, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -49,6 +34,7 @@ func Start() (*os.Process, *Link, error) {
 		return nil, nil, err
 	}
 	worker, err := os.StartProcess(program, append([]string{program, "worker"}, os.Args[2:]...), &os.ProcAttr{
+		Env:   startEnvironment(),
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, theirs.file},
 		Sys:   dieWithParent(),
 	})

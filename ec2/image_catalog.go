@@ -74,15 +74,19 @@ func publicImagesIn(region string) *publicImages {
 // them.
 func PublicParameters(region string) []PublicParameter { return publicImagesIn(region).parameters }
 
-// ImageReferences answers every container image that a public AMI boots; the simulated engine is told to know them.
-func ImageReferences() []string {
-	var all []string
+// imageReferences are the container images that public AMIs boot.
+var imageReferences = sync.OnceValue(func() map[string]bool {
+	all := map[string]bool{}
 	for _, im := range publicImagesIn("us-east-1").sorted {
-		all = append(all, im.References...)
+		for _, reference := range im.References {
+			all[reference] = true
+		}
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
+	return all
+})
+
+// IsImageReference tells whether a public AMI boots a container image; the simulated engine is told to have them.
+func IsImageReference(reference string) bool { return imageReferences()[reference] }
 
 // distribution is a line of images of Debian or Ubuntu.
 type distribution struct {

@@ -22,10 +22,12 @@ import (
 // Engine holds the records of one installation.
 type Engine struct {
 	now func() time.Time
+	// knows tells whether a reference names an image that is there from the beginning.
+	knows func(reference string) bool
 
 	mu         sync.Mutex
 	containers map[string]backend.Observed
-	// images maps a reference to whether Commit made it.
+	// images are those that Commit made.
 	images   map[string]bool
 	networks map[string]backend.Network
 	// files holds the ids of files, and on maps a container to what it uses.
@@ -40,10 +42,11 @@ var (
 	_ backend.Inventory = (*Engine)(nil)
 )
 
-// Open makes an engine that knows the named images; any other is KindImageNotFound. now is its clock.
-func Open(now func() time.Time, images ...string) *Engine {
-	e := &Engine{
+// Open makes an engine that has the images that knows tells of; any other is KindImageNotFound. now is its clock.
+func Open(now func() time.Time, knows func(reference string) bool) *Engine {
+	return &Engine{
 		now:        now,
+		knows:      knows,
 		containers: map[string]backend.Observed{},
 		images:     map[string]bool{},
 		networks:   map[string]backend.Network{},
@@ -51,10 +54,6 @@ func Open(now func() time.Time, images ...string) *Engine {
 		on:         map[string]backend.Spec{},
 		feeds:      map[chan string]bool{},
 	}
-	for _, ref := range images {
-		e.images[ref] = false
-	}
-	return e
 }
 
 // begin takes the lock unless the context has ended. The caller unlocks on success.
@@ -75,7 +74,7 @@ func (e *Engine) Ensure(ctx context.Context, spec backend.Spec) (backend.Observe
 	if observed, ok := e.containers[spec.ID]; ok {
 		return observed, nil
 	}
-	if _, ok := e.images[spec.Image]; !ok {
+	if !e.has(spec.Image) {
 		return backend.Observed{}, &backend.Error{Kind: backend.KindImageNotFound, Op: "ensure", Object: spec.ID, Err: fmt.Errorf("the simulated engine has no image %s", spec.Image)}
 	}
 	for _, id := range spec.Files {
@@ -199,9 +198,10 @@ func (e *Engine) HasImage(ctx context.Context, ref string) (bool, error) {
 		return false, err
 	}
 	defer e.mu.Unlock()
-	_, ok := e.images[ref]
-	return ok, nil
+	return e.has(ref), nil
 }
+
+func (e *Engine) has(ref string) bool { return e.images[ref] || e.knows(ref) }
 
 // EnsureImage succeeds for a known image; there is no registry to ask.
 func (e *Engine) EnsureImage(ctx context.Context, ref string) error {
@@ -218,9 +218,7 @@ func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 		return err
 	}
 	defer e.mu.Unlock()
-	if e.images[ref] {
-		delete(e.images, ref)
-	}
+	delete(e.images, ref)
 	return nil
 }
 

@@ -37,9 +37,7 @@ func (e *Engine) Everything(ctx context.Context) ([]backend.Object, error) {
 	}
 	defer e.mu.Unlock()
 	for _, ref := range slices.Sorted(maps.Keys(e.images)) {
-		if e.images[ref] {
-			all = append(all, backend.Object{Kind: "image", EngineID: ref, Name: ref})
-		}
+		all = append(all, backend.Object{Kind: "image", EngineID: ref, Name: ref})
 	}
 	return all, nil
 }

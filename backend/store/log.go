@@ -15,6 +15,9 @@ import (
 
 const maxSpares = 4
 
+// firstSegment is how long a new log's first segment is: whoever starts waits until all its blocks are on the disk.
+const firstSegment = 2 * minSegment
+
 // commitLog is the truth. append is called by the committer only; the rest may be called by anyone.
 type commitLog struct {
 	dir  string
@@ -29,6 +32,7 @@ type commitLog struct {
 
 	file   *os.File
 	offset int64
+	room   int64 // of the newest segment: how long its file is
 	newest int64 // where the last record begins, after replay
 	buf    []byte
 	syncs  uint64
@@ -155,7 +159,7 @@ func (l *commitLog) replaySegment(s segment, newest bool, after uint64, fn func(
 // openTail makes append possible after replay.
 func (l *commitLog) openTail(next uint64) error {
 	if len(l.segments) == 0 {
-		if err := l.makeSpare(); err != nil {
+		if err := l.makeSpareOf(firstSegment); err != nil {
 			return err
 		}
 		return l.roll(next)
@@ -174,10 +178,7 @@ func (l *commitLog) openTail(next uint64) error {
 		f.Close()
 		return err
 	}
-	if fi.Size() < l.size { // cut short by someone, or made with smaller segments: go on in a new one
-		l.offset = l.size
-	}
-	l.file = f
+	l.file, l.room = f, fi.Size()
 	return nil
 }
 
@@ -196,7 +197,7 @@ func (l *commitLog) settle(f *os.File) error {
 }
 
 func (l *commitLog) reserve() error {
-	if l.offset+maxRecord <= l.size {
+	if l.offset+maxRecord <= l.room {
 		return nil
 	}
 	l.mu.Lock()
@@ -211,7 +212,7 @@ func (l *commitLog) reserve() error {
 }
 
 func (l *commitLog) append(g group) error {
-	if l.offset+recordHeader+int64(groupSize(g)) > l.size {
+	if l.offset+recordHeader+int64(groupSize(g)) > l.room {
 		if err := l.roll(g.first); err != nil {
 			return err
 		}
@@ -245,6 +246,11 @@ func (l *commitLog) roll(base uint64) error {
 	if err != nil {
 		return err
 	}
+	fi, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return err
+	}
 	if _, err = f.WriteAt(s.header(), 0); err == nil {
 		if err = f.Sync(); err == nil {
 			if err = os.Rename(spare, s.path); err == nil {
@@ -261,7 +267,7 @@ func (l *commitLog) roll(base uint64) error {
 	}
 	l.spares = l.spares[1:]
 	l.segments = append(l.segments, s)
-	l.file, l.offset = f, segmentHeader
+	l.file, l.offset, l.room = f, segmentHeader, fi.Size()
 	select {
 	case l.want <- struct{}{}:
 	default:
@@ -270,7 +276,9 @@ func (l *commitLog) roll(base uint64) error {
 }
 
 // makeSpare makes one spare if there is none.
-func (l *commitLog) makeSpare() error {
+func (l *commitLog) makeSpare() error { return l.makeSpareOf(l.size) }
+
+func (l *commitLog) makeSpareOf(size int64) error {
 	l.mu.Lock()
 	have := len(l.spares)
 	l.mu.Unlock()
@@ -278,7 +286,7 @@ func (l *commitLog) makeSpare() error {
 		return nil
 	}
 	path := filepath.Join(l.dir, fmt.Sprintf("%016x.spare", newSalt()))
-	err := writeSpare(path, l.size)
+	err := writeSpare(path, min(size, l.size))
 	if err != nil {
 		err = fmt.Errorf("%w: no room for a log segment: %w", ErrFull, err)
 	}
