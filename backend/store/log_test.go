@@ -196,3 +196,57 @@ func TestValueLogIsCollected(t *testing.T) {
 	}
 	t.Logf("%d value log files, %d MiB, for 3 MiB of rows", len(logs), size>>20)
 }
+
+// TestFirstSegmentIsShort: a new log does not wait for the blocks of a whole segment, is written to its end by the starts
+// after the first one, and goes on with whole ones.
+func TestFirstSegmentIsShort(t *testing.T) {
+	dir := t.TempDir()
+	o := store.DiskOptions{SegmentSize: 16 << 20}
+	db := open(t, dir, o)
+	segments := func() (sizes []int64) {
+		t.Helper()
+		names, err := filepath.Glob(filepath.Join(dir, "log", "*.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sizes = append(sizes, info.Size()>>20)
+		}
+		return sizes
+	}
+	value := strings.Repeat("v", 60_000)
+	for i := range 100 {
+		switch i {
+		case 1:
+			if got := fmt.Sprint(segments()); got != "[4]" {
+				t.Errorf("segments of %s MiB at the beginning", got)
+			}
+		case 30:
+			db = reopen(t, db, dir, o)
+		case 50:
+			if got := fmt.Sprint(segments()); got != "[4]" {
+				t.Errorf("segments of %s MiB after the second start", got)
+			}
+		}
+		put(t, db, fmt.Sprint("/k/", i), value)
+	}
+	if got := fmt.Sprint(segments()); got != "[4 16]" {
+		t.Errorf("segments of %s MiB in the end", got)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Without its index, everything comes from the segments.
+	if err := os.RemoveAll(filepath.Join(dir, "index")); err != nil {
+		t.Fatal(err)
+	}
+	db = open(t, dir, o)
+	defer db.Close()
+	for i := range 100 {
+		wantValue(t, db, fmt.Sprint("/k/", i), value)
+	}
+}
