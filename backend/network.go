@@ -294,12 +294,13 @@ type WantedPublicAddress struct {
 // WantedNATGateway translates what routes send to it.
 type WantedNATGateway struct {
 	ID string `json:"id"`
-	// Subnet is the one it stands in: that subnet's route table must lead to an internet gateway.
+	// Subnet is the one it stands in, whose route table says where it sends on: to the internet gateway, which a private one
+	// cannot use, or to a transit gateway or a peered VPC, which see its private address.
 	Subnet string `json:"subnet"`
 	// Private is its address in the subnet. Public is its Elastic IP, the zero Addr for a private NAT gateway.
 	Private netip.Addr `json:"private"`
 	Public  netip.Addr `json:"public,omitzero"`
-	// More are further Elastic IPs: each connection leaves by one of all.
+	// More are further Elastic IPs, or further private addresses of a private NAT gateway: each connection leaves by one of all.
 	More []netip.Addr `json:"more,omitempty"`
 }
 

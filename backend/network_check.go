@@ -201,8 +201,8 @@ func (c *checker) gateways() {
 			c.fail("%s: public address %v", nat.ID, nat.Public)
 		}
 		for _, more := range nat.More {
-			if !more.Is4() || !nat.Public.IsValid() {
-				c.fail("%s: further public address %v", nat.ID, more)
+			if !more.Is4() || !nat.Public.IsValid() && !subnet.CIDR.Contains(more) {
+				c.fail("%s: further address %v", nat.ID, more)
 			}
 		}
 	}

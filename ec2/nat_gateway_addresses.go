@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -213,12 +214,15 @@ func (g *natGateway) addressToAPI(a natAddress) types.NatGatewayAddress {
 	}
 }
 
-// morePublic are the further Elastic IPs that connections may get.
-func (g *natGateway) morePublic() []netip.Addr {
+// seen is the address that the other end of a connection sees: the Elastic IP, or that of a private gateway.
+func (a natAddress) seen() netip.Addr { return netip.MustParseAddr(cmp.Or(a.Public, a.Private)) }
+
+// more are the further addresses that connections may get.
+func (g *natGateway) more() []netip.Addr {
 	var list []netip.Addr
 	for _, a := range g.More {
-		if a.Public != "" && !a.leaving() {
-			list = append(list, netip.MustParseAddr(a.Public))
+		if !a.leaving() {
+			list = append(list, a.seen())
 		}
 	}
 	return list
@@ -228,11 +232,11 @@ func (g *natGateway) morePublic() []netip.Addr {
 func (g *natGateway) confirmNATAddresses(t tx, applied backend.WantedNATGateway) (changed bool, err error) {
 	for i := len(g.More) - 1; i >= 0; i-- {
 		a := &g.More[i]
-		has := a.Public == "" || slices.Contains(applied.More, netip.MustParseAddr(a.Public))
+		has := slices.Contains(applied.More, a.seen())
 		switch {
 		case !a.leaving() && has && a.Status != types.NatGatewayAddressStatusSucceeded:
 			a.Status, changed = types.NatGatewayAddressStatusSucceeded, true
-		case a.leaving() && (a.Public == "" || !has):
+		case a.leaving() && !has:
 			if err := g.dropNATAddress(t, *a); err != nil {
 				return false, err
 			}

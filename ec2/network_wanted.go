@@ -273,8 +273,9 @@ func (b *networkBuilder) gateways() error {
 			continue
 		}
 		w := backend.WantedNATGateway{ID: g.ID, Subnet: g.Subnet, Private: netip.MustParseAddr(g.PrivateIP)}
+		w.More = g.more()
 		if g.Public != "" {
-			w.Public, w.More = netip.MustParseAddr(g.Public), g.morePublic()
+			w.Public = netip.MustParseAddr(g.Public)
 		}
 		b.wanted.NATGateways = append(b.wanted.NATGateways, w)
 	}

@@ -222,26 +222,57 @@ func (f *filter) translations() {
 		{Device{Side: From, Name: InternetDevice}, Translate{Side: To, Map: mapPublicIn}},
 		{Translate{Side: To, Map: mapEndpoints}},
 	}})
-	chain := Chain{Name: "leave_public", Type: "nat", Hook: "postrouting", Priority: "srcnat", Rules: []Rule{
-		{Device{Side: To, Name: InternetDevice, Not: true}, accept},
-	}}
+	chain := Chain{Name: "leave_public", Type: "nat", Hook: "postrouting", Priority: "srcnat", Rules: append(f.relays(), Rule{Device{Side: To, Name: InternetDevice, Not: true}, accept})}
 	f.eachWorldStep(func(mark Mark, s step) {
 		rule := Rule{mark, Address{Side: To, Range: s.destination}}
 		switch s.way {
 		case internet:
 			rule = append(rule, Translate{Side: From, Map: mapPublicOut})
 		case translate:
-			// Of the connections, each further address takes its part.
-			for i, address := range s.more {
-				chain.Rules = append(chain.Rules, append(slices.Clone(rule), Share{Of: len(s.more) + 1 - i}, Translate{Side: From, To: address}))
-			}
-			rule = append(rule, Translate{Side: From, To: s.nat})
+			chain.Rules = append(chain.Rules, s.translations(rule)...)
+			return
 		default:
 			rule = append(rule, accept)
 		}
 		chain.Rules = append(chain.Rules, rule)
 	})
 	f.chain(chain)
+}
+
+// translations are the rules that give what the rule matches the addresses of a NAT gateway.
+func (s step) translations(rule Rule) []Rule {
+	var rules []Rule
+	// Of the connections, each further address takes its part.
+	for i, address := range s.more {
+		rules = append(rules, append(slices.Clone(rule), Share{Of: len(s.more) + 1 - i}, Translate{Side: From, To: address}))
+	}
+	return append(rules, append(slices.Clone(rule), Translate{Side: From, To: s.nat}))
+}
+
+// relays are the rules about what NAT gateways send on inside: of each subnet with such routes, all that lead to a device
+// that one of them leads to, the longest destination first.
+func (f *filter) relays() []Rule {
+	var rules []Rule
+	for _, id := range f.subnetIDs {
+		steps, devices := f.steps(id), map[string]bool{}
+		for _, s := range steps {
+			if s.way == relay {
+				devices[s.device] = true
+			}
+		}
+		for _, s := range steps {
+			if !devices[s.device] {
+				continue
+			}
+			rule := Rule{Mark{Number: uint32(f.place.Subnets[id])}, Device{Side: To, Name: s.device}, Address{Side: To, Range: s.destination}}
+			if s.way == relay {
+				rules = append(rules, s.translations(rule)...)
+			} else {
+				rules = append(rules, append(rule, accept))
+			}
+		}
+	}
+	return rules
 }
 
 // eachWorldStep visits the routes that matter to packets on their way to the public bridge: those of subnets that have

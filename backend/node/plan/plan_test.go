@@ -2,6 +2,7 @@ package plan
 
 import (
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -307,6 +308,46 @@ func TestInternetAccess(t *testing.T) {
 		public := slices.IndexFunc(m.filter(false).Sets, func(s Set) bool { return s.Name == mapPublicIn && len(s.Elements) > 0 }) >= 0
 		if public != (access == backend.InternetOpen) {
 			t.Errorf("%q: public addresses lead in: %v", access, public)
+		}
+	}
+}
+
+// TestThroughNAT: a NAT gateway sends on by its own subnet's table, as far as the sender's has nothing longer.
+func TestThroughNAT(t *testing.T) {
+	const pcx = "pcx-0123456789abcdef0"
+	route := func(target string, ranges ...string) backend.WantedRoute {
+		r := backend.WantedRoute{Target: target}
+		for _, text := range ranges {
+			r.Destinations = append(r.Destinations, prefix(text))
+		}
+		return r
+	}
+	for _, c := range []struct {
+		name     string
+		own, nat []backend.WantedRoute
+		private  bool
+		want     string
+	}{
+		{"out and inside", []backend.WantedRoute{route("nat-1", "0.0.0.0/0")}, []backend.WantedRoute{route("igw-1", "0.0.0.0/0"), route(pcx, "10.9.0.0/16")}, false, "10.9.0.0/16 relay, 0.0.0.0/0 nat"},
+		{"a private one does not get out", []backend.WantedRoute{route("nat-1", "0.0.0.0/0")}, []backend.WantedRoute{route("igw-1", "0.0.0.0/0"), route(pcx, "10.9.0.0/16")}, true, "10.9.0.0/16 relay, 0.0.0.0/0 blackhole"},
+		{"the gateway's range holds all of the sender's", []backend.WantedRoute{route("nat-1", "10.9.1.0/24")}, []backend.WantedRoute{route("igw-1", "0.0.0.0/0"), route(pcx, "10.9.0.0/16")}, true, "10.9.1.0/24 relay"},
+		{"the sender has a longer one", []backend.WantedRoute{route("nat-1", "0.0.0.0/0"), route("igw-1", "10.9.0.0/16")}, []backend.WantedRoute{route(pcx, "10.9.1.0/24", "10.8.0.0/16")}, true, "10.8.0.0/16 relay, 10.9.0.0/16 internet, 0.0.0.0/0 blackhole"},
+		{"the sender has a longer one within", []backend.WantedRoute{route("nat-1", "0.0.0.0/0"), route("igw-1", "10.9.1.0/24")}, []backend.WantedRoute{route(pcx, "10.9.0.0/16")}, true, "10.9.1.0/24 internet, 10.9.0.0/16 relay, 0.0.0.0/0 blackhole"},
+		{"to itself", []backend.WantedRoute{route("nat-1", "0.0.0.0/0")}, []backend.WantedRoute{route("nat-1", "0.0.0.0/0")}, false, "0.0.0.0/0 blackhole"},
+	} {
+		wanted := twoTiers()
+		wanted.Peerings = []backend.WantedPeering{{ID: pcx, VPC: "vpc-0bbb"}}
+		wanted.RouteTables = []backend.WantedRouteTable{{ID: wanted.Subnets[0].RouteTable, Routes: c.nat}, {ID: wanted.Subnets[1].RouteTable, Routes: c.own}}
+		if c.private {
+			wanted.NATGateways[0].Public = netip.Addr{}
+		}
+		m := newModel(wanted, Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted), Peers: map[string]bool{"vpc-0bbb": true}})
+		var got []string
+		for _, s := range m.steps(wanted.Subnets[1].ID) {
+			got = append(got, fmt.Sprintf("%s %s", s.destination, s.way))
+		}
+		if text := strings.Join(got, ", "); text != c.want {
+			t.Errorf("%s: %s, want %s", c.name, text, c.want)
 		}
 	}
 }

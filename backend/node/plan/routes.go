@@ -16,7 +16,8 @@ const (
 	blackhole way = "blackhole"
 	internet  way = "internet" // the internet gateway: with IPv4 it needs a public address of the sender's own
 	egress    way = "egress"   // an egress-only internet gateway
-	translate way = "nat"      // a NAT gateway
+	translate way = "nat"      // a NAT gateway, and on by the internet gateway
+	relay     way = "relay"    // a NAT gateway, and on by a transit gateway or a peering connection
 	neighbor  way = "eni"      // an instance that routes
 	peer      way = "peer"
 	transit   way = "transit"
@@ -25,8 +26,10 @@ const (
 // step is one route of a subnet's table, made out.
 type step struct {
 	destination netip.Prefix
-	way         way
-	// nat and more, further ones, are set for translate, device and via where there is a device.
+	// route is the destination that the subnet's own table has.
+	route netip.Prefix
+	way   way
+	// nat and more, further ones, are set for translate and relay, device and via where there is a device.
 	nat    netip.Addr
 	more   []netip.Addr
 	via    netip.Addr
@@ -40,14 +43,23 @@ func (m *model) stepsOf(subnet string, ipv6 bool) []step {
 	var all []step
 	for _, route := range m.tables[m.subnets[subnet].RouteTable].Routes {
 		for _, destination := range route.Destinations {
-			if destination.Addr().Is6() == ipv6 {
-				made := m.follow(route.Target, subnet, destination)
-				made.destination = destination
-				all = append(all, made)
+			if destination.Addr().Is6() != ipv6 {
+				continue
+			}
+			made := []step{{destination: destination}}
+			if nat, ok := m.nats[route.Target]; ok && !ipv6 {
+				made = m.throughNAT(nat, subnet, destination)
+			} else {
+				made[0] = m.follow(route.Target, subnet, destination)
+				made[0].destination = destination
+			}
+			for _, s := range made {
+				s.route = destination
+				all = append(all, s)
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b step) int {
+	slices.SortStableFunc(all, func(a, b step) int {
 		return cmp.Or(cmp.Compare(b.destination.Bits(), a.destination.Bits()), a.destination.Addr().Compare(b.destination.Addr()))
 	})
 	// A range that is there twice, from a prefix list and by itself: the first route of the table wins.
@@ -64,12 +76,6 @@ func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 	case "igw":
 		if target == m.InternetGateway && m.hasInternet() && m.subnets[subnet].Internet == backend.InternetOpen {
 			return step{way: internet, via: m.place.Gateway, device: InternetDevice}
-		}
-	case "nat":
-		// The gateway sends on by the table of the subnet it stands in.
-		nat, ok := m.nats[target]
-		if ok && m.subnets[subnet].Internet != backend.InternetBlocked && nat.Public.IsValid() && m.leadsToInternet(nat.Subnet, destination) {
-			return step{way: translate, nat: nat.Public, more: nat.More, via: m.place.Gateway, device: InternetDevice}
 		}
 	case "eni":
 		// With the check of source and destination an interface takes nothing that is not for itself.
@@ -92,20 +98,56 @@ func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 	return step{way: blackhole}
 }
 
-// leadsToInternet tells whether the subnet's own table sends the destination to the internet gateway.
-func (m *model) leadsToInternet(subnet string, destination netip.Prefix) bool {
-	if !m.hasInternet() || m.subnets[subnet].Internet == backend.InternetBlocked {
-		return false
-	}
-	best, target := -1, ""
-	for _, route := range m.tables[m.subnets[subnet].RouteTable].Routes {
-		for _, range4 := range route.Destinations {
-			if range4.Addr().Is4() && range4.Bits() <= destination.Bits() && range4.Contains(destination.Addr()) && range4.Bits() > best {
-				best, target = range4.Bits(), route.Target
+// throughNAT answers what becomes of a destination that the subnet's table sends to a NAT gateway. The gateway sends on by the
+// table of the subnet it stands in, whose longer routes count as far as the first table has none that are as long.
+func (m *model) throughNAT(nat backend.WantedNATGateway, subnet string, destination netip.Prefix) []step {
+	made := []step{{way: blackhole, destination: destination}}
+	whole := -1 // how long the gateway's best route for all of the destination is
+	for _, route := range m.tables[m.subnets[nat.Subnet].RouteTable].Routes {
+		for _, next := range route.Destinations {
+			switch {
+			case next.Addr().Is6() || !next.Overlaps(destination):
+			case next.Bits() <= destination.Bits() && next.Bits() > whole:
+				whole = next.Bits()
+				made[0] = m.beyondNAT(nat, subnet, route.Target, destination)
+			case next.Bits() > destination.Bits() && !m.hasLonger(subnet, destination, next):
+				made = append(made, m.beyondNAT(nat, subnet, route.Target, next))
 			}
 		}
 	}
-	return target == m.InternetGateway
+	return made
+}
+
+// hasLonger tells whether the subnet's table has a route within the destination that holds all of next.
+func (m *model) hasLonger(subnet string, destination, next netip.Prefix) bool {
+	for _, route := range m.tables[m.subnets[subnet].RouteTable].Routes {
+		for _, own := range route.Destinations {
+			if own.Bits() > destination.Bits() && own.Bits() <= next.Bits() && own.Contains(next.Addr()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// beyondNAT answers where a NAT gateway sends a destination of the subnet by its own subnet's route to the target.
+func (m *model) beyondNAT(nat backend.WantedNATGateway, subnet, target string, destination netip.Prefix) step {
+	if target == m.InternetGateway {
+		open := m.subnets[subnet].Internet != backend.InternetBlocked && m.subnets[nat.Subnet].Internet != backend.InternetBlocked
+		if open && nat.Public.IsValid() && m.hasInternet() {
+			return step{destination: destination, way: translate, nat: nat.Public, more: nat.More, via: m.place.Gateway, device: InternetDevice}
+		}
+		return step{destination: destination, way: blackhole}
+	}
+	on := m.follow(target, nat.Subnet, destination)
+	if on.way != peer && on.way != transit {
+		return step{destination: destination, way: blackhole}
+	}
+	relayed := step{destination: destination, way: relay, nat: nat.Private, via: on.via, device: on.device}
+	if !nat.Public.IsValid() {
+		relayed.more = nat.More
+	}
+	return relayed
 }
 
 func (m *model) routingRules() []RoutingRule {

@@ -296,6 +296,12 @@ func (t *tracer) deliver(m *model, subnet, toENI string, p Packet) (Packet, bool
 		t.block(CodeUnattached, Hop{ID: toENI, VPC: m.ID, Packet: p})
 		return p, false
 	}
+	// An answer to what a NAT gateway sent is for whom it was sent for.
+	if i := slices.IndexFunc(m.NATGateways, func(n backend.WantedNATGateway) bool { return n.Private == p.Destination }); i >= 0 && t.returning {
+		p.Destination = receiver.Addresses[0]
+		t.hop(Hop{ID: m.NATGateways[i].ID, VPC: m.ID, Subnet: m.NATGateways[i].Subnet, Packet: p})
+		subnet = m.NATGateways[i].Subnet
+	}
 	if subnet != "" && subnet != receiver.Subnet {
 		t.acl(m, subnet, p, true)
 		t.hop(Hop{ID: m.subnets[subnet].RouteTable, VPC: m.ID, Subnet: subnet, Local: true, Packet: p})
@@ -434,6 +440,11 @@ func (t *tracer) follow(m *model, sender backend.WantedENI, toVPC, toENI string,
 		return t.deliver(other, "", toENI, p)
 	case transit:
 		return t.byTransit(m, sender.Subnet, route.Target, toVPC, toENI, p)
+	case relay:
+		nat := m.nats[route.Target]
+		p.Source = nat.Private
+		t.hop(Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: p})
+		return t.follow(m, backend.WantedENI{Subnet: nat.Subnet}, toVPC, toENI, p)
 	}
 	// An instance that routes decides by itself where the packet goes on.
 	t.block(CodeNowhere, Hop{ID: route.Target, VPC: m.ID, Packet: p})
@@ -447,7 +458,7 @@ func (m *model) lookup(table backend.WantedRouteTable, subnet string, destinatio
 			continue
 		}
 		for i := range table.Routes {
-			if slices.Contains(table.Routes[i].Destinations, s.destination) {
+			if slices.Contains(table.Routes[i].Destinations, s.route) {
 				return s, &table.Routes[i]
 			}
 		}
