@@ -335,6 +335,14 @@ func elasticByPublic(t tx, public string) (*elasticIP, error) {
 // from where it is, if that is allowed.
 func (s *Service) AssociateAddress(ctx context.Context, in *ec2.AssociateAddressInput) (*ec2.AssociateAddressOutput, error) {
 	out := &ec2.AssociateAddressOutput{}
+	switch {
+	case aws.ToString(in.AllocationId) == "" && aws.ToString(in.PublicIp) == "":
+		return nil, errMissingAddress()
+	case aws.ToString(in.AllocationId) != "" && aws.ToString(in.PublicIp) != "":
+		return nil, errInvalidParameterCombination("You may specify public IP or allocation id, but not both in the same call")
+	case aws.ToString(in.InstanceId) == "" && aws.ToString(in.NetworkInterfaceId) == "":
+		return nil, errMissingAddressTarget()
+	}
 	return out, s.update(ctx, func(t tx) error {
 		eip, err := findElastic(t, in.AllocationId, in.PublicIp)
 		if err != nil {
@@ -357,8 +365,8 @@ func (s *Service) AssociateAddress(ctx context.Context, in *ec2.AssociateAddress
 		if !gateway {
 			return errGatewayNotAttachedToNetwork(e.VPC)
 		}
-		// By default moving is allowed when it was asked for by public address, and not by allocation.
-		may := aws.ToBool(in.AllowReassociation) || in.AllowReassociation == nil && in.AllocationId == nil
+		// AWS: "AssociateAddress" in the API reference: reassociation is automatic, false lets it fail.
+		may := in.AllowReassociation == nil || *in.AllowReassociation
 		same := eip.Interface == e.ID && eip.Private == e.Addresses[i].Private
 		if same {
 			out.AssociationId = aws.String(eip.Association)
@@ -370,7 +378,7 @@ func (s *Service) AssociateAddress(ctx context.Context, in *ec2.AssociateAddress
 		if eip.Association != "" && !may {
 			return errResourceAlreadyAssociated("resource %s is already associated with associate-id %s", eip.ID, eip.Association)
 		}
-		if other := e.Addresses[i].Allocation; other != "" && in.AllowReassociation != nil && !*in.AllowReassociation {
+		if other := e.Addresses[i].Allocation; other != "" && !may {
 			return errResourceAlreadyAssociated("resource %s is already associated with associate-id %s", e.ID, e.Addresses[i].Association)
 		}
 		if err := takeElastic(t, eip); err != nil {
@@ -388,11 +396,8 @@ func (s *Service) AssociateAddress(ctx context.Context, in *ec2.AssociateAddress
 }
 
 func addressTarget(t tx, in *ec2.AssociateAddressInput) (*networkInterface, error) {
-	switch {
-	case aws.ToString(in.NetworkInterfaceId) != "":
-		return interfaces.get(t, *in.NetworkInterfaceId)
-	case aws.ToString(in.InstanceId) == "":
-		return nil, errMissingParameter("instanceId")
+	if id := aws.ToString(in.NetworkInterfaceId); id != "" {
+		return interfaces.get(t, id)
 	}
 	if _, err := liveInstance(t, *in.InstanceId); err != nil {
 		return nil, err

@@ -135,12 +135,15 @@ func changesIn(in *ec2.ModifyInstanceAttributeInput) ([]attributeChange, error) 
 	}
 	switch len(changes) {
 	case 0:
-		return nil, errMissingParameter("Attribute")
+		return nil, errNoAttribute()
 	case 1:
 		return changes, nil
-	default:
-		return nil, errInvalidParameterCombination("Fields for multiple attribute types specified")
 	}
+	var names []string
+	for _, change := range changes {
+		names = append(names, string(change.name))
+	}
+	return nil, errSeveralAttributes(names)
 }
 
 // ModifyInstanceAttribute changes one attribute. Type, user data and a few others change while the instance is stopped.

@@ -70,14 +70,11 @@ func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ec2.M
 		"ConnectionTrackingSpecification", in.ConnectionTrackingSpecification, "EnaSrdSpecification", in.EnaSrdSpecification, "EnablePrimaryIpv6", in.EnablePrimaryIpv6); err != nil {
 		return nil, err
 	}
-	given := 0
-	for _, is := range []bool{in.Description != nil, in.SourceDestCheck != nil, len(in.Groups) > 0, in.Attachment != nil} {
-		if is {
-			given++
-		}
-	}
-	if given != 1 {
-		return nil, errInvalidParameterCombination("Exactly one attribute must be modified at a time.")
+	err := oneAttribute(map[string]bool{
+		"description": in.Description != nil, "sourceDestCheck": in.SourceDestCheck != nil, "groupSet": len(in.Groups) > 0, "attachment": in.Attachment != nil,
+	})
+	if err != nil {
+		return nil, err
 	}
 	return &ec2.ModifyNetworkInterfaceAttributeOutput{}, s.update(ctx, func(t tx) error {
 		return interfaces.changeNetwork(t, aws.ToString(in.NetworkInterfaceId), func(e *networkInterface) error {

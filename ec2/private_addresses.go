@@ -34,8 +34,11 @@ func freeAddresses(t tx, n *subnet) (int, error) {
 func allocateAddress(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Addr, error) {
 	rows, prefix := privateAddresses.In(t, t.scope), n.prefix()
 	if wanted.IsValid() {
-		if !wanted.Is4() || !prefix.Contains(wanted) || reserved(prefix, wanted) {
+		switch {
+		case !wanted.Is4() || !prefix.Contains(wanted):
 			return wanted, errAddressNotInSubnet(wanted.String())
+		case reserved(prefix, wanted):
+			return wanted, errAddressReserved(wanted.String())
 		}
 		taken, err := rows.Find(n.ID, wanted.String())
 		if err != nil {

@@ -87,7 +87,7 @@ func (s *Service) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (
 		return nil, err
 	}
 	if in.CidrBlock == nil {
-		return nil, errMissingParameter("cidrBlock")
+		return nil, errMissingRange()
 	}
 	if in.AvailabilityZone != nil && in.AvailabilityZoneId != nil {
 		return nil, errParametersExclude("availabilityZone", "availabilityZoneId")
@@ -215,13 +215,19 @@ func (s *Service) ModifySubnetAttribute(ctx context.Context, in *ec2.ModifySubne
 		"EnableLniAtDeviceIndex", in.EnableLniAtDeviceIndex, "DisableLniAtDeviceIndex", in.DisableLniAtDeviceIndex); err != nil {
 		return nil, err
 	}
+	err := oneAttribute(map[string]bool{
+		"mapPublicIpOnLaunch": in.MapPublicIpOnLaunch != nil, "enableDns64": in.EnableDns64 != nil, "assignIpv6AddressOnCreation": in.AssignIpv6AddressOnCreation != nil,
+		"enableResourceNameDnsARecordOnLaunch": in.EnableResourceNameDnsARecordOnLaunch != nil, "enableResourceNameDnsAAAARecordOnLaunch": in.EnableResourceNameDnsAAAARecordOnLaunch != nil,
+		"privateDnsHostnameTypeOnLaunch": in.PrivateDnsHostnameTypeOnLaunch != "",
+	})
+	if err != nil {
+		return nil, err
+	}
 	return &ec2.ModifySubnetAttributeOutput{}, s.update(ctx, func(t tx) error {
 		return subnets.edit(t, aws.ToString(in.SubnetId), func(n *subnet) error {
-			given := 0
 			set := func(field *bool, value *types.AttributeBooleanValue) {
 				if value != nil {
 					*field = aws.ToBool(value.Value)
-					given++
 				}
 			}
 			set(&n.MapPublic, in.MapPublicIpOnLaunch)
@@ -230,19 +236,11 @@ func (s *Service) ModifySubnetAttribute(ctx context.Context, in *ec2.ModifySubne
 			set(&n.NameDNSAAAA, in.EnableResourceNameDnsAAAARecordOnLaunch)
 			if in.PrivateDnsHostnameTypeOnLaunch != "" {
 				n.HostnameType = in.PrivateDnsHostnameTypeOnLaunch
-				given++
 			}
 			if set(&n.AssignIPv6, in.AssignIpv6AddressOnCreation); n.AssignIPv6 && len(n.IPv6) == 0 {
 				return errInvalidParameterValue("Invalid value 'true' for assignIpv6AddressOnCreation. Subnet must have an associated IPv6 CIDR block.")
 			}
-			switch given {
-			case 0:
-				return errMissingParameter("attribute")
-			case 1:
-				return nil
-			default:
-				return errInvalidParameterCombination("Only one attribute can be modified at a time.")
-			}
+			return nil
 		})
 	})
 }

@@ -189,6 +189,29 @@ func errAddressNotInSubnet(address string) error {
 	return errInvalidParameterValue("Address %s does not fall within the subnet's address range", address)
 }
 
+// AWS: "Subnet CIDR blocks" in the VPC user guide has the five; the words are those that EC2 answers with.
+func errAddressReserved(address string) error {
+	return errInvalidParameterValue("Address %s is in subnet's reserved address range", address)
+}
+
+func errMissingRange() error {
+	return awsapi.Errorf("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
+}
+
+func errMissingAddress() error {
+	return awsapi.Errorf("MissingParameter", "Either public IP or allocation id must be specified")
+}
+
+func errMissingAddressTarget() error {
+	return awsapi.Errorf("MissingParameter", "Either instance ID or network interface id must be specified")
+}
+
+func errNoAttribute() error { return errInvalidParameterCombination("No attributes specified.") }
+
+func errSeveralAttributes(names []string) error {
+	return errInvalidParameterCombination("Fields for multiple attribute types specified: %s", strings.Join(names, ", "))
+}
+
 func errInvalidCIDR(text, parameter string) error {
 	return errInvalidParameterValue("Value (%s) for parameter %s is invalid. This is not a valid CIDR block.", text, parameter)
 }

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -138,7 +139,7 @@ func (s *Service) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.C
 		return nil, errNotImplemented("An address pool of CreateVpc")
 	}
 	if in.CidrBlock == nil {
-		return nil, errMissingParameter("cidrBlock")
+		return nil, errMissingRange()
 	}
 	prefix, err := checkVPCRange(*in.CidrBlock)
 	if err != nil {
@@ -264,18 +265,12 @@ func (s *Service) DescribeVpcAttribute(ctx context.Context, in *ec2.DescribeVpcA
 
 // ModifyVpcAttribute changes one attribute.
 func (s *Service) ModifyVpcAttribute(ctx context.Context, in *ec2.ModifyVpcAttributeInput) (*ec2.ModifyVpcAttributeOutput, error) {
-	given := 0
-	for _, value := range []*types.AttributeBooleanValue{in.EnableDnsSupport, in.EnableDnsHostnames, in.EnableNetworkAddressUsageMetrics} {
-		if value != nil {
-			given++
-		}
-	}
-	switch given {
-	case 0:
-		return nil, errMissingParameter("attribute")
-	case 1:
-	default:
-		return nil, errInvalidParameterCombination("Only one attribute can be modified at a time.")
+	err := oneAttribute(map[string]bool{
+		"enableDnsSupport": in.EnableDnsSupport != nil, "enableDnsHostnames": in.EnableDnsHostnames != nil,
+		"enableNetworkAddressUsageMetrics": in.EnableNetworkAddressUsageMetrics != nil,
+	})
+	if err != nil {
+		return nil, err
 	}
 	return &ec2.ModifyVpcAttributeOutput{}, s.update(ctx, func(t tx) error {
 		return vpcs.changeNetwork(t, aws.ToString(in.VpcId), func(v *vpc) error {
@@ -290,6 +285,23 @@ func (s *Service) ModifyVpcAttribute(ctx context.Context, in *ec2.ModifyVpcAttri
 			return nil
 		})
 	})
+}
+
+// oneAttribute refuses a change of none or several of the attributes.
+func oneAttribute(given map[string]bool) error {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if given[name] {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return errNoAttribute()
+	case 1:
+		return nil
+	}
+	return errSeveralAttributes(names)
 }
 
 // changeNetwork is edit of a record whose VPC is to be looked at then.
