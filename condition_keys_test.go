@@ -28,26 +28,29 @@ import (
 // keysNobodyHas are condition keys that no call has here, and why. "SERVICE:KEY" means it everywhere, "ACTION KEY" for one
 // action.
 var keysNobodyHas = map[string]string{
-	"ec2:ManagedResourceOperator":                         "nothing is managed by another service",
-	"ec2:CpuOptionsAmdSevSnp":                             "no machine here encrypts its memory",
-	"ec2:InstanceBandwidthWeighting":                      "there is none",
-	"ec2:ProductCode":                                     "no image has one",
-	"ec2:Ipv4IpamPoolId":                                  "there is no IPAM: such pools are refused",
-	"ec2:Ipv6IpamPoolId":                                  "there is no IPAM: such pools are refused",
-	"ec2:IpamPrefixListResolverTargetId":                  "there is no IPAM",
-	"ec2:AuthorizedService":                               "no interface is made for another service",
-	"ec2:ParentSnapshot":                                  "root volumes are layers of their containers: there are no snapshots",
-	"ec2:ParentVolume":                                    "there are no snapshots",
-	"ec2:SnapshotTime":                                    "there are no snapshots",
-	"ec2:CreateImage ec2:VolumeSize":                      "there are no snapshots",
-	"ec2:OutpostArn":                                      "there are no outposts",
-	"ec2:SourceOutpostArn":                                "there are no outposts",
-	"ec2:VolumeInitializationRate":                        "such volumes are refused",
-	"ec2:BootModeOverride":                                "the SDK's CreateImage has no such member",
-	"ec2:VpcePrivateDnsPreference":                        "only for endpoints of service networks and resources",
-	"ec2:VpcePrivateDnsSpecifiedDomains":                  "only for endpoints of service networks and resources",
-	"ec2:GetConsoleScreenshot ec2:NewInstanceProfile":     "a screenshot brings no profile",
-	"ec2:ModifyInstanceCreditSpecification ec2:Attribute": "AWS: only single values; this is a list",
+	"ec2:ManagedResourceOperator":        "nothing is managed by another service",
+	"ec2:CpuOptionsAmdSevSnp":            "no machine here encrypts its memory",
+	"ec2:InstanceBandwidthWeighting":     "there is none",
+	"ec2:ProductCode":                    "no image has one",
+	"ec2:Ipv4IpamPoolId":                 "there is no IPAM: such pools are refused",
+	"ec2:Ipv6IpamPoolId":                 "there is no IPAM: such pools are refused",
+	"ec2:IpamPrefixListResolverTargetId": "there is no IPAM",
+	"ec2:AuthorizedService":              "no interface is made for another service",
+	"ec2:ParentSnapshot":                 "root volumes are layers of their containers: there are no snapshots",
+	"ec2:ParentVolume":                   "there are no snapshots",
+	"ec2:SnapshotTime":                   "there are no snapshots",
+	"ec2:CreateImage ec2:VolumeSize":     "there are no snapshots",
+	"ec2:CapacityReservationFleet":       "there are no fleets of reservations",
+	"ec2:ModifyInstanceCapacityReservationAttributes ec2:Attribute":                  "AWS: only single values; this is a structure",
+	"ec2:ModifyInstanceCapacityReservationAttributes ec2:Attribute/${AttributeName}": "AWS: only single values; this is a structure",
+	"ec2:OutpostArn":                                                       "there are no outposts",
+	"ec2:SourceOutpostArn":                                                 "there are no outposts",
+	"ec2:VolumeInitializationRate":                                         "such volumes are refused",
+	"ec2:BootModeOverride":                                                 "the SDK's CreateImage has no such member",
+	"ec2:VpcePrivateDnsPreference":                                         "only for endpoints of service networks and resources",
+	"ec2:VpcePrivateDnsSpecifiedDomains":                                   "only for endpoints of service networks and resources",
+	"ec2:GetConsoleScreenshot ec2:NewInstanceProfile":                      "a screenshot brings no profile",
+	"ec2:ModifyInstanceCreditSpecification ec2:Attribute":                  "AWS: only single values; this is a list",
 	"ec2:ModifyInstanceCreditSpecification ec2:Attribute/${AttributeName}": "AWS: only single values; this is a list",
 	"ec2:ModifyVpcPeeringConnectionOptions ec2:Attribute":                  "AWS: only single values; these are structures",
 	"ec2:ModifyVpcPeeringConnectionOptions ec2:Attribute/${AttributeName}": "AWS: only single values; these are structures",
@@ -276,6 +279,9 @@ func createResources(t *testing.T, made *cloud) map[string]string {
 	ids["pcx-"] = *invoke[ec2.CreateVpcPeeringConnectionOutput](t, made, &ec2.CreateVpcPeeringConnectionInput{VpcId: vpc, PeerVpcId: second}).VpcPeeringConnection.VpcPeeringConnectionId
 	ids["vpce-"] = *invoke[ec2.CreateVpcEndpointOutput](t, made, &ec2.CreateVpcEndpointInput{VpcId: vpc, ServiceName: aws.String("com.amazonaws.us-east-1.s3")}).VpcEndpoint.VpcEndpointId
 	ids["h-"] = invoke[ec2.AllocateHostsOutput](t, made, &ec2.AllocateHostsInput{InstanceType: aws.String("m5.large"), AvailabilityZone: aws.String("us-east-1a"), Quantity: aws.Int32(1)}).HostIds[0]
+	ids["cr-"] = *invoke[ec2.CreateCapacityReservationOutput](t, made, &ec2.CreateCapacityReservationInput{
+		InstanceType: aws.String("m5.large"), InstancePlatform: "Linux/UNIX", AvailabilityZone: aws.String("us-east-1a"), InstanceCount: aws.Int32(1),
+	}).CapacityReservation.CapacityReservationId
 	ids["dopt-"] = *invoke[ec2.DescribeDhcpOptionsOutput](t, made, &ec2.DescribeDhcpOptionsInput{}).DhcpOptions[0].DhcpOptionsId
 
 	boundary := aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess")

@@ -133,6 +133,23 @@ func (c conditions) ofNew(t tx, in any) {
 		if in.Quantity != nil {
 			c.set("ec2:Quantity", number(*in.Quantity)...)
 		}
+	case *ec2.CreateCapacityReservationInput:
+		c.set("ec2:AvailabilityZone", aws.ToString(in.AvailabilityZone))
+		c.set("ec2:AvailabilityZoneId", aws.ToString(in.AvailabilityZoneId))
+		c.set("ec2:EndDateType", string(in.EndDateType))
+		c.set("ec2:InstanceMatchCriteria", string(in.InstanceMatchCriteria))
+		c.set("ec2:InstancePlatform", string(in.InstancePlatform))
+		c.set("ec2:InstanceType", aws.ToString(in.InstanceType))
+		c.set("ec2:PlacementGroup", aws.ToString(in.PlacementGroupArn))
+		c.set("ec2:Tenancy", string(in.Tenancy))
+		c.set("ec2:EbsOptimized", yesNo(aws.ToBool(in.EbsOptimized))...)
+		c.set("ec2:EphemeralStorage", yesNo(aws.ToBool(in.EphemeralStorage))...)
+		if in.InstanceCount != nil {
+			c.set("ec2:InstanceCount", number(*in.InstanceCount)...)
+		}
+		if in.EndDate != nil {
+			c.set("ec2:EndDate", filterTime(*in.EndDate))
+		}
 	case *ec2.AcceptAddressTransferInput:
 		(&elasticIP{Public: aws.ToString(in.Address)}).conditions(t, c)
 	case *ec2.CreateVpcEndpointInput:
@@ -273,7 +290,7 @@ var attributed = map[string]types.ResourceType{
 	"ModifyNetworkInterfaceAttribute": types.ResourceTypeNetworkInterface, "ModifyManagedPrefixList": types.ResourceTypePrefixList,
 	"ModifyHosts": types.ResourceTypeDedicatedHost, "ModifySubnetAttribute": types.ResourceTypeSubnet, "ModifyVpcAttribute": types.ResourceTypeVpc, "ModifyVpcTenancy": types.ResourceTypeVpc,
 	"ModifyVpcEndpoint": types.ResourceTypeVpcEndpoint, "ModifyVpcPeeringConnectionOptions": types.ResourceTypeVpcPeeringConnection,
-	"ModifyTransitGateway": types.ResourceTypeTransitGateway, "ModifyInstancePlacement": types.ResourceTypeInstance, "ModifyInstanceCpuOptions": types.ResourceTypeInstance, "ModifyFleet": types.ResourceTypeFleet, "ModifyInstanceEventWindow": types.ResourceTypeInstanceEventWindow,
+	"ModifyTransitGateway": types.ResourceTypeTransitGateway, "ModifyInstancePlacement": types.ResourceTypeInstance, "ModifyInstanceCpuOptions": types.ResourceTypeInstance, "ModifyFleet": types.ResourceTypeFleet, "ModifyCapacityReservation": types.ResourceTypeCapacityReservation, "ModifyInstanceEventWindow": types.ResourceTypeInstanceEventWindow,
 	"ModifyPrivateDnsNameOptions": types.ResourceTypeInstance,
 	"ModifyAddressAttribute":      types.ResourceTypeElasticIp, "ResetAddressAttribute": types.ResourceTypeElasticIp,
 	"ModifyVpcBlockPublicAccessExclusion": types.ResourceTypeVpcBlockPublicAccessExclusion, "ModifyTransitGatewayPrefixListReference": types.ResourceTypePrefixList,
@@ -314,7 +331,7 @@ func withAttributes(action string, in any, all []awsapi.Access) {
 // notAttributes are members of inputs that say which resource is meant, or how the call is made.
 var notAttributes = []string{
 	"DryRun", "ClientToken", "Attribute", "Value", "InstanceId", "ImageId", "VpcId", "SubnetId", "NetworkInterfaceId", "LaunchTemplateId", "LaunchTemplateName",
-	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "InstanceEventWindowId", "FleetId", "TransitGatewayId", "AllocationId", "ExclusionId", "TransitGatewayRouteTableId",
+	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "InstanceEventWindowId", "FleetId", "CapacityReservationId", "TransitGatewayId", "AllocationId", "ExclusionId", "TransitGatewayRouteTableId",
 }
 
 // attributesOf answers the attributes that an input sets, by name, with their values. The older way to name one, by the

@@ -79,7 +79,7 @@ func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (ty
 		UsageOperationUpdateTime: aws.Time(i.RootVolume.At.Truncate(time.Second)), CurrentInstanceBootMode: types.InstanceBootModeValuesLegacyBios,
 		HibernationOptions:               &types.HibernationOptions{Configured: aws.Bool(false)},
 		EnclaveOptions:                   &types.EnclaveOptions{Enabled: aws.Bool(false)},
-		CapacityReservationSpecification: &types.CapacityReservationSpecificationResponse{CapacityReservationPreference: types.CapacityReservationPreferenceOpen},
+		CapacityReservationSpecification: i.CapacityOptions.toAPI(),
 		MaintenanceOptions: &types.InstanceMaintenanceOptions{
 			AutoRecovery:    types.InstanceAutoRecoveryState(named(i.NoAutoRecovery, "disabled", "default")[0]),
 			RebootMigration: types.InstanceRebootMigrationStateDefault,
@@ -105,6 +105,11 @@ func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (ty
 			out.Placement.PartitionNumber = aws.Int32(i.Partition)
 		}
 	}
+	reservation, err := reservationOf(t, i)
+	if err != nil {
+		return out, err
+	}
+	out.CapacityReservationId = optional(reservation)
 	if i.State == stateTerminated {
 		return out, nil
 	}

@@ -215,6 +215,20 @@ func errUnsupportedHibernation(ids []string) error {
 	return awsapi.Errorf("UnsupportedHibernationConfiguration", "Unsupported hibernation configuration: %s", fmt.Sprint(ids))
 }
 
+func errReservationNotFound(id string) error {
+	return awsapi.Errorf("InvalidCapacityReservationId.NotFound", "The Capacity Reservation ID '%s' does not exist", id)
+}
+
+func errReservationMalformed(id string) error {
+	return awsapi.Errorf("InvalidCapacityReservationId.Malformed", "The Capacity Reservation ID '%s' is malformed", id)
+}
+
+const reservationFull = "ReservationCapacityExceeded"
+
+func errReservationFull() error {
+	return awsapi.Errorf(reservationFull, "The requested reservation does not have sufficient compatible and available capacity for this request.")
+}
+
 func errUnsupportedOperation(format string, args ...any) error {
 	return awsapi.Errorf("UnsupportedOperation", format, args...)
 }

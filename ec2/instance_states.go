@@ -103,6 +103,9 @@ func start(t tx, i *instance) error {
 			return err
 		}
 	}
+	if err := reserve(t, i); err != nil {
+		return err
+	}
 	i.State, i.ReasonCode, i.Reason, i.Transition = statePending, "pending", "pending", ""
 	i.Launched, i.Force, i.Reboot = t.Now(), false, false
 	return assignPublicOf(t, i)

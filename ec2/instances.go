@@ -94,6 +94,10 @@ type instance struct {
 	// Cores and Threads are CpuOptions that are not the type's; 0 for those.
 	Cores, Threads int32 `json:",omitempty"`
 
+	// Capacity is the Capacity Reservation that it was let into when it came up.
+	Capacity        string          `json:",omitempty"`
+	CapacityOptions capacityOptions `json:",omitzero"`
+
 	// What the engine confirmed.
 	EngineID string `json:",omitempty"`
 	// Limits are those that the container has, and Clamped those that the type promises where the engine has less.
@@ -172,8 +176,9 @@ var instances = &kind[instance]{
 			}
 			return one(i.Profile.Association)
 		},
-		"private": func(i *instance) []string { return one(i.PrivateIP) },
-		"host":    func(i *instance) []string { return one(i.Host) },
+		"private":  func(i *instance) []string { return one(i.PrivateIP) },
+		"host":     func(i *instance) []string { return one(i.Host) },
+		"capacity": func(i *instance) []string { return one(i.Capacity) },
 	}),
 	narrow:  map[string]string{"reservation-id": "reservation", "vpc-id": "vpc"},
 	pages:   pageBounds{5, 1000},
@@ -204,16 +209,20 @@ var instanceFilters = filters[instance]{
 	"block-device-mapping.status":                func(tx, *instance) []string { return one("attached") },
 	"block-device-mapping.volume-id":             func(_ tx, i *instance) []string { return one(i.RootVolume.ID) },
 	"boot-mode":                                  func(tx, *instance) []string { return nil },
-	"capacity-reservation-id":                    func(tx, *instance) []string { return nil },
-	"client-token":                               func(_ tx, i *instance) []string { return one(i.Token) },
-	"current-instance-boot-mode":                 func(tx, *instance) []string { return one("legacy-bios") },
-	"dns-name":                                   func(t tx, i *instance) []string { return one(instancePublicName(t, i)) },
-	"ebs-optimized":                              func(_ tx, i *instance) []string { return yesNo(i.EBSOptimized) },
-	"ena-support":                                func(tx, *instance) []string { return yesNo(true) },
-	"enclave-options.enabled":                    func(tx, *instance) []string { return yesNo(false) },
-	"hibernation-options.configured":             func(tx, *instance) []string { return yesNo(false) },
-	"host-id":                                    func(_ tx, i *instance) []string { return one(i.Host) },
-	"hypervisor":                                 func(tx, *instance) []string { return one("xen") },
+	"capacity-reservation-id": func(t tx, i *instance) []string {
+		id, err := reservationOf(t, i)
+		t.fail(err)
+		return one(id)
+	},
+	"client-token":                   func(_ tx, i *instance) []string { return one(i.Token) },
+	"current-instance-boot-mode":     func(tx, *instance) []string { return one("legacy-bios") },
+	"dns-name":                       func(t tx, i *instance) []string { return one(instancePublicName(t, i)) },
+	"ebs-optimized":                  func(_ tx, i *instance) []string { return yesNo(i.EBSOptimized) },
+	"ena-support":                    func(tx, *instance) []string { return yesNo(true) },
+	"enclave-options.enabled":        func(tx, *instance) []string { return yesNo(false) },
+	"hibernation-options.configured": func(tx, *instance) []string { return yesNo(false) },
+	"host-id":                        func(_ tx, i *instance) []string { return one(i.Host) },
+	"hypervisor":                     func(tx, *instance) []string { return one("xen") },
 	"iam-instance-profile.arn": func(_ tx, i *instance) []string {
 		if i.Profile == nil {
 			return nil

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -136,6 +137,8 @@ func (l *launchAccess) overridden(typ types.ResourceType) bool {
 		return in.ImageId != nil
 	case types.ResourceTypeKeyPair:
 		return in.KeyName != nil
+	case types.ResourceTypeCapacityReservation:
+		return in.CapacityReservationSpecification != nil
 	case types.ResourceTypePlacementGroup:
 		return in.Placement != nil
 	case types.ResourceTypeVolume:
@@ -273,6 +276,9 @@ func (l *launchAccess) namedResources() error {
 		return err
 	}
 	err := add(types.ResourceTypeKeyPair, l.in.KeyName)
+	for _, id := range targetOf(l.in.CapacityReservationSpecification) {
+		err = errors.Join(err, l.uses(id))
+	}
 	if p := l.in.Placement; p != nil && err == nil {
 		err = add(types.ResourceTypePlacementGroup, p.GroupName)
 	}

@@ -36,6 +36,7 @@ func (s *Service) GetLaunchTemplateData(ctx context.Context, in *ec2.GetLaunchTe
 }
 
 func templateDataOf(i *instance, shown *types.Instance) *types.ResponseLaunchTemplateData {
+	capacity := i.CapacityOptions.toAPI()
 	data := &types.ResponseLaunchTemplateData{
 		ImageId: shown.ImageId, InstanceType: i.Type, KeyName: shown.KeyName, EbsOptimized: shown.EbsOptimized,
 		Monitoring:            &types.LaunchTemplatesMonitoring{Enabled: aws.Bool(i.Monitoring)},
@@ -49,7 +50,7 @@ func templateDataOf(i *instance, shown *types.Instance) *types.ResponseLaunchTem
 		HibernationOptions:                &types.LaunchTemplateHibernationOptions{Configured: aws.Bool(false)},
 		EnclaveOptions:                    &types.LaunchTemplateEnclaveOptions{Enabled: aws.Bool(false)},
 		CapacityReservationSpecification: &types.LaunchTemplateCapacityReservationSpecificationResponse{
-			CapacityReservationPreference: types.CapacityReservationPreferenceOpen,
+			CapacityReservationPreference: capacity.CapacityReservationPreference, CapacityReservationTarget: capacity.CapacityReservationTarget,
 		},
 		MetadataOptions: &types.LaunchTemplateInstanceMetadataOptions{
 			HttpEndpoint: types.LaunchTemplateInstanceMetadataEndpointState(i.Metadata.Endpoint), HttpPutResponseHopLimit: aws.Int32(i.Metadata.HopLimit),

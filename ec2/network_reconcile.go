@@ -375,8 +375,16 @@ func (s *Service) settle(ctx context.Context, item reconcile.Item) (time.Duratio
 
 // forget removes the record of something that ended a while ago, and ends requests that nobody accepted.
 func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duration, error) {
-	return 0, s.updateIn(ctx, scopeOfItem(item), func(t tx) error {
+	var again time.Duration
+	return again, s.updateIn(ctx, scopeOfItem(item), func(t tx) error {
 		if known, err := forgetTransit(t, item.ID); known || err != nil {
+			return err
+		}
+		r, err := capacityReservations.find(t, item.ID)
+		if r != nil && err == nil {
+			again, err = forgetReservation(t, r)
+		}
+		if r != nil || err != nil {
 			return err
 		}
 		x, err := addressTransfers.In(t, t.scope).Find(item.ID)

@@ -42,6 +42,18 @@ type launch struct {
 	templateNumber                            int64
 	// fleet is the one that launches, request the Spot request that launches again; "" for none.
 	fleet, request string
+	capacity       capacityOptions
+}
+
+func (l *launch) tenancy() types.Tenancy {
+	p := l.in.Placement
+	switch {
+	case p != nil && (p.Tenancy == types.TenancyHost || p.HostId != nil):
+		return types.TenancyHost
+	case p != nil && p.Tenancy == types.TenancyDedicated:
+		return types.TenancyDedicated
+	}
+	return types.TenancyDefault
 }
 
 // RunInstances launches instances: all of at least MinCount, or none. It answers at once; they are pending until the
@@ -112,6 +124,9 @@ func checkLaunch(in *ec2.RunInstancesInput) (*launch, error) {
 		return nil, errInvalidParameterValue("Invalid value '%s' for InstanceType.", name)
 	}
 	var err error
+	if l.capacity, err = capacityOptionsOf(in.CapacityReservationSpecification); err != nil {
+		return nil, err
+	}
 	if l.cores, l.threads, err = checkCPUOptions(l.typ, in.CpuOptions); err != nil {
 		return nil, err
 	}
@@ -161,8 +176,9 @@ func refuseLaunch(in *ec2.RunInstancesInput) error {
 			return errInvalidParameterValue("Value (%s) for parameter affinity is invalid.", affinity)
 		}
 	}
-	if c := in.CapacityReservationSpecification; c != nil && c.CapacityReservationTarget != nil {
-		return errNotImplemented("CapacityReservationTarget of RunInstances")
+	if c := in.CapacityReservationSpecification; c != nil && in.InstanceMarketOptions != nil && (c.CapacityReservationTarget != nil || c.CapacityReservationPreference == types.CapacityReservationPreferenceCapacityReservationsOnly) {
+		// AWS: "Reserve compute capacity with EC2 On-Demand Capacity Reservations": not for Spot Instances.
+		return errInvalidParameterCombination("Spot Instances can't run in a Capacity Reservation.")
 	}
 	if p := in.NetworkPerformanceOptions; p != nil && p.BandwidthWeighting != "" && p.BandwidthWeighting != types.InstanceBandwidthWeightingDefault {
 		return errNotImplemented("A bandwidth weighting of RunInstances")
@@ -293,7 +309,7 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 			Type: l.typ.InstanceType, KeyName: aws.ToString(in.KeyName),
 			State: statePending, ReasonCode: "pending", Reason: "pending", Launched: t.Now(),
 			Token: aws.ToString(in.ClientToken), Profile: l.profile.copyFor(t), Metadata: l.metadata.over(have.Metadata).orDefaults(im),
-			Monitoring: in.Monitoring != nil && aws.ToBool(in.Monitoring.Enabled), Tenancy: "default",
+			Monitoring: in.Monitoring != nil && aws.ToBool(in.Monitoring.Enabled), Tenancy: string(l.tenancy()), Zone: net.subnet.Zone, CapacityOptions: l.capacity,
 			PlacementGroup: group, Partition: partition, Shutdown: in.InstanceInitiatedShutdownBehavior,
 			KeepFromStop: aws.ToBool(in.DisableApiStop), KeepFromEnd: aws.ToBool(in.DisableApiTermination),
 			EBSOptimized: aws.ToBool(in.EbsOptimized), Cores: l.cores, Threads: l.threads, Names: namesOf(in.PrivateDnsNameOptions, net.subnet), Credit: have.creditOf(l.typ),
@@ -321,6 +337,14 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 		if m := in.MaintenanceOptions; m != nil {
 			inst.NoAutoRecovery = m.AutoRecovery == types.InstanceAutoRecoveryStateDisabled
 		}
+		if in.InstanceMarketOptions == nil {
+			if err := reserve(t, inst); err != nil {
+				if i >= l.min && noRoom(err) {
+					break
+				}
+				return "", err
+			}
+		}
 		inst.RootVolume.ID, inst.RootVolume.At = t.NewID("vol-"), t.Now()
 		if err := s.insertInstance(t, inst, l, net); err != nil {
 			return "", err
@@ -338,11 +362,7 @@ func (s *Service) insertInstance(t tx, inst *instance, l *launch, net *networkPl
 	if inst.PrivateIP == "" || inst.Names.Type == types.HostnameTypeResourceName {
 		inst.Hostname = inst.ID
 	}
-	if p := l.in.Placement; p != nil && p.Tenancy == types.TenancyDedicated {
-		inst.Tenancy = string(types.TenancyDedicated)
-	}
-	if p := l.in.Placement; p != nil && (p.Tenancy == types.TenancyHost || p.HostId != nil) {
-		inst.Tenancy = string(types.TenancyHost)
+	if p := l.in.Placement; inst.Tenancy == string(types.TenancyHost) {
 		if err := placeOnHost(t, inst, aws.ToString(p.HostId)); err != nil {
 			return err
 		}

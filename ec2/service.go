@@ -74,6 +74,7 @@ func (s *Service) Register(server *awsapi.Server) {
 	s.registerConnect(server)
 	s.registerEventWindows(server)
 	s.registerFleets(server)
+	s.registerCapacityReservations(server)
 }
 
 // Tables are the tables of this package, for [store.Migrate].
