@@ -182,7 +182,7 @@ func (s *Service) ModifyInstanceCapacityReservationAttributes(ctx context.Contex
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyInstanceCapacityReservationAttributesOutput{Return: aws.Bool(true)}, s.editStopped(ctx, *in.InstanceId, "capacityReservationSpecification", func(t tx, i *instance) error {
+	return &ec2.ModifyInstanceCapacityReservationAttributesOutput{Return: aws.Bool(true)}, s.editStopped(ctx, *in.InstanceId, func(t tx, i *instance) error {
 		if options.Target != "" {
 			if _, err := capacityReservations.get(t, options.Target); err != nil {
 				return err

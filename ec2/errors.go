@@ -24,7 +24,7 @@ func errFilterLimitExceeded() error {
 }
 
 func errIdempotentParameterMismatch() error {
-	return awsapi.Errorf("IdempotentParameterMismatch", "The client token you have provided is associated with a resource that was created with different parameters.")
+	return awsapi.Errorf("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
 }
 
 func errInvalidClientToken() error {

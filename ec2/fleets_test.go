@@ -15,6 +15,7 @@ import (
 	"miniaws/awsapi"
 	"miniaws/awsapi/meta"
 	"miniaws/backend"
+	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
 
@@ -137,4 +138,48 @@ func TestPrefixListReachesAssociatedVPCs(t *testing.T) {
 		PrefixListId: list.PrefixListId, CurrentVersion: aws.Int64(1), RemoveEntries: []types.RemovePrefixListEntry{{Cidr: aws.String("192.0.2.0/24")}},
 	}))
 	waitFor(t, func() bool { return applied().After(before) })
+}
+
+// TestMaintainedFleets: the loop launches what is missing, a new target is reached, and what a deletion takes along ends.
+func TestMaintainedFleets(t *testing.T) {
+	s, client, _ := newCloud(t)
+	guest, _ := launchGuest(t, s, client, &ec2.RunInstancesInput{})
+	must[*ec2.CreateLaunchTemplateOutput](t)(client.CreateLaunchTemplate(t.Context(), &ec2.CreateLaunchTemplateInput{
+		LaunchTemplateName: aws.String("web"), LaunchTemplateData: &types.RequestLaunchTemplateData{ImageId: guest.ImageId, InstanceType: guest.InstanceType},
+	}))
+	in := oneInstance(&types.FleetLaunchTemplateSpecificationRequest{LaunchTemplateName: aws.String("web"), Version: aws.String("$Latest")})
+	in.Type = types.FleetTypeMaintain
+	id := must[*ec2.CreateFleetOutput](t)(client.CreateFleet(t.Context(), in)).FleetId
+	// There is no engine here, so no loop looks at fleets.
+	members := func() []types.ActiveInstance {
+		if _, err := s.reconcileFleet(t.Context(), reconcile.Item{Kind: fleetKind, Account: testScope.Account, Region: testScope.Region, ID: *id}); err != nil {
+			t.Fatal(err)
+		}
+		return must[*ec2.DescribeFleetInstancesOutput](t)(client.DescribeFleetInstances(t.Context(), &ec2.DescribeFleetInstancesInput{FleetId: id})).ActiveInstances
+	}
+	if got := members(); len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
+	_, err := client.ModifyFleet(t.Context(), &ec2.ModifyFleetInput{FleetId: id, TargetCapacitySpecification: &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(1), OnDemandTargetCapacity: aws.Int32(2)}})
+	wantCode(t, err, "InvalidParameterCombination")
+	must[*ec2.ModifyFleetOutput](t)(client.ModifyFleet(t.Context(), &ec2.ModifyFleetInput{FleetId: id, TargetCapacitySpecification: &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(2)}}))
+	if got := members(); len(got) != 2 {
+		t.Errorf("%+v", got)
+	}
+	state := func() types.FleetData {
+		return must[*ec2.DescribeFleetsOutput](t)(client.DescribeFleets(t.Context(), &ec2.DescribeFleetsInput{FleetIds: []string{*id}})).Fleets[0]
+	}
+	if f := state(); f.FleetState != types.FleetStateCodeActive || *f.FulfilledCapacity != 2 || *f.TargetCapacitySpecification.TotalTargetCapacity != 2 {
+		t.Errorf("%+v", f)
+	}
+	deleted := must[*ec2.DeleteFleetsOutput](t)(client.DeleteFleets(t.Context(), &ec2.DeleteFleetsInput{FleetIds: []string{*id, "fleet-11111111-1111-1111-1111-111111111111"}, TerminateInstances: aws.Bool(true)}))
+	if len(deleted.SuccessfulFleetDeletions) != 1 || len(deleted.UnsuccessfulFleetDeletions) != 1 || deleted.UnsuccessfulFleetDeletions[0].Error.Code != types.DeleteFleetErrorCodeFleetIdDoesNotExist {
+		t.Errorf("%+v", deleted)
+	}
+	if got := shownInstance(t, client, guest.InstanceId).State.Name; got != types.InstanceStateNamePending {
+		t.Errorf("another's instance is %s", got)
+	}
+	if got := members(); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
 }

@@ -177,7 +177,7 @@ var needStopped = []types.InstanceAttributeName{
 
 func (s *Service) changeAttribute(t tx, i *instance, c attributeChange, groups []string) error {
 	if slices.Contains(needStopped, c.name) && i.State != stateStopped {
-		return errIncorrectInstanceStateFor(i, string(c.name))
+		return errNotStopped(i)
 	}
 	yes := c.value == "true"
 	switch c.name {
@@ -275,7 +275,7 @@ func (s *Service) ResetInstanceAttribute(ctx context.Context, in *ec2.ResetInsta
 			return s.changeAttribute(t, i, attributeChange{name: in.Attribute, value: "true"}, nil)
 		case types.InstanceAttributeNameKernel, types.InstanceAttributeNameRamdisk:
 			if i.State != stateStopped {
-				return errIncorrectInstanceStateFor(i, string(in.Attribute))
+				return errNotStopped(i)
 			}
 			return nil // there is none to go back from
 		}

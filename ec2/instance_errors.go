@@ -17,12 +17,20 @@ func errNotImageOwner(id string) error {
 	return awsapi.Errorf("AuthFailure", "Not authorized for image:%s", id)
 }
 
+func errTokenOfTerminated() error {
+	return awsapi.Errorf("IdempotentInstanceTerminated", "The client token you have provided is associated with a terminated instance. Please use a different client token.")
+}
+
 func errIncorrectInstanceState(i *instance) error {
 	return awsapi.Errorf("IncorrectInstanceState", "The instance '%s' is not in a valid state for this operation: it is %s.", i.ID, i.State)
 }
 
-func errIncorrectInstanceStateFor(i *instance, attribute string) error {
-	return awsapi.Errorf("IncorrectInstanceState", "The instance '%s' must be in a 'stopped' state to modify its '%s' attribute: it is %s.", i.ID, attribute, i.State)
+func errNotStopped(i *instance) error {
+	return awsapi.Errorf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
+}
+
+func errNeverRan(i *instance) error {
+	return awsapi.Errorf("IncorrectInstanceState", "Instance '%s' cannot be stopped as it has never reached the 'running' state.", i.ID)
 }
 
 func errNotFromThisState(i *instance, what string) error {

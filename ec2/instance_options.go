@@ -11,11 +11,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// editStopped changes an instance that is stopped; what names the change in errors.
-func (s *Service) editStopped(ctx context.Context, id, what string, change func(tx, *instance) error) error {
+// editStopped changes an instance that is stopped.
+func (s *Service) editStopped(ctx context.Context, id string, change func(tx, *instance) error) error {
 	return s.editInstance(ctx, id, func(t tx, i *instance) error {
 		if i.State != stateStopped {
-			return errIncorrectInstanceStateFor(i, what)
+			return errNotStopped(i)
 		}
 		return change(t, i)
 	})
@@ -37,7 +37,7 @@ func (s *Service) ModifyInstancePlacement(ctx context.Context, in *ec2.ModifyIns
 	case in.HostId != nil && in.Tenancy != "" && in.Tenancy != types.HostTenancyHost:
 		return nil, errInvalidParameterCombination("The parameter HostId requires the tenancy host.")
 	}
-	return &ec2.ModifyInstancePlacementOutput{Return: aws.Bool(true)}, s.editStopped(ctx, *in.InstanceId, "placement", func(t tx, i *instance) error {
+	return &ec2.ModifyInstancePlacementOutput{Return: aws.Bool(true)}, s.editStopped(ctx, *in.InstanceId, func(t tx, i *instance) error {
 		if in.GroupName != nil || in.GroupId != nil || in.PartitionNumber != nil {
 			if err := regroup(t, i, in); err != nil {
 				return err
@@ -113,7 +113,7 @@ func (s *Service) ModifyInstanceCpuOptions(ctx context.Context, in *ec2.ModifyIn
 		return nil, errMissingParameter("coreCount")
 	}
 	out := &ec2.ModifyInstanceCpuOptionsOutput{InstanceId: in.InstanceId}
-	return out, s.editStopped(ctx, *in.InstanceId, "cpuOptions", func(_ tx, i *instance) error {
+	return out, s.editStopped(ctx, *in.InstanceId, func(_ tx, i *instance) error {
 		typ, ok := instanceTypes().findCached(string(i.Type))
 		if !ok {
 			return errInvalidParameterValue("Invalid value '%s' for InstanceType.", i.Type)
@@ -175,7 +175,7 @@ func (s *Service) ModifyPrivateDnsNameOptions(ctx context.Context, in *ec2.Modif
 			HostnameType: in.PrivateDnsHostnameType, EnableResourceNameDnsARecord: in.EnableResourceNameDnsARecord, EnableResourceNameDnsAAAARecord: in.EnableResourceNameDnsAAAARecord,
 		}, &subnet{HostnameType: had.Type, NameDNSA: had.A, NameDNSAAAA: had.AAAA})
 		if i.Names.Type != had.Type && i.State != stateStopped {
-			return errIncorrectInstanceStateFor(i, "privateDnsHostnameType")
+			return errNotStopped(i)
 		}
 		return wantNetwork(t, i.VPC)
 	})

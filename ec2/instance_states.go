@@ -127,6 +127,11 @@ func (s *Service) StopInstances(ctx context.Context, in *ec2.StopInstancesInput)
 			inst.Force = inst.Force || force
 			return again, nil
 		case stateRunning:
+		case statePending:
+			if !inst.Created {
+				return false, errNeverRan(inst)
+			}
+			return false, errNotFromThisState(inst, "stopped")
 		default:
 			return false, errNotFromThisState(inst, "stopped")
 		}

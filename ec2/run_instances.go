@@ -82,6 +82,10 @@ func (s *Service) RunInstances(ctx context.Context, in *ec2.RunInstancesInput) (
 		if err != nil {
 			return err
 		}
+		// AWS: "Ensuring idempotency in Amazon EC2 API requests"; one that is no longer shown was terminated, too.
+		if !slices.ContainsFunc(made, func(i *instance) bool { return i.State != stateTerminated }) {
+			return errTokenOfTerminated()
+		}
 		slices.SortFunc(made, positions)
 		out.ReservationId, out.OwnerId = aws.String(reservation), aws.String(t.scope.Account)
 		out.Instances = make([]types.Instance, 0, len(made))

@@ -2,7 +2,9 @@ package ec2
 
 import (
 	"context"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -74,6 +76,11 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	}
 	if err := unsupported("SpotOptions", "BlockDurationMinutes", options.BlockDurationMinutes, "ValidUntil", options.ValidUntil); err != nil {
 		return err
+	}
+	if price := options.MaxPrice; price != nil {
+		if value, err := strconv.ParseFloat(*price, 64); err != nil || !(value > 0) || math.IsInf(value, 0) {
+			return errInvalidParameterValue(`Value (%s) for parameter price is invalid. "%[1]s" is an invalid spot instance price`, *price)
+		}
 	}
 	if l.request != "" {
 		return spotRequests.edit(t, l.request, func(r *spotRequest) error {
