@@ -28,6 +28,7 @@ var exampleValues = map[string]string{
 	"RoleArn": "arn:aws:iam::000000000000:role/example", "ExpectedBucketOwner": "",
 	"PolicySourceArn": "arn:aws:iam::000000000000:user/example", "Arn": "arn:aws:iam::000000000000:user/example", "TokenCode": "", "CopySource": "example-bucket/example",
 	"OpenIDConnectProviderArn": "arn:aws:iam::000000000000:oidc-provider/example.com", "SAMLProviderArn": "arn:aws:iam::000000000000:saml-provider/example",
+	"ResourceArn":  "arn:aws:s3:::example-bucket",
 	"SerialNumber": "arn:aws:iam::000000000000:mfa/example", "ResourceId": "example", "ResourceIds": "vpc-0123456789abcdef0",
 	"Resources": "vpc-0123456789abcdef0", "ResourceIdList": "arn:aws:cloudtrail:us-east-1:000000000000:trail/example", "VersionId": "", "ContinuationToken": "", "Path": "/", "NewPath": "/", "DeletionTaskId": "task/aws-service-role/ec2.amazonaws.com/Example/1",
 }

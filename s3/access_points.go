@@ -198,6 +198,9 @@ func (c *Control) CreateAccessPoint(ctx context.Context, in *s3control.CreateAcc
 	if !accessPointName.MatchString(name) || strings.HasPrefix(name, "xn--") || strings.HasSuffix(name, aliasSuffix) {
 		return nil, errInvalidRequest("Your Amazon S3 AccessPoint name is invalid")
 	}
+	if err := checkControlTags(in.Tags); err != nil {
+		return nil, err
+	}
 	if in.Scope != nil {
 		return nil, errInvalidRequest("Scope is only supported for access points of directory buckets")
 	}
@@ -211,12 +214,7 @@ func (c *Control) CreateAccessPoint(ctx context.Context, in *s3control.CreateAcc
 	if in.VpcConfiguration != nil {
 		p.VPC = aws.ToString(in.VpcConfiguration.VpcId)
 	}
-	for _, tag := range in.Tags {
-		if p.Tags == nil {
-			p.Tags = map[string]string{}
-		}
-		p.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
+	p.Tags = controlTags(in.Tags)
 	err := c.service.db.Update(ctx, func(tx store.Tx) error {
 		rows := accessPoints.In(tx, store.Scope{})
 		had, err := rows.Find(p.Account, p.Region, p.Name)

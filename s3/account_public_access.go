@@ -19,7 +19,7 @@ func (c *Control) Register(server *awsapi.Server) {
 		awsapi.Op(c.GetPublicAccessBlock, ofAccount("s3:GetAccountPublicAccessBlock", func(in *s3control.GetPublicAccessBlockInput) *string { return in.AccountId })),
 		awsapi.Op(c.DeletePublicAccessBlock, ofAccount("s3:PutAccountPublicAccessBlock", func(in *s3control.DeletePublicAccessBlockInput) *string { return in.AccountId })),
 
-		awsapi.Op(c.CreateAccessPoint, point(c, "s3:CreateAccessPoint", func(in *s3control.CreateAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
+		awsapi.Op(c.CreateAccessPoint, c.newPointAccess),
 		awsapi.Op(c.GetAccessPoint, point(c, "s3:GetAccessPoint", func(in *s3control.GetAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
 		awsapi.Op(c.DeleteAccessPoint, point(c, "s3:DeleteAccessPoint", func(in *s3control.DeleteAccessPointInput) (*string, *string) { return in.AccountId, in.Name })),
 		awsapi.Op(c.ListAccessPoints, ofAccount("s3:ListAccessPoints", func(in *s3control.ListAccessPointsInput) *string { return in.AccountId })),
@@ -27,6 +27,10 @@ func (c *Control) Register(server *awsapi.Server) {
 		awsapi.Op(c.GetAccessPointPolicy, point(c, "s3:GetAccessPointPolicy", func(in *s3control.GetAccessPointPolicyInput) (*string, *string) { return in.AccountId, in.Name })),
 		awsapi.Op(c.DeleteAccessPointPolicy, point(c, "s3:DeleteAccessPointPolicy", func(in *s3control.DeleteAccessPointPolicyInput) (*string, *string) { return in.AccountId, in.Name })),
 		awsapi.Op(c.GetAccessPointPolicyStatus, point(c, "s3:GetAccessPointPolicyStatus", func(in *s3control.GetAccessPointPolicyStatusInput) (*string, *string) { return in.AccountId, in.Name })),
+
+		awsapi.Op(c.TagResource, onTagged(c, "s3:TagResource", func(in *s3control.TagResourceInput) (*string, *string) { return in.AccountId, in.ResourceArn })),
+		awsapi.Op(c.UntagResource, onTagged(c, "s3:UntagResource", func(in *s3control.UntagResourceInput) (*string, *string) { return in.AccountId, in.ResourceArn })),
+		awsapi.Op(c.ListTagsForResource, onTagged(c, "s3:ListTagsForResource", func(in *s3control.ListTagsForResourceInput) (*string, *string) { return in.AccountId, in.ResourceArn })),
 	)
 }
 

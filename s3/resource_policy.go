@@ -283,27 +283,26 @@ func withStatements(document string, extra []statement) (string, error) {
 	return string(text), err
 }
 
-// ResourceTags answers the tags that count as aws:ResourceTag: a bucket's, where ABAC is on.
-func (s *Service) ResourceTags(ctx context.Context, arn string) (map[string]string, error) {
-	name, key, ok := parseARN(arn)
-	if !ok {
-		return nil, nil
-	}
-	var tags map[string]string
-	err := s.db.View(ctx, func(tx store.Tx) error {
+// ResourceTags answers the tags that count as aws:ResourceTag: an access point's, and a bucket's where ABAC is on.
+func (s *Service) ResourceTags(ctx context.Context, arn string) (tags map[string]string, err error) {
+	err = s.db.View(ctx, func(tx store.Tx) error {
+		if strings.Contains(arn, ":accesspoint/") {
+			p, err := findAccessPoint(tx, arn)
+			if p != nil && p.arn() == arn {
+				tags = p.Tags
+			}
+			return err
+		}
+		name, key, ok := parseARN(arn)
+		if !ok {
+			return nil
+		}
 		b, err := findBucket(tx, name)
 		if err != nil || b == nil || key != "" || b.ABAC != types.BucketAbacStatusEnabled {
 			return err
 		}
-		list, err := findSetting[[]types.Tag](tx, b.Name, kindTags, "")
-		if err != nil || list == nil {
-			return err
-		}
-		tags = map[string]string{}
-		for _, tag := range *list {
-			tags[*tag.Key] = *tag.Value
-		}
-		return nil
+		tags, err = bucketTags(tx, b)
+		return err
 	})
 	return tags, err
 }
