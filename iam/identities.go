@@ -161,10 +161,10 @@ func tagIdentity[T any](ctx context.Context, s *Service, k *kind[T], name *strin
 }
 
 func untagIdentity[T any](ctx context.Context, s *Service, k *kind[T], name *string, keys []string) error {
-	return alter(ctx, s, k, name, func(_ store.Tx, _ string, record *T) error {
+	return alter(ctx, s, k, name, func(_ store.Tx, _ string, record *T) (err error) {
 		i := k.of(record)
-		i.Tags = i.Tags.without(keys)
-		return nil
+		i.Tags, err = i.Tags.without(keys)
+		return err
 	})
 }
 

@@ -236,8 +236,10 @@ func (s *Service) TagPolicy(ctx context.Context, in *iam.TagPolicyInput) (*iam.T
 
 // UntagPolicy removes tags; absent ones are no error.
 func (s *Service) UntagPolicy(ctx context.Context, in *iam.UntagPolicyInput) (*iam.UntagPolicyOutput, error) {
-	return &iam.UntagPolicyOutput{}, s.alterPolicy(ctx, in.PolicyArn, func(tx store.Tx, account string, p *managedPolicy) error {
-		p.Tags = p.Tags.without(in.TagKeys)
+	return &iam.UntagPolicyOutput{}, s.alterPolicy(ctx, in.PolicyArn, func(tx store.Tx, account string, p *managedPolicy) (err error) {
+		if p.Tags, err = p.Tags.without(in.TagKeys); err != nil {
+			return err
+		}
 		return policyRows(tx, account).Put(p)
 	})
 }

@@ -49,9 +49,9 @@ func (k *named[T]) tag(ctx context.Context, s *Service, name *string, tags []typ
 }
 
 func (k *named[T]) untag(ctx context.Context, s *Service, name *string, keys []string) error {
-	return k.alter(ctx, s, name, func(_ store.Tx, _ string, record *T) error {
-		*k.tags(record) = k.tags(record).without(keys)
-		return nil
+	return k.alter(ctx, s, name, func(_ store.Tx, _ string, record *T) (err error) {
+		*k.tags(record), err = k.tags(record).without(keys)
+		return err
 	})
 }
 

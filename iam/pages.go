@@ -3,6 +3,7 @@ package iam
 import (
 	"encoding/base64"
 	"iter"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -34,14 +35,18 @@ func markerCursor(marker *string) (store.Cursor, error) {
 		return "", nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(*marker)
-	if err != nil || len(raw) == 0 {
+	at, ours := strings.CutPrefix(string(raw), markerSign)
+	if err != nil || !ours || at == "" {
 		return "", errValidation("Invalid Marker.")
 	}
-	return store.Cursor(raw), nil
+	return store.Cursor(at), nil
 }
 
+// markerSign tells our markers from any other text that decodes.
+const markerSign = "after:"
+
 func markerOf(at store.Cursor) *string {
-	return aws.String(base64.RawURLEncoding.EncodeToString([]byte(at)))
+	return aws.String(base64.RawURLEncoding.EncodeToString([]byte(markerSign + string(at))))
 }
 
 // pageOf collects a page of records; keep selects, and id is the table's.

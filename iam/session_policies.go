@@ -65,6 +65,9 @@ func (made *session) tag(tags []types.Tag, transitive []string, from *awsapi.Ses
 			}
 		}
 	}
+	if err := checkTagTexts(tags, func(t types.Tag) (string, string) { return aws.ToString(t.Key), aws.ToString(t.Value) }); err != nil {
+		return err
+	}
 	var given []string
 	for _, t := range tags {
 		key, value := aws.ToString(t.Key), aws.ToString(t.Value)
@@ -73,8 +76,8 @@ func (made *session) tag(tags []types.Tag, transitive []string, from *awsapi.Ses
 			return errInvalidParameter("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		case containsFold(made.TransitiveTags, key):
 			return errInvalidParameter("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
-		case strings.HasPrefix(folded(key), "aws:") || !tagPattern.MatchString(key) || !tagPattern.MatchString(value):
-			return errInvalidParameter("Tag keys and values may only contain letters, numbers, spaces and the characters _ . : / = + - @, and keys must not begin with aws:.")
+		case strings.HasPrefix(folded(key), "aws:"):
+			return errInvalidParameter("Tag keys must not begin with aws:.")
 		}
 		given = append(given, key)
 		made.Tags[key] = value

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,12 +20,36 @@ type tagList []tag
 const maxTags = 50
 
 // AWS: "Rules for tagging" in the IAM user guide.
-var tagPattern = lazyregexp.New(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+var tagPattern = lazyregexp.New(`^` + tagTexts + `*$`)
+
+const tagTexts = `[\p{L}\p{Z}\p{N}_.:/=+\-@]`
+
+// checkTagTexts refuses characters that tags cannot have.
+// AWS: the patterns of "Tag" in the IAM and STS API references; the words are as clients report them.
+func checkTagTexts[T any](tags []T, of func(T) (key, value string)) error {
+	for i, t := range tags {
+		key, value := of(t)
+		if !tagPattern.MatchString(key) {
+			return errPattern(key, fmt.Sprintf("tags.%d.member.key", i+1), tagTexts+"+")
+		}
+		if !tagPattern.MatchString(value) {
+			return errPattern(value, fmt.Sprintf("tags.%d.member.value", i+1), tagTexts+"*")
+		}
+	}
+	return nil
+}
+
+func errPattern(value, at, pattern string) error {
+	return errValidation("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", value, at, pattern)
+}
 
 // with answers the list with the given tags added or replaced.
 func (l tagList) with(tags []types.Tag) (tagList, error) {
 	list := append(tagList(nil), l...)
 	seen := map[string]bool{}
+	if err := checkTagTexts(tags, func(t types.Tag) (string, string) { return aws.ToString(t.Key), aws.ToString(t.Value) }); err != nil {
+		return nil, err
+	}
 	for _, t := range tags {
 		key, value := aws.ToString(t.Key), aws.ToString(t.Value)
 		switch {
@@ -32,8 +57,6 @@ func (l tagList) with(tags []types.Tag) (tagList, error) {
 			return nil, errInvalidInput("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		case strings.HasPrefix(folded(key), "aws:"):
 			return nil, errInvalidInput("Tag keys starting with 'aws:' are reserved for system use.")
-		case !tagPattern.MatchString(key) || !tagPattern.MatchString(value):
-			return nil, errInvalidInput("Tags may only contain letters, numbers, spaces and the characters _ . : / = + - @")
 		}
 		seen[folded(key)] = true
 		if i := list.index(key); i >= 0 {
@@ -49,14 +72,19 @@ func (l tagList) with(tags []types.Tag) (tagList, error) {
 }
 
 // without answers the list without the keys; absent ones are no error.
-func (l tagList) without(keys []string) tagList {
+func (l tagList) without(keys []string) (tagList, error) {
+	for _, key := range keys {
+		if !tagPattern.MatchString(key) {
+			return nil, errValidation("1 validation error detected: Value '[%s]' at 'tagKeys' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: %s+]", strings.Join(keys, ", "), tagTexts)
+		}
+	}
 	var list tagList
 	for _, t := range l {
 		if !containsFold(keys, t.Key) {
 			list = append(list, t)
 		}
 	}
-	return list
+	return list, nil
 }
 
 func (l tagList) index(key string) int {
