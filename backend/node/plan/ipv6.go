@@ -37,51 +37,9 @@ func LeadsOut(wanted backend.WantedVPC) bool {
 	return wanted.InternetGateway != "" || len(wanted.EgressGateways) > 0
 }
 
-// follow6 is follow for IPv6.
-func (m *model) follow6(kind, target, subnet string) step {
-	switch kind {
-	case "igw":
-		if target == m.InternetGateway && m.place.Gateway6.IsValid() && m.subnets[subnet].Internet == backend.InternetOpen {
-			return step{way: internet, via: m.place.Gateway6, device: InternetDevice}
-		}
-	case "eigw":
-		if slices.Contains(m.EgressGateways, target) && m.place.Gateway6.IsValid() && m.subnets[subnet].Internet != backend.InternetBlocked {
-			return step{way: egress, via: m.place.Gateway6, device: InternetDevice}
-		}
-	case "eni":
-		eni, ok := m.enis[target]
-		if i := slices.IndexFunc(eni.Addresses, netip.Addr.Is6); ok && !eni.SourceDestCheck && m.place.Attached[target] && i >= 0 {
-			return step{way: neighbor, via: eni.Addresses[i], device: DeviceName(target)}
-		}
-	case "pcx":
-		peering, ok := m.peerings[target]
-		if ok && m.place.Peers[peering.VPC] {
-			return step{way: peer, via: PeerHop6, device: DeviceName(target)}
-		}
-	case "tgw":
-		attachment, ok := m.transits[target]
-		if _, zone := attachment.Ways[subnet]; ok && zone {
-			return step{way: transit, via: PeerHop6, device: DeviceName(attachment.ID)}
-		}
-	}
-	return step{way: blackhole}
-}
-
 // routes6 are the routes of IPv6: local ones, and each subnet's.
 func (m *model) routes6() []Route {
-	var all []Route
-	for _, cidr := range m.CIDRs {
-		if cidr.Addr().Is6() {
-			all = append(all, Route{Table: LocalTable, Destination: cidr})
-		}
-	}
-	for _, id := range m.eniIDs {
-		for _, address := range m.enis[id].Addresses {
-			if address.Is6() && m.place.Attached[id] {
-				all = append(all, Route{Table: LocalTable, Destination: netip.PrefixFrom(address, 128), Device: DeviceName(id)})
-			}
-		}
-	}
+	all := m.localRoutes(true)
 	for _, id := range m.subnetIDs {
 		table := SubnetTables + m.place.Subnets[id]
 		steps := m.stepsOf(id, true)

@@ -69,30 +69,37 @@ func (m *model) stepsOf(subnet string, ipv6 bool) []step {
 // follow answers where a route's target leads from the subnet.
 func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 	kind, _, _ := strings.Cut(target, "-")
-	if destination.Addr().Is6() {
-		return m.follow6(kind, target, subnet)
+	six := destination.Addr().Is6()
+	world, hop := m.place.Gateway, PeerHop
+	if six {
+		world, hop = m.place.Gateway6, PeerHop6
 	}
+	access := m.subnets[subnet].Internet
 	switch kind {
 	case "igw":
-		if target == m.InternetGateway && m.hasInternet() && m.subnets[subnet].Internet == backend.InternetOpen {
-			return step{way: internet, via: m.place.Gateway, device: InternetDevice}
+		if target == m.InternetGateway && world.IsValid() && access == backend.InternetOpen {
+			return step{way: internet, via: world, device: InternetDevice}
+		}
+	case "eigw":
+		if six && slices.Contains(m.EgressGateways, target) && world.IsValid() && access != backend.InternetBlocked {
+			return step{way: egress, via: world, device: InternetDevice}
 		}
 	case "eni":
 		// With the check of source and destination an interface takes nothing that is not for itself.
 		eni, ok := m.enis[target]
-		if ok && !eni.SourceDestCheck && m.place.Attached[target] {
-			return step{way: neighbor, via: eni.Addresses[0], device: DeviceName(target)}
+		if i := slices.IndexFunc(eni.Addresses, func(a netip.Addr) bool { return a.Is6() == six }); ok && i >= 0 && !eni.SourceDestCheck && m.place.Attached[target] {
+			return step{way: neighbor, via: eni.Addresses[i], device: DeviceName(target)}
 		}
 	case "pcx":
 		peering, ok := m.peerings[target]
 		if ok && m.place.Peers[peering.VPC] {
-			return step{way: peer, via: PeerHop, device: DeviceName(target)}
+			return step{way: peer, via: hop, device: DeviceName(target)}
 		}
 	case "tgw":
 		// A transit gateway is reached from the zones in which the attachment has a subnet.
 		attachment, ok := m.transits[target]
 		if _, zone := attachment.Ways[subnet]; ok && zone {
-			return step{way: transit, via: PeerHop, device: DeviceName(attachment.ID)}
+			return step{way: transit, via: hop, device: DeviceName(attachment.ID)}
 		}
 	}
 	return step{way: blackhole}
@@ -159,23 +166,26 @@ func (m *model) routingRules() []RoutingRule {
 	return rules
 }
 
-func (m *model) routes() []Route {
+// localRoutes are those of one family to the VPC's own interfaces, and what of its ranges nobody has.
+func (m *model) localRoutes(six bool) []Route {
 	var all []Route
 	for _, cidr := range m.CIDRs {
-		if cidr.Addr().Is4() {
+		if cidr.Addr().Is6() == six {
 			all = append(all, Route{Table: LocalTable, Destination: cidr})
 		}
 	}
 	for _, id := range m.eniIDs {
-		if !m.place.Attached[id] {
-			continue
-		}
 		for _, address := range m.enis[id].Addresses {
-			if address.Is4() {
-				all = append(all, Route{Table: LocalTable, Destination: netip.PrefixFrom(address, 32), Device: DeviceName(id)})
+			if address.Is6() == six && m.place.Attached[id] {
+				all = append(all, Route{Table: LocalTable, Destination: netip.PrefixFrom(address, address.BitLen()), Device: DeviceName(id)})
 			}
 		}
 	}
+	return all
+}
+
+func (m *model) routes() []Route {
+	all := m.localRoutes(false)
 	for _, address := range m.publicAddresses() {
 		all = append(all, Route{Table: mainTable, Destination: netip.PrefixFrom(address, 32), Device: PublicDevice})
 	}
