@@ -226,7 +226,7 @@ func (s *Service) planInterfaces(t tx, l *launch) (*networkPlan, error) {
 		return nil, errInvalidParameterValue("When specifying network interfaces, you must include a device at index 0.")
 	}
 	if most := aws.ToInt32(l.typ.NetworkInfo.MaximumNetworkInterfaces); int32(len(plan.interfaces)) > most {
-		return nil, errInvalidParameterValue("Number of network interfaces (%d) exceeds the limit (%d) of the instance type.", len(plan.interfaces), most)
+		return nil, errInterfacesOfInstance(len(plan.interfaces), l.typ.InstanceType)
 	}
 	if len(plan.interfaces) > 1 {
 		for _, p := range plan.interfaces {

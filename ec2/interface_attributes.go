@@ -147,6 +147,25 @@ func (s *Service) DescribeNetworkInterfaceAttribute(ctx context.Context, in *ec2
 // AWS: "Elastic network interfaces": IPv4 addresses per interface, the most of any instance type.
 const maxAddressesPerInterface = 50
 
+// mostAddresses is how many addresses the interface may have: as many as its instance's type lets it.
+func (e *networkInterface) mostAddresses(t tx, six bool) (int, error) {
+	if e.Attachment == nil || e.Attachment.Instance == "" {
+		return maxAddressesPerInterface, nil
+	}
+	i, err := instances.see(t, e.Attachment.Instance)
+	if err != nil || i == nil {
+		return maxAddressesPerInterface, err
+	}
+	typ, ok := instanceTypes().findCached(string(i.Type))
+	switch {
+	case !ok:
+		return maxAddressesPerInterface, nil
+	case six:
+		return int(aws.ToInt32(typ.NetworkInfo.Ipv6AddressesPerInterface)), nil
+	}
+	return int(aws.ToInt32(typ.NetworkInfo.Ipv4AddressesPerInterface)), nil
+}
+
 // AssignPrivateIpAddresses adds secondary IPv4 addresses.
 func (s *Service) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivateIpAddressesInput) (*ec2.AssignPrivateIpAddressesOutput, error) {
 	if err := unsupported("AssignPrivateIpAddresses", "Ipv4PrefixCount", in.Ipv4PrefixCount, "Ipv4Prefixes", in.Ipv4Prefixes); err != nil {
@@ -172,8 +191,12 @@ func (s *Service) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPr
 			if err != nil {
 				return err
 			}
-			if len(e.Addresses)+len(wanted) > maxAddressesPerInterface {
-				return errAddressesPerInterfaceLimitExceeded(e.ID)
+			most, err := e.mostAddresses(t, false)
+			if err != nil {
+				return err
+			}
+			if len(e.Addresses)+len(wanted) > most {
+				return errAddressesPerInterfaceLimitExceeded()
 			}
 			for _, address := range wanted {
 				if aws.ToBool(in.AllowReassignment) && address.IsValid() {
@@ -273,8 +296,12 @@ func (s *Service) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6Add
 			if err != nil {
 				return err
 			}
-			if len(e.IPv6)+len(wanted) > maxAddressesPerInterface {
-				return errAddressesPerInterfaceLimitExceeded(e.ID)
+			most, err := e.mostAddresses(t, true)
+			if err != nil {
+				return err
+			}
+			if len(e.IPv6)+len(wanted) > most {
+				return errAddressesPerInterfaceLimitExceeded()
 			}
 			for _, address := range wanted {
 				given, err := allocateIPv6(t, n, e.ID, address)

@@ -356,6 +356,9 @@ func attachInterface(t tx, e *networkInterface, to *instance, index int32, delet
 	if slices.ContainsFunc(others, func(o *networkInterface) bool { return o.Attachment.DeviceIndex == index }) {
 		return errInvalidParameterValue("Instance '%s' already has an interface attached at device index '%d'.", instance, index)
 	}
+	if typ, ok := instanceTypes().findCached(string(to.Type)); ok && len(others) >= int(aws.ToInt32(typ.NetworkInfo.MaximumNetworkInterfaces)) {
+		return errInterfacesOfInstance(len(others)+1, to.Type)
+	}
 	e.Attachment = &attachment{
 		ID: t.NewID("eni-attach-"), Instance: instance, Owner: t.scope.Account, DeviceIndex: index,
 		HopLimit: to.Metadata.HopLimit, MetadataIPv6: to.metadataByIPv6(), Status: types.AttachmentStatusAttaching, AttachTime: t.Now().UTC().Truncate(time.Second), DeleteOnTermination: deleteOnTermination,

@@ -212,6 +212,10 @@ func errSeveralAttributes(names []string) error {
 	return errInvalidParameterCombination("Fields for multiple attribute types specified: %s", strings.Join(names, ", "))
 }
 
+func errInterfacesOfInstance(count int, typ types.InstanceType) error {
+	return awsapi.Errorf("AttachmentLimitExceeded", "Interface count %d exceeds the limit for %s", count, typ)
+}
+
 func errInvalidCIDR(text, parameter string) error {
 	return errInvalidParameterValue("Value (%s) for parameter %s is invalid. This is not a valid CIDR block.", text, parameter)
 }
@@ -396,8 +400,8 @@ func errPrefixListVersionMismatch(current int64) error {
 	return awsapi.Errorf("PrefixListVersionMismatch", "The prefix list has the incorrect version number. Current version: %d.", current)
 }
 
-func errAddressesPerInterfaceLimitExceeded(id string) error {
-	return awsapi.Errorf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit of %d for interface %s.", maxAddressesPerInterface, id)
+func errAddressesPerInterfaceLimitExceeded() error {
+	return awsapi.Errorf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.")
 }
 
 func errResourceAlreadyAssociated(format string, args ...any) error {
