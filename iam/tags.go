@@ -20,8 +20,9 @@ type tagList []tag
 const maxTags = 50
 
 // AWS: "Rules for tagging" in the IAM user guide.
-var tagPattern = lazyregexp.New(`^` + tagTexts + `*$`)
+var tagPattern = lazyregexp.New(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
+// tagTexts is what the pattern is made of.
 const tagTexts = `[\p{L}\p{Z}\p{N}_.:/=+\-@]`
 
 // checkTagTexts refuses characters that tags cannot have.
