@@ -18,6 +18,15 @@ type Managed struct {
 	Running                                     bool
 }
 
+// HomeOf answers whose an instance is.
+func (s *Service) HomeOf(ctx context.Context, id string) (account, region string, ok bool, err error) {
+	h, err := s.homeOf(ctx, id)
+	if h == nil || err != nil {
+		return "", "", false, err
+	}
+	return h.Account, h.Region, true, nil
+}
+
 // platforms are the names of systems by the login user of their images.
 var platforms = map[string]string{"admin": "Debian GNU/Linux", "ubuntu": "Ubuntu", "ec2-user": "Amazon Linux"}
 

@@ -29,8 +29,10 @@ type inventoryItem struct {
 }
 
 var inventoryItems = store.NewTable(store.Spec[inventoryItem]{
-	Service: "ssm", Name: "inventory", ID: func(i *inventoryItem) store.ID { return store.ID{i.Instance, i.Type, fmt.Sprintf("%04d", i.Part)} },
+	Service: "ssm", Name: "inventory", ID: func(i *inventoryItem) store.ID { return store.ID{i.Instance, i.Type, partName(i.Part)} },
 })
+
+func partName(part int) string { return fmt.Sprintf("%04d", part) }
 
 // customSchema is a type that PutInventory brought along.
 type customSchema struct {
@@ -150,7 +152,7 @@ func putItem(t store.Tx, scope store.Scope, instance string, item types.Inventor
 		return rows.Put(had[0])
 	}
 	for _, old := range had {
-		if err := rows.Delete(old.Instance, old.Type, fmt.Sprintf("%04d", old.Part)); err != nil {
+		if err := rows.Delete(old.Instance, old.Type, partName(old.Part)); err != nil {
 			return err
 		}
 	}

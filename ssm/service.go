@@ -2,6 +2,7 @@ package ssm
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -35,6 +36,8 @@ type Config struct {
 	// Links lead into instances, Sessions are those that go on; nil where nothing real runs.
 	Links    *guestlink.Links
 	Sessions *session.Sessions
+	// Home answers whose an instance is; nil knows none.
+	Home func(ctx context.Context, instance string) (account, region string, ok bool, err error)
 	// HasImage tells whether the caller can use an AMI, for parameters of the type aws:ec2:image; nil knows none.
 	HasImage func(ctx context.Context, account, region, id string) (bool, error)
 }
@@ -68,6 +71,14 @@ func (s *Service) Reconcile(loop *reconcile.Loop) {
 		return
 	}
 	loop.Handle(invocationKind, s.reconcileInvocation)
+	loop.Handle(gatheringKind, s.reconcileInventory)
+	if s.config.Home != nil {
+		s.config.Links.OnLink(func(instance string) {
+			if err := s.gatherLater(context.Background(), instance); err != nil {
+				slog.Warn("the packages of an instance are not looked at", "instance", instance, "error", err)
+			}
+		})
+	}
 	loop.Sweep("sessions", 5*time.Minute, s.sweepSessions)
 }
 

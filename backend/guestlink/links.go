@@ -29,7 +29,13 @@ type Links struct {
 
 	mu  sync.Mutex
 	all map[string]*link
+
+	// linked is told of every new link.
+	linked func(instance string)
 }
+
+// OnLink has fn called with the instance of every new link. It is set once, before there are any.
+func (l *Links) OnLink(fn func(instance string)) { l.linked = fn }
 
 type link struct {
 	session *yamux.Session
@@ -82,6 +88,9 @@ func (l *Links) Take(w http.ResponseWriter, r *http.Request, instance string) {
 	l.mu.Unlock()
 	if old != nil {
 		_ = old.session.Close()
+	}
+	if l.linked != nil {
+		l.linked(instance)
 	}
 }
 
