@@ -275,7 +275,7 @@ func (s *Service) DeleteFlowLogs(ctx context.Context, in *ec2.DeleteFlowLogsInpu
 		var missing []string
 		for _, id := range in.FlowLogIds {
 			f, err := flowLogs.find(t, id)
-			if err != nil && !errors.Is(err, store.ErrInvalidKey) {
+			if err != nil {
 				return err
 			}
 			if f == nil {

@@ -59,7 +59,10 @@ func (s *Service) planNetwork(t tx, l *launch) (*networkPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags, moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount)), launched: in.SubnetId != nil}
+	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags, launched: in.SubnetId != nil}
+	if err := spec.count(nil, in.Ipv6AddressCount); err != nil {
+		return nil, err
+	}
 	if spec.ipv6, err = wantedIPv6(in.Ipv6Addresses, in.Ipv6AddressCount); err != nil {
 		return nil, err
 	}
@@ -208,7 +211,10 @@ func (s *Service) planInterfaces(t tx, l *launch) (*networkPlan, error) {
 			p.deleteOnEnd = in.DeleteOnTermination == nil || *in.DeleteOnTermination
 			p.spec = interfaceSpec{
 				subnet: n.ID, description: aws.ToString(in.Description), groups: in.Groups, tags: l.interfaceTags,
-				more: int(aws.ToInt32(in.SecondaryPrivateIpAddressCount)), moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount)), launched: in.SubnetId != nil,
+				launched: in.SubnetId != nil,
+			}
+			if err := p.spec.count(in.SecondaryPrivateIpAddressCount, in.Ipv6AddressCount); err != nil {
+				return nil, err
 			}
 			if p.spec.addresses, err = wantedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses); err != nil {
 				return nil, err

@@ -364,7 +364,7 @@ func reachInstances(t tx, filter string, values []string) (found []*instance, ok
 		switch i, err := instances.in(t).GetShared(id); {
 		case err == nil:
 			found = append(found, i)
-		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrInvalidKey): // no such instance: nothing is selected
+		case errors.Is(err, store.ErrNotFound): // no such instance: nothing is selected
 		default:
 			return nil, false, err
 		}

@@ -166,12 +166,28 @@ func (e *networkInterface) mostAddresses(t tx, six bool) (int, error) {
 	return int(aws.ToInt32(typ.NetworkInfo.Ipv4AddressesPerInterface)), nil
 }
 
+// addressCount reads how many addresses a call wants for an interface. Nobody gets more than an interface can have, and
+// nothing is reserved for more.
+func addressCount(name string, wanted *int32) (int, error) {
+	switch count := aws.ToInt32(wanted); {
+	case count < 0:
+		return 0, errInvalidParameterValue("Value (%d) for parameter %s is invalid.", count, name)
+	case count > maxAddressesPerInterface:
+		return 0, errAddressesPerInterfaceLimitExceeded()
+	default:
+		return int(count), nil
+	}
+}
+
 // AssignPrivateIpAddresses adds secondary IPv4 addresses.
 func (s *Service) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivateIpAddressesInput) (*ec2.AssignPrivateIpAddressesOutput, error) {
 	if err := unsupported("AssignPrivateIpAddresses", "Ipv4PrefixCount", in.Ipv4PrefixCount, "Ipv4Prefixes", in.Ipv4Prefixes); err != nil {
 		return nil, err
 	}
-	count := int(aws.ToInt32(in.SecondaryPrivateIpAddressCount))
+	count, err := addressCount("secondaryPrivateIpAddressCount", in.SecondaryPrivateIpAddressCount)
+	if err != nil {
+		return nil, err
+	}
 	if (len(in.PrivateIpAddresses) > 0) == (count > 0) {
 		return nil, errInvalidParameterCombination("Exactly one of privateIpAddresses and secondaryPrivateIpAddressCount must be specified.")
 	}
@@ -276,7 +292,10 @@ func (s *Service) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6Add
 	if err := unsupported("AssignIpv6Addresses", "Ipv6PrefixCount", in.Ipv6PrefixCount, "Ipv6Prefixes", in.Ipv6Prefixes); err != nil {
 		return nil, err
 	}
-	count := int(aws.ToInt32(in.Ipv6AddressCount))
+	count, err := addressCount("ipv6AddressCount", in.Ipv6AddressCount)
+	if err != nil {
+		return nil, err
+	}
 	if (len(in.Ipv6Addresses) > 0) == (count > 0) {
 		return nil, errInvalidParameterCombination("Exactly one of ipv6Addresses and ipv6AddressCount must be specified.")
 	}

@@ -123,7 +123,7 @@ func (k *kind[T]) get(t tx, id string) (*T, error) {
 		return nil, k.malformed(id)
 	}
 	rec, err := k.in(t).Get(id)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalidKey) {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, k.notFound(id)
 	}
 	return rec, err
@@ -144,7 +144,7 @@ func (k *kind[T]) read(t tx, id string) (*T, error) {
 		return nil, k.malformed(id)
 	}
 	rec, err := k.in(t).GetShared(id)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalidKey) {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, k.notFound(id)
 	}
 	return rec, err

@@ -85,6 +85,8 @@ func (s *Service) CreateNatGateway(ctx context.Context, in *ec2.CreateNatGateway
 		return nil, errParametersExclude("SecondaryPrivateIpAddresses", "SecondaryPrivateIpAddressCount")
 	case !private && in.SecondaryPrivateIpAddressCount != nil:
 		return nil, errInvalidParameterCombination("SecondaryPrivateIpAddressCount can only be specified for a private NAT gateway.")
+	case aws.ToInt32(in.SecondaryPrivateIpAddressCount) < 0 || aws.ToInt32(in.SecondaryPrivateIpAddressCount) >= maxNATAddresses:
+		return nil, errInvalidParameterValue("Value (%d) for parameter SecondaryPrivateIpAddressCount is invalid.", *in.SecondaryPrivateIpAddressCount)
 	case !private && len(in.SecondaryPrivateIpAddresses) > 0 && len(in.SecondaryPrivateIpAddresses) != len(in.SecondaryAllocationIds):
 		return nil, errInvalidParameterValue("The number of private IP addresses must match the number of allocation IDs.")
 	}

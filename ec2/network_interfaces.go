@@ -458,7 +458,9 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetw
 	}
 	spec := interfaceSpec{
 		subnet: aws.ToString(in.SubnetId), description: aws.ToString(in.Description), groups: in.Groups, tags: tags,
-		more: int(aws.ToInt32(in.SecondaryPrivateIpAddressCount)), moreIPv6: int(aws.ToInt32(in.Ipv6AddressCount)),
+	}
+	if err := spec.count(in.SecondaryPrivateIpAddressCount, in.Ipv6AddressCount); err != nil {
+		return nil, err
 	}
 	if spec.addresses, err = wantedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses); err != nil {
 		return nil, err
@@ -490,6 +492,15 @@ func parseAddress(text string) (netip.Addr, error) {
 		return address, errInvalidParameterValue("Value (%s) for parameter address is invalid. Invalid IP address.", text)
 	}
 	return address, nil
+}
+
+// count takes over how many addresses are wanted besides the named ones.
+func (s *interfaceSpec) count(secondary, ipv6 *int32) (err error) {
+	if s.more, err = addressCount("secondaryPrivateIpAddressCount", secondary); err != nil {
+		return err
+	}
+	s.moreIPv6, err = addressCount("ipv6AddressCount", ipv6)
+	return err
 }
 
 // wantedIPv6 are the IPv6 addresses that a call names; a number of them is another way to say it.

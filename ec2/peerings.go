@@ -150,9 +150,11 @@ func (s *Service) CreateVpcPeeringConnection(ctx context.Context, in *ec2.Create
 			return err
 		}
 		out.VpcPeeringConnection = &shown
-		theirs, err := vpcs.find(there, *in.PeerVpcId)
-		if err != nil {
-			return err
+		var theirs *vpc
+		if accountID.MatchString(there.scope.Account) && findRegion(there.scope.Region) != nil {
+			if theirs, err = vpcs.find(there, *in.PeerVpcId); err != nil {
+				return err
+			}
 		}
 		others, err := peerings.by(t, "vpc", ours.ID)
 		if err != nil {

@@ -133,6 +133,8 @@ func routeDestination(cidr, ipv6, list *string) (string, error) {
 			return "", errInvalidCIDR(text, "destinationIpv6CidrBlock")
 		}
 		return prefix.String(), nil
+	case !strings.HasPrefix(text, "pl-"):
+		return "", errPrefixListMalformed(text)
 	default:
 		return text, nil
 	}

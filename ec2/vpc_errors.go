@@ -400,6 +400,7 @@ func errPrefixListVersionMismatch(current int64) error {
 	return awsapi.Errorf("PrefixListVersionMismatch", "The prefix list has the incorrect version number. Current version: %d.", current)
 }
 
+// AWS: "Error codes for the Amazon EC2 API"; the words as users of amazon-vpc-cni-k8s (issue 989) and cilium (36428) saw them.
 func errAddressesPerInterfaceLimitExceeded() error {
 	return awsapi.Errorf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.")
 }

@@ -325,7 +325,7 @@ func (s *Service) DisableAWSServiceAccess(ctx context.Context, in *organizations
 
 // ListAWSServiceAccessForOrganization lists the services in the order of their names.
 func (s *Service) ListAWSServiceAccessForOrganization(ctx context.Context, in *organizations.ListAWSServiceAccessForOrganizationInput) (*organizations.ListAWSServiceAccessForOrganizationOutput, error) {
-	out := &organizations.ListAWSServiceAccessForOrganizationOutput{}
+	out := &organizations.ListAWSServiceAccessForOrganizationOutput{EnabledServicePrincipals: []types.EnabledServicePrincipal{}}
 	return out, s.look(ctx, func(_ store.Tx, o *organization) (err error) {
 		var names []string
 		names, out.NextToken, err = cut(slices.Sorted(maps.Keys(o.Services)), in.MaxResults, in.NextToken)
@@ -336,7 +336,7 @@ func (s *Service) ListAWSServiceAccessForOrganization(ctx context.Context, in *o
 	})
 }
 
-// cut answers a page of a list: at most 20 elements, or what is asked for.
+// cut answers a page of a list, which is never nil: at most 20 elements, or what is asked for.
 func cut[T any](list []T, maxResults *int32, token *string) ([]T, *string, error) {
 	start := 0
 	if token != nil {
@@ -350,7 +350,7 @@ func cut[T any](list []T, maxResults *int32, token *string) ([]T, *string, error
 		size = min(size, int(*maxResults))
 	}
 	if len(list) <= start+size {
-		return list[start:], nil, nil
+		return append([]T{}, list[start:]...), nil, nil
 	}
 	return list[start : start+size], aws.String(strconv.Itoa(start + size)), nil
 }

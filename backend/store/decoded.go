@@ -143,7 +143,7 @@ func (r Rows[T]) decodeShared(remembered *decoded, k Key, version uint64, value 
 
 // GetShared is Get for those who only read, as Shared is Scan.
 func (r Rows[T]) GetShared(id ...string) (*T, error) {
-	k, err := r.key(id)
+	k, err := r.keyToRead(id)
 	if err != nil {
 		return nil, err
 	}

@@ -78,9 +78,18 @@ func (r Rows[T]) key(id ID) (Key, error) {
 	return r.base + Key(e), nil
 }
 
+// keyToRead is key for those who look for a record: an id that no record can have is not found.
+func (r Rows[T]) keyToRead(id ID) (Key, error) {
+	k, err := r.key(id)
+	if r.err == nil && (err != nil || len(k) > MaxKey) {
+		return "", fmt.Errorf("%w: no record in %s can have that id", ErrNotFound, r.base)
+	}
+	return k, err
+}
+
 // Get answers ErrNotFound if there is no such record.
 func (r Rows[T]) Get(id ...string) (*T, error) {
-	k, err := r.key(id)
+	k, err := r.keyToRead(id)
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,12 @@ func tables(t *testing.T, db store.DB) {
 		want(t, "err", err, nil)
 		_, err = rows.Get("d")
 		wantErr(t, err, store.ErrNotFound)
+		for _, impossible := range []string{"", strings.Repeat("d", store.MaxKey)} {
+			_, err = rows.Get(impossible)
+			wantErr(t, err, store.ErrNotFound)
+			_, err = rows.GetShared(impossible)
+			wantErr(t, err, store.ErrNotFound)
+		}
 		none, err := rows.Find("d")
 		want(t, "find", none, (*host)(nil))
 		want(t, "err", err, nil)
@@ -91,6 +97,7 @@ func tables(t *testing.T, db store.DB) {
 	update(t, db, func(tx store.Tx) error {
 		rows := hosts.In(tx, here)
 		wantErr(t, rows.Insert(&host{Name: "a"}), store.ErrExists)
+		wantErr(t, rows.Insert(&host{}), store.ErrInvalidKey)
 		return errors.Join(
 			rows.Put(&host{Name: "b", Net: "n2", Labels: []string{"y", "z"}}),
 			rows.Delete("c"), rows.Delete("c"))
