@@ -352,7 +352,7 @@ func nextStep(steps []step, began []stepResult) (at int, exited bool) {
 		}
 	}
 	at = len(began)
-	for at < len(steps) && (steps[at].skipped || exited && !(steps[at].finally && at == len(steps)-1)) {
+	for at < len(steps) && (steps[at].skipped || exited && (!steps[at].finally || at < len(steps)-1)) {
 		at++
 	}
 	return at, exited
