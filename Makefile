@@ -51,6 +51,7 @@ test-fast: ## Run the tests that need no engine, and of the stories one for each
 .PHONY: lint
 lint: $(LINT) ## Check the code against the house rules.
 	$(LINT) run ./...
+	cd boot && ../$(LINT) run --config ../.golangci.yml ./...
 	@$(GO) mod tidy -diff || { echo "go.mod is not tidy: run go mod tidy" >&2; exit 1; }
 
 $(LINT): tools/go.mod tools/go.sum

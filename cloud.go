@@ -118,7 +118,7 @@ func newCloud(c cloudConfig) *cloud {
 	blobs := newBlobs(c)
 	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Devices: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: identities.CheckResourcePolicy})
 
-	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities}, CheckPolicy: checkGuardrail, CheckDelegation: checkResourcePolicy})
+	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities, c.Domain}, CheckPolicy: checkGuardrail, CheckDelegation: checkResourcePolicy})
 	identities.KnowOrganizations(&guardrails{organizations: orgs})
 
 	links := guestlink.New(c.Key.Bytes("guest links"))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -58,9 +57,7 @@ func (i *idler) run(ctx context.Context, db func() store.DB) {
 
 // startIsOver has the garbage collector work as usual from now on, if this process's parent has put it off for the start.
 func startIsOver() {
-	if os.Getenv("GOGC") == boot.StartGOGC {
-		// What this process starts must not inherit it. A name without "=" is always unset.
-		_ = os.Unsetenv("GOGC")
+	if boot.CollectorWaits() {
 		debug.SetGCPercent(100)
 	}
 }

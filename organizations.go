@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -12,7 +13,10 @@ import (
 )
 
 // accountMaker is the identities as organizations see them.
-type accountMaker struct{ identities *iam.Service }
+type accountMaker struct {
+	identities *iam.Service
+	domain     string
+}
 
 func (a accountMaker) NewNumber(ctx context.Context) (string, error) {
 	return a.identities.NewAccountNumber(ctx)
@@ -26,9 +30,10 @@ func (a accountMaker) CreateAccount(ctx context.Context, id, name, email, roleNa
 	return err
 }
 
+// Account answers an account's name and address. One that nobody gave an address has one of its own, as each has at AWS.
 func (a accountMaker) Account(ctx context.Context, id string) (name, email string, err error) {
 	found, err := a.identities.Account(ctx, id)
-	return found.Name, found.Email, err
+	return found.Name, cmp.Or(found.Email, "root@"+id+"."+a.domain), err
 }
 
 // checkGuardrail checks a policy of an organization by its grammar.

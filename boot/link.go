@@ -94,7 +94,7 @@ func (l *Link) Receive() (word byte, files []*os.File, err error) {
 // Close ends the link: the other side's Receive answers io.EOF.
 func (l *Link) Close() error { return l.file.Close() }
 
-// Join answers the worker's end, in a process that Start started.
+// Join answers the worker's end, in a process that a parent started.
 func Join() (*Link, error) {
 	var status syscall.Stat_t
 	if err := syscall.Fstat(linkFile, &status); err != nil || status.Mode&syscall.S_IFMT != syscall.S_IFSOCK {

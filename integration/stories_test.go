@@ -164,6 +164,9 @@ func TestStories(t *testing.T) {
 				modules, _ := javascriptSDK() // without it the story skips
 				env.Setenv("NODE_PATH", modules)
 			}
+			for _, name := range []string{"NONSENSE_SEED", "NONSENSE_ROUNDS"} {
+				env.Setenv(name, os.Getenv(name))
+			}
 			env.Setenv("SECRET_WITH_SHELL_CHARACTERS", "a'b$c;>pwned;`id`\"{a,b}")
 			return nil
 		},

@@ -85,14 +85,14 @@ func findByLabel(tx store.Tx, label string) (*accessPoint, error) {
 // findAccessPoint finds an access point by what stands in a bucket's place: its alias, its ARN, or its name and account.
 // Nil if there is none.
 func findAccessPoint(tx store.Tx, name string) (*accessPoint, error) {
-	if isPointLabel(name) {
+	rest, isARN := strings.CutPrefix(name, "arn:aws:s3:")
+	switch {
+	case isARN: // whatever it ends in: the key of an object may follow
+	case isPointLabel(name):
 		return findByLabel(tx, name)
-	}
-	if strings.HasSuffix(name, aliasSuffix) {
+	case strings.HasSuffix(name, aliasSuffix):
 		return accessPoints.In(tx, store.Scope{}).Index("alias").Find(name)
-	}
-	rest, ok := strings.CutPrefix(name, "arn:aws:s3:")
-	if !ok {
+	default:
 		return nil, nil
 	}
 	parts := strings.SplitN(rest, ":", 3)

@@ -28,7 +28,8 @@ func findTaggable(ctx context.Context, tx store.Tx, resourceARN string) (t tagga
 	case !isS3:
 		return t, errInvalidRequest("The specified resource ARN is not valid.")
 	case strings.HasPrefix(rest, "::"):
-		if t.bucket, err = findBucket(tx, rest[2:]); err == nil && t.bucket == nil {
+		// By its own name alone: what an alias leads to has another ARN, which is what has to be allowed.
+		if t.bucket, err = buckets.In(tx, store.Scope{}).Find(rest[2:]); err == nil && t.bucket == nil {
 			err = errNoSuchBucket(rest[2:])
 		}
 	case strings.Contains(rest, ":accesspoint/"):

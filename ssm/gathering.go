@@ -26,18 +26,18 @@ const (
 	gatherAfter, gatherEvery = 15 * time.Second, 30 * time.Minute
 	gatherPatience           = time.Minute
 	maxPackages              = 4 << 20 // bytes of the list
+	maxComplaint             = 200     // bytes of what an instance says about it that get into the log
 )
 
 // packageFields are the attributes in the lines that listPackages prints, in their order. They end with a separator.
 var packageFields = []string{"Name", "Version", "Release", "Epoch", "Architecture", "Publisher", "ApplicationType", "URL", "Summary", "PackageId", "InstalledTime"}
 
 // listPackages asks the package manager of the system. Fields are separated by the unit separator; its first line names the
-// manager. dpkg keeps no time of installation: its list of files has it.
+// manager. The attributes of dpkg's packages are those that AWS's agent gathers (amazon-ssm-agent,
+// agent/plugins/inventory/gatherers/application): the whole version, and neither release, epoch nor time of installation.
 var listPackages = strings.ReplaceAll(`if [ -e /var/lib/dpkg/status ] && command -v dpkg-query >/dev/null; then
 echo dpkg
-cd /var/lib/dpkg/info && stat -c '%n %Y' *.list
-echo
-dpkg-query -W -f '${db:Status-Status}\037${binary:Package}\037${Package}\037${Version}\037\037\037${Architecture}\037${Maintainer}\037${Section}\037${Homepage}\037${binary:Summary}\037\037\037\n'
+dpkg-query -W -f '${db:Status-Status}\037${Package}\037${Version}\037\037\037${Architecture}\037${Maintainer}\037${Section}\037${Homepage}\037${binary:Summary}\037${Package}_${Version}_${Architecture}.deb\037\037\n'
 elif command -v rpm >/dev/null; then
 echo rpm
 rpm -qa --qf '%{NAME}\037%{VERSION}\037%{RELEASE}\037%{EPOCH}\037%{ARCH}\037%{VENDOR}\037%{GROUP}\037%{URL}\037%{SUMMARY}\037%{SOURCERPM}\037%{INSTALLTIME}\037\n'
@@ -79,7 +79,8 @@ func (s *Service) reconcileInventory(ctx context.Context, item reconcile.Item) (
 	if err != nil {
 		return 0, err
 	}
-	if left := gatherEvery - time.Since(known); left > 0 {
+	// Whoever puts this type may name any time.
+	if left := min(gatherEvery-time.Since(known), gatherEvery); left > 0 {
 		return left, nil
 	}
 	s.runs.Start(s.config.Links, name, guestlink.Command{
@@ -116,7 +117,7 @@ func forgetItems(t store.Tx, scope store.Scope, instance string) error {
 // putPackages writes down what listPackages printed.
 func (s *Service) putPackages(scope store.Scope, instance string, r guestlink.Result) error {
 	if r.Err != nil || r.ExitCode != 0 || r.TimedOut {
-		return errors.New("the list did not come to its end: " + strings.TrimSpace(string(r.Errors)))
+		return errors.New("the list did not come to its end: " + strings.TrimSpace(string(r.Errors[max(0, len(r.Errors)-maxComplaint):])))
 	}
 	found := packagesOf(string(r.Output))
 	if found == nil {
@@ -132,28 +133,17 @@ func (s *Service) putPackages(scope store.Scope, instance string, r guestlink.Re
 // packagesOf reads what listPackages printed; nil where no package manager answered.
 func packagesOf(text string) []map[string]string {
 	manager, rest, _ := strings.Cut(text, "\n")
-	times := map[string]string{}
-	switch manager {
-	case "dpkg":
-		var head string
-		head, rest, _ = strings.Cut("\n"+rest, "\n\n")
-		for line := range strings.Lines(head) {
-			name, at, _ := strings.Cut(strings.TrimSpace(line), " ")
-			times[strings.TrimSuffix(name, ".list")] = at
-		}
-	case "rpm":
-	default:
+	if manager != "dpkg" && manager != "rpm" {
 		return nil
 	}
 	all := []map[string]string{}
 	for line := range strings.Lines(rest) {
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\x1f")
-		installed := ""
 		if manager == "dpkg" {
-			if len(fields) < 3 || fields[0] != "installed" {
+			if fields[0] != "installed" {
 				continue
 			}
-			installed, fields = times[fields[1]], fields[2:]
+			fields = fields[1:]
 		}
 		if len(fields) != len(packageFields)+1 {
 			continue // a line that was cut
@@ -164,9 +154,8 @@ func packagesOf(text string) []map[string]string {
 				one[name] = value
 			}
 		}
-		if manager == "dpkg" {
-			splitVersion(one)
-			one["InstalledTime"] = installed
+		if name, ok := architectures[one["Architecture"]]; ok {
+			one["Architecture"] = name
 		}
 		if at := parseUnix(one["InstalledTime"]); at.IsZero() {
 			delete(one, "InstalledTime")
@@ -178,17 +167,8 @@ func packagesOf(text string) []map[string]string {
 	return all
 }
 
-// splitVersion takes a version of Debian, [EPOCH:]UPSTREAM[-REVISION], apart as the attributes have it.
-func splitVersion(one map[string]string) {
-	version := one["Version"]
-	if epoch, rest, ok := strings.Cut(version, ":"); ok {
-		one["Epoch"], version = epoch, rest
-	}
-	if at := strings.LastIndexByte(version, '-'); at > 0 {
-		one["Release"], version = version[at+1:], version[:at]
-	}
-	one["Version"] = version
-}
+// architectures are those that the inventory names otherwise than the package managers.
+var architectures = map[string]string{"amd64": "x86_64", "386": "i386"}
 
 func parseUnix(text string) time.Time {
 	seconds, err := strconv.ParseInt(text, 10, 64)

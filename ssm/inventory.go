@@ -151,13 +151,18 @@ func putItem(t store.Tx, scope store.Scope, instance string, item types.Inventor
 		had[0].Captured = *item.CaptureTime
 		return rows.Put(had[0])
 	}
+	sum := md5.Sum(text) //nolint:gosec // AWS: "InventoryItem", ContentHash: an MD5 hash
+	hash := hex.EncodeToString(sum[:])
+	if len(had) > 0 && had[0].Hash == hash && had[0].Schema == version {
+		had[0].Captured = *item.CaptureTime
+		return rows.Put(had[0])
+	}
 	for _, old := range had {
 		if err := rows.Delete(old.Instance, old.Type, partName(old.Part)); err != nil {
 			return err
 		}
 	}
-	sum := md5.Sum(text) //nolint:gosec // AWS: "InventoryItem", ContentHash: an MD5 hash
-	part := &inventoryItem{Instance: instance, Type: name, Schema: version, Captured: *item.CaptureTime, Hash: hex.EncodeToString(sum[:])}
+	part := &inventoryItem{Instance: instance, Type: name, Schema: version, Captured: *item.CaptureTime, Hash: hash}
 	room := inventoryPart
 	for _, entry := range item.Content {
 		size, err := json.Marshal(entry)

@@ -11,7 +11,7 @@ import (
 	"os"
 )
 
-// A segment is a file of fixed length, all of its blocks written beforehand so that a sync needs no file system
+// A segment is a file whose length never changes, all of its blocks written beforehand so that a sync needs no file system
 // journal:
 //
 //	"MAWSLOG1" | u64 number | u64 salt | u64 first revision | u32 CRC32C | padding to 64 bytes | records … | leftovers

@@ -206,7 +206,11 @@ func lostAddresses(before, after backend.WantedVPC) []netip.Addr {
 			}
 		}
 		for _, nat := range w.NATGateways {
-			all[nat.Public] = nat.ID
+			for _, address := range append([]netip.Addr{nat.Private, nat.Public}, nat.More...) {
+				if address.IsValid() { // a private gateway has no public one
+					all[address] = nat.ID
+				}
+			}
 		}
 		return all
 	}

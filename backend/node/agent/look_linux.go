@@ -68,9 +68,14 @@ func (a *Agent) factsOf(vpcID, id string) ([]backend.Fact, error) {
 	case "nat":
 		for _, nat := range v.Wanted.NATGateways {
 			if nat.ID == id {
-				for _, public := range append([]netip.Addr{nat.Public}, nat.More...) {
-					s.rules(func(text string) bool { return strings.Contains(text, "snat to "+public.String()) })
-					s.add("public", public.String()+answered(live.Public, public.String()))
+				for _, address := range append([]netip.Addr{nat.Private, nat.Public}, nat.More...) {
+					if !address.IsValid() { // a private gateway has no public one
+						continue
+					}
+					s.rules(func(text string) bool { return strings.Contains(text, "snat to "+address.String()) })
+					if nat.Public.IsValid() && address != nat.Private {
+						s.add("public", address.String()+answered(live.Public, address.String()))
+					}
 				}
 			}
 		}

@@ -442,6 +442,10 @@ func (t *tracer) follow(m *model, sender backend.WantedENI, toVPC, toENI string,
 		return t.byTransit(m, sender.Subnet, route.Target, toVPC, toENI, p)
 	case relay:
 		nat := m.nats[route.Target]
+		if t.passed > 0 { // what a transit gateway has brought goes on to the internet alone
+			t.block(CodeNowhere, Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: p})
+			return p, false
+		}
 		p.Source = nat.Private
 		t.hop(Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: p})
 		return t.follow(m, backend.WantedENI{Subnet: nat.Subnet}, toVPC, toENI, p)

@@ -225,4 +225,10 @@ func TestTraceTransit(t *testing.T) {
 	if got := story(world().Answer(out)); !strings.Contains(got, leaves) || !strings.Contains(got, "!") {
 		t.Errorf("without a way back: %s", got)
 	}
+	// What the gateway has brought goes on to the internet alone.
+	beyond.RouteTables[1].Routes = append(beyond.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("172.16.0.0/16")}, Target: "tgw-1"})
+	out.Destination = addr("172.16.0.5")
+	if got := story(world().Answer(out)); !strings.HasSuffix(got, "rtb-two | !NO_POSSIBLE_DESTINATION@nat-two") {
+		t.Errorf("from one gateway to another by a NAT gateway: %s", got)
+	}
 }
