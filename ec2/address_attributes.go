@@ -68,14 +68,14 @@ func (s *Service) updatePTR(ctx context.Context, allocation *string, name string
 	})
 }
 
-// settlePTR makes the update true of an address that no network has; of another it asks for a look at the VPC whose resolver
-// is to answer it.
+// settlePTR makes the update true of an address whose name no resolver answers: one that nothing has, or a gateway, which is
+// no device of its VPC. Of another it asks for a look at the VPC whose resolver is to answer it.
 func settlePTR(t tx, a *elasticIP) error {
 	e, err := interfaces.find(t, a.Interface)
 	switch {
 	case err != nil || a.PTRUpdate == "":
 		return err
-	case e == nil:
+	case e == nil || e.ofGateway():
 		return a.renamed(t)
 	}
 	return wantNetwork(t, e.VPC)

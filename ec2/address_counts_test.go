@@ -3,6 +3,7 @@ package ec2
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,7 +23,7 @@ func TestImpossibleCountsOfAddresses(t *testing.T) {
 	for _, one := range []struct {
 		count int32
 		code  string
-	}{{-1, "InvalidParameterValue"}, {math.MinInt32, "InvalidParameterValue"}, {51, "PrivateIpAddressLimitExceeded"}, {math.MaxInt32, "PrivateIpAddressLimitExceeded"}} {
+	}{{-1, "InvalidParameterValue"}, {math.MinInt32, "InvalidParameterValue"}, {65, "PrivateIpAddressLimitExceeded"}, {math.MaxInt32, "PrivateIpAddressLimitExceeded"}} {
 		count := aws.Int32(one.count)
 		for name, call := range map[string]func() error{
 			"CreateNetworkInterface, IPv4": func() error {
@@ -50,6 +51,59 @@ func TestImpossibleCountsOfAddresses(t *testing.T) {
 		if said := smithy.APIError(nil); !errors.As(err, &said) || said.ErrorCode() != "InvalidParameterValue" {
 			t.Errorf("CreateNatGateway of %d: %v", one.count, err)
 		}
+	}
+}
+
+// TestAddressesOfTypes: no instance has an interface with more addresses than its type has on one, however it came by it.
+func TestAddressesOfTypes(t *testing.T) {
+	s, client, _ := newCloud(t)
+	ctx := t.Context()
+	tiny, _ := launchGuest(t, s, client, &ec2.RunInstancesInput{}) // two interfaces, two addresses on each
+	eni := func(more int32) *string {
+		return must[*ec2.CreateNetworkInterfaceOutput](t)(client.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{SubnetId: tiny.SubnetId, SecondaryPrivateIpAddressCount: aws.Int32(more)})).NetworkInterface.NetworkInterfaceId
+	}
+	attach := func(eni, instance *string, index int32) error {
+		_, err := client.AttachNetworkInterface(ctx, &ec2.AttachNetworkInterfaceInput{NetworkInterfaceId: eni, InstanceId: instance, DeviceIndex: aws.Int32(index)})
+		return err
+	}
+	const tooMany = "PrivateIpAddressLimitExceeded"
+	wide := eni(2)
+	wantCode(t, attach(wide, tiny.InstanceId, 1), tooMany)
+	launch := func(typ types.InstanceType, more int32) (*string, error) {
+		made, err := client.RunInstances(ctx, &ec2.RunInstancesInput{
+			ImageId: tiny.ImageId, InstanceType: typ, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+			NetworkInterfaces: []types.InstanceNetworkInterfaceSpecification{{DeviceIndex: aws.Int32(0), SubnetId: tiny.SubnetId, SecondaryPrivateIpAddressCount: aws.Int32(more)}},
+		})
+		if err != nil {
+			return nil, err
+		}
+		return made.Instances[0].InstanceId, nil
+	}
+	_, err := launch(tiny.InstanceType, 2)
+	wantCode(t, err, tooMany)
+	_, err = client.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{SubnetId: tiny.SubnetId, SecondaryPrivateIpAddressCount: aws.Int32(maxAddressesPerInterface)})
+	wantCode(t, err, tooMany)
+	// A stopped instance does not become one of a type that cannot have what it has.
+	large := types.InstanceType(strings.Replace(nanoType(), "nano", "small", 1))
+	resize := func(id *string, typ types.InstanceType) error {
+		become(t, s, id, stateStopped)
+		_, err := client.ModifyInstanceAttribute(ctx, &ec2.ModifyInstanceAttributeInput{InstanceId: id, InstanceType: &types.AttributeValue{Value: aws.String(string(typ))}})
+		return err
+	}
+	addressed := must[*string](t)(launch(large, 2))
+	wantCode(t, resize(addressed, tiny.InstanceType), tooMany)
+	wired := must[*string](t)(launch(large, 1))
+	for index := range int32(2) {
+		if err := attach(eni(0), wired, index+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantCode(t, resize(wired, tiny.InstanceType), "AttachmentLimitExceeded")
+	if err := resize(tiny.InstanceId, large); err != nil {
+		t.Error(err)
+	}
+	if err := attach(wide, tiny.InstanceId, 1); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -395,6 +395,8 @@ func (s *Service) AssociateAddress(ctx context.Context, in *ec2.AssociateAddress
 	})
 }
 
+// addressTarget finds the interface that a call means. One that names an instance, too, is no error: the interface counts.
+// AWS: "AssociateAddress" wants one of the two; Terraform's provider, under aws_eip: AWS does not refuse both.
 func addressTarget(t tx, in *ec2.AssociateAddressInput) (*networkInterface, error) {
 	if id := aws.ToString(in.NetworkInterfaceId); id != "" {
 		return interfaces.get(t, id)

@@ -36,9 +36,6 @@ func capacityOptionsOf(in *types.CapacityReservationSpecification) (capacityOpti
 		return capacityOptions{}, nil
 	}
 	o := capacityOptions{Preference: in.CapacityReservationPreference}
-	if o.Preference != "" && !slices.Contains(o.Preference.Values(), o.Preference) {
-		return o, errInvalidParameterValue("Value (%s) for parameter capacityReservationPreference is invalid.", o.Preference)
-	}
 	target := in.CapacityReservationTarget
 	switch {
 	case target == nil:
@@ -57,6 +54,15 @@ func capacityOptionsOf(in *types.CapacityReservationSpecification) (capacityOpti
 // open tells whether the instance moves into a reservation by itself.
 func (o capacityOptions) open() bool {
 	return o.Target == "" && (o.Preference == "" || o.Preference == types.CapacityReservationPreferenceOpen)
+}
+
+// forSpot refuses options that let an instance run in a reservation alone.
+// AWS: "Reserve compute capacity with EC2 On-Demand Capacity Reservations": not for Spot Instances.
+func (o capacityOptions) forSpot() error {
+	if o.Target != "" || o.Preference == types.CapacityReservationPreferenceCapacityReservationsOnly {
+		return errInvalidParameterCombination("Spot Instances can't run in a Capacity Reservation.")
+	}
+	return nil
 }
 
 func (o capacityOptions) toAPI() *types.CapacityReservationSpecificationResponse {
@@ -190,6 +196,11 @@ func (s *Service) ModifyInstanceCapacityReservationAttributes(ctx context.Contex
 		}
 		if options == (capacityOptions{}) {
 			return errMissingParameter("CapacityReservationSpecification")
+		}
+		if i.Lifecycle != "" {
+			if err := options.forSpot(); err != nil {
+				return err
+			}
 		}
 		i.CapacityOptions = options
 		return nil

@@ -84,7 +84,8 @@ var capacityReservations = &kind[capacityReservation]{
 // platformLinux is what all instances here run, as it is named in prices.
 const platformLinux = string(types.CapacityReservationInstancePlatformLinuxUnix)
 
-// maxReserved is how many instances a reservation is for at most. AWS: "CreateCapacityReservation", InstanceCount.
+// maxReserved is how many instances a reservation is made for at most, and by how many a change makes it larger or smaller.
+// AWS: "CreateCapacityReservation" and "ModifyCapacityReservation", InstanceCount.
 const maxReserved = 1000
 
 func (s *Service) registerCapacityReservations(server *awsapi.Server) {
@@ -114,16 +115,11 @@ func (s *Service) CreateCapacityReservation(ctx context.Context, in *ec2.CreateC
 	if _, known := instanceTypes().findCached(*in.InstanceType); !known {
 		return nil, errInvalidParameterValue("Invalid value '%s' for InstanceType.", *in.InstanceType)
 	}
-	switch platform := in.InstancePlatform; {
-	case !slices.Contains(platform.Values(), platform):
-		return nil, errInvalidParameterValue("Value (%s) for parameter instancePlatform is invalid.", platform)
-	case platform != types.CapacityReservationInstancePlatformLinuxUnix:
+	if in.InstancePlatform != types.CapacityReservationInstancePlatformLinuxUnix {
 		return nil, errNotImplemented("A Capacity Reservation for another platform than Linux/UNIX")
-	case !slices.Contains(made.Tenancy.Values(), made.Tenancy):
-		return nil, errInvalidParameterValue("Value (%s) for parameter tenancy is invalid.", made.Tenancy)
 	}
-	if err := made.change(in.InstanceCount, in.InstanceMatchCriteria); err != nil {
-		return nil, err
+	if made.Total < 1 || made.Total > maxReserved {
+		return nil, errInvalidParameterValue("%d is an invalid value for InstanceCount. InstanceCount must be between 1 and %d.", made.Total, maxReserved)
 	}
 	where := cmp.Or(aws.ToString(in.AvailabilityZone), aws.ToString(in.AvailabilityZoneId))
 	switch {
@@ -166,17 +162,23 @@ func (s *Service) CreateCapacityReservation(ctx context.Context, in *ec2.CreateC
 	})
 }
 
-// change takes over what is given.
-func (r *capacityReservation) change(count *int32, match types.InstanceMatchCriteria) error {
+// change takes over what is given of a reservation that as many instances use.
+// AWS: "ModifyCapacityReservation", InstanceCount and InstanceMatchCriteria.
+func (r *capacityReservation) change(used int32, count *int32, match types.InstanceMatchCriteria) error {
 	if count != nil {
-		if *count < 1 || *count > maxReserved {
-			return errInvalidParameterValue("%d is an invalid value for InstanceCount. InstanceCount must be between 1 and %d.", *count, maxReserved)
+		switch wanted := *count; {
+		case wanted < 1:
+			return errInvalidParameterValue("%d is an invalid value for InstanceCount. InstanceCount must be at least 1.", wanted)
+		case max(wanted-r.Total, r.Total-wanted) > maxReserved:
+			return errInvalidParameterValue("%d is an invalid value for InstanceCount. InstanceCount can't be changed by more than %d.", wanted, maxReserved)
+		case wanted < used:
+			return errInvalidParameterValue("%d is an invalid value for InstanceCount. %d instances run in the Capacity Reservation.", wanted, used)
 		}
 		r.Total = *count
 	}
-	if match != "" {
-		if !slices.Contains(match.Values(), match) {
-			return errInvalidParameterValue("Value (%s) for parameter instanceMatchCriteria is invalid.", match)
+	if match != "" && match != r.Match {
+		if used > 0 {
+			return errInvalidParameterValue("%s is an invalid value for InstanceMatchCriteria. %d instances run in the Capacity Reservation.", match, used)
 		}
 		r.Match = match
 	}
@@ -186,8 +188,6 @@ func (r *capacityReservation) change(count *int32, match types.InstanceMatchCrit
 // endAt takes over when it ends. AWS: "CreateCapacityReservation", EndDate and EndDateType.
 func (r *capacityReservation) endAt(t tx, typ types.EndDateType, at *time.Time) error {
 	switch {
-	case typ != "" && !slices.Contains(typ.Values(), typ):
-		return errInvalidParameterValue("Value (%s) for parameter endDateType is invalid.", typ)
 	case typ == types.EndDateTypeLimited && at == nil:
 		return errInvalidParameterCombination("You must specify EndDate if EndDateType is limited.")
 	case typ == types.EndDateTypeUnlimited && at != nil:
@@ -251,11 +251,8 @@ func (s *Service) ModifyCapacityReservation(ctx context.Context, in *ec2.ModifyC
 		if err != nil {
 			return err
 		}
-		if err := r.change(in.InstanceCount, in.InstanceMatchCriteria); err != nil {
+		if err := r.change(used, in.InstanceCount, in.InstanceMatchCriteria); err != nil {
 			return err
-		}
-		if r.Total < used {
-			return errInvalidParameterValue("%d is an invalid value for InstanceCount. %d instances run in the Capacity Reservation.", r.Total, used)
 		}
 		if err := r.endAt(t, in.EndDateType, in.EndDate); err != nil {
 			return err

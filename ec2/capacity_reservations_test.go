@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
+
+	"miniaws/backend/reconcile"
 )
 
 // roomFor is a call that reserves room for one t3.nano in the zone of the first default subnet.
@@ -67,6 +69,9 @@ func TestCapacityIsTaken(t *testing.T) {
 	}
 	_, err = client.ModifyCapacityReservation(t.Context(), &ec2.ModifyCapacityReservationInput{CapacityReservationId: made.CapacityReservationId, InstanceCount: aws.Int32(4)})
 	wantCode(t, err, "InvalidParameterValue")
+	_, err = client.ModifyCapacityReservation(t.Context(), &ec2.ModifyCapacityReservationInput{CapacityReservationId: made.CapacityReservationId, InstanceMatchCriteria: types.InstanceMatchCriteriaTargeted})
+	wantCode(t, err, "InvalidParameterValue")
+	must[*ec2.ModifyCapacityReservationOutput](t)(client.ModifyCapacityReservation(t.Context(), &ec2.ModifyCapacityReservationInput{CapacityReservationId: made.CapacityReservationId, InstanceMatchCriteria: types.InstanceMatchCriteriaOpen}))
 	usage := must[*ec2.GetCapacityReservationUsageOutput](t)(client.GetCapacityReservationUsage(t.Context(), &ec2.GetCapacityReservationUsageInput{CapacityReservationId: made.CapacityReservationId}))
 	if *usage.AvailableInstanceCount != 0 || len(usage.InstanceUsages) != 1 || *usage.InstanceUsages[0].UsedInstanceCount != 5 || *usage.InstanceUsages[0].AccountId != testAccount {
 		t.Errorf("%+v", usage)
@@ -149,25 +154,101 @@ func TestReservationsEnd(t *testing.T) {
 	}
 	_, err := client.ModifyCapacityReservation(t.Context(), &ec2.ModifyCapacityReservationInput{CapacityReservationId: made.CapacityReservationId, EndDateType: types.EndDateTypeUnlimited})
 	wantCode(t, err, "IncorrectState")
-	forget := func() (left time.Duration, err error) {
-		return left, s.updateIn(t.Context(), testScope, func(x tx) (err error) {
-			r, err := capacityReservations.get(x, *made.CapacityReservationId)
-			if err == nil {
-				left, err = forgetReservation(x, r)
-			}
-			return err
-		})
+	forget := func() time.Duration {
+		left, err := s.forget(t.Context(), reconcile.Item{Kind: goneKind, Account: testScope.Account, Region: testScope.Region, ID: *made.CapacityReservationId})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return left
 	}
-	if _, err := forget(); err != nil {
-		t.Error(err)
+	if left := forget(); left <= goneLifetime-2*time.Minute || left >= goneLifetime {
+		t.Errorf("it is looked at again in %s", left)
 	}
 	shownReservation(t, client, made.CapacityReservationId)
 	back(time.Hour)
-	if _, err := forget(); err != nil {
-		t.Error(err)
+	if left := forget(); left != 0 {
+		t.Errorf("what is gone is looked at again in %s", left)
 	}
 	_, err = client.DescribeCapacityReservations(t.Context(), &ec2.DescribeCapacityReservationsInput{CapacityReservationIds: []string{*made.CapacityReservationId}})
 	wantCode(t, err, "InvalidCapacityReservationId.NotFound")
+}
+
+// TestReservationsChange: a change is bounded, the size is not, and whom an idle one takes may change.
+func TestReservationsChange(t *testing.T) {
+	_, client, _ := newCloud(t)
+	id := must[*ec2.CreateCapacityReservationOutput](t)(client.CreateCapacityReservation(t.Context(), roomFor(1000, ""))).CapacityReservation.CapacityReservationId
+	for _, c := range []struct {
+		count int32
+		code  string
+	}{{2001, "InvalidParameterValue"}, {0, "InvalidParameterValue"}, {2000, ""}, {999, "InvalidParameterValue"}, {1000, ""}, {1, ""}} {
+		_, err := client.ModifyCapacityReservation(t.Context(), &ec2.ModifyCapacityReservationInput{CapacityReservationId: id, InstanceCount: aws.Int32(c.count)})
+		switch {
+		case c.code != "":
+			wantCode(t, err, c.code)
+		case err != nil || *shownReservation(t, client, id).TotalInstanceCount != c.count:
+			t.Errorf("%d: %v", c.count, err)
+		}
+	}
+	must[*ec2.ModifyCapacityReservationOutput](t)(client.ModifyCapacityReservation(t.Context(), &ec2.ModifyCapacityReservationInput{CapacityReservationId: id, InstanceMatchCriteria: types.InstanceMatchCriteriaTargeted}))
+	if got := shownReservation(t, client, id).InstanceMatchCriteria; got != types.InstanceMatchCriteriaTargeted {
+		t.Errorf("it takes %s", got)
+	}
+}
+
+// TestSpotOutsideOfReservations: a Spot Instance is in none, at no time. One whose start is refused is tried again later, and
+// its request says why it waits.
+func TestSpotOutsideOfReservations(t *testing.T) {
+	s, client, _ := newCloud(t)
+	in := inZoneA(nil)
+	in.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot, SpotOptions: &types.SpotMarketOptions{
+		SpotInstanceType: types.SpotInstanceTypePersistent, InstanceInterruptionBehavior: types.InstanceInterruptionBehaviorStop,
+	}}
+	made, _ := launchGuest(t, s, client, in)
+	become(t, s, made.InstanceId, stateStopped)
+	room := must[*ec2.CreateCapacityReservationOutput](t)(client.CreateCapacityReservation(t.Context(), roomFor(1, ""))).CapacityReservation.CapacityReservationId
+	choose := func(id *string, spec *types.CapacityReservationSpecification) error {
+		_, err := client.ModifyInstanceCapacityReservationAttributes(t.Context(), &ec2.ModifyInstanceCapacityReservationAttributesInput{InstanceId: id, CapacityReservationSpecification: spec})
+		return err
+	}
+	only := &types.CapacityReservationSpecification{CapacityReservationPreference: types.CapacityReservationPreferenceCapacityReservationsOnly}
+	target := &types.CapacityReservationSpecification{CapacityReservationTarget: &types.CapacityReservationTarget{CapacityReservationId: room}}
+	for _, spec := range []*types.CapacityReservationSpecification{only, target} {
+		wantCode(t, choose(made.InstanceId, spec), "InvalidParameterCombination")
+		run := *in
+		run.ClientToken, run.CapacityReservationSpecification = nil, spec
+		_, err := client.RunInstances(t.Context(), &run)
+		wantCode(t, err, "InvalidParameterCombination")
+	}
+	if err := choose(made.InstanceId, &types.CapacityReservationSpecification{CapacityReservationPreference: types.CapacityReservationPreferenceNone}); err != nil {
+		t.Error(err)
+	}
+	// Market options without a market are those of an On-Demand Instance.
+	plain := inZoneA(target)
+	plain.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{SpotOptions: &types.SpotMarketOptions{MaxPrice: aws.String("1")}}
+	if one, _ := launchGuest(t, s, client, plain); aws.ToString(one.CapacityReservationId) != *room {
+		t.Errorf("in %v, not in %s", one.CapacityReservationId, *room)
+	}
+	err := s.updateIn(t.Context(), testScope, func(x tx) error {
+		err := instances.edit(x, *made.InstanceId, func(i *instance) error {
+			i.CapacityOptions = capacityOptions{Target: *room}
+			return nil
+		})
+		return errors.Join(err, spotRequests.edit(x, *made.SpotInstanceRequestId, func(r *spotRequest) error {
+			r.State = types.SpotInstanceStateOpen
+			return nil
+		}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.reconcileSpot(t.Context(), reconcile.Item{Kind: spotKind, Account: testScope.Account, Region: testScope.Region, ID: *made.SpotInstanceRequestId})
+	if again != capacityBack || err != nil {
+		t.Errorf("a refused start: %s, %v", again, err)
+	}
+	shown := must[*ec2.DescribeSpotInstanceRequestsOutput](t)(client.DescribeSpotInstanceRequests(t.Context(), &ec2.DescribeSpotInstanceRequestsInput{SpotInstanceRequestIds: []string{*made.SpotInstanceRequestId}})).SpotInstanceRequests[0]
+	if shown.State != types.SpotInstanceStateOpen || *shown.Status.Code != "constraint-not-fulfillable" {
+		t.Errorf("%s: %s", shown.State, *shown.Status.Code)
+	}
 }
 
 func TestReservationsRefused(t *testing.T) {
@@ -179,6 +260,10 @@ func TestReservationsRefused(t *testing.T) {
 		{"InvalidParameterValue", func(in *ec2.CreateCapacityReservationInput) { in.InstanceCount = aws.Int32(1001) }},
 		{"InvalidParameterValue", func(in *ec2.CreateCapacityReservationInput) { in.InstanceCount = aws.Int32(0) }},
 		{"InvalidParameterValue", func(in *ec2.CreateCapacityReservationInput) { in.InstanceType = aws.String("t3.gigantic") }},
+		{"InvalidParameterValue", func(in *ec2.CreateCapacityReservationInput) { in.Tenancy = "dedicate" }},
+		{"InvalidParameterValue", func(in *ec2.CreateCapacityReservationInput) { in.InstancePlatform = "Plan 9" }},
+		{"InvalidParameterValue", func(in *ec2.CreateCapacityReservationInput) { in.EndDateType = "late" }},
+		{"InvalidParameterValue", func(in *ec2.CreateCapacityReservationInput) { in.InstanceMatchCriteria = "closed" }},
 		{"MissingParameter", func(in *ec2.CreateCapacityReservationInput) { in.AvailabilityZone = nil }},
 		{"InvalidParameterCombination", func(in *ec2.CreateCapacityReservationInput) { in.EndDateType = types.EndDateTypeLimited }},
 		{"InvalidParameterCombination", func(in *ec2.CreateCapacityReservationInput) {

@@ -77,6 +77,12 @@ func TestNameIsThereWhenItIs(t *testing.T) {
 	waitFor(t, func() bool {
 		return aws.ToString(shown().PtrRecord) == "two.example.com." && shown().PtrRecordUpdate == nil
 	})
+	// No resolver answers for a gateway's address, so none is waited for.
+	must[*ec2.CreateNatGatewayOutput](t)(client.CreateNatGateway(t.Context(), &ec2.CreateNatGatewayInput{SubnetId: subnet, AllocationId: address.AllocationId}))
+	change("three.example.com")
+	waitFor(t, func() bool {
+		return aws.ToString(shown().PtrRecord) == "three.example.com." && shown().PtrRecordUpdate == nil
+	})
 }
 
 // TestReferenceIsAvailableWhenItIs: a transit gateway's reference to a prefix list is available once the gateway has its

@@ -2,8 +2,12 @@ package ec2
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +20,7 @@ import (
 	"miniaws/awsapi/meta"
 	"miniaws/backend"
 	"miniaws/backend/reconcile"
+	"miniaws/backend/sim"
 	"miniaws/backend/store"
 )
 
@@ -104,9 +109,30 @@ func TestCanceledSpotRequestStaysCanceled(t *testing.T) {
 	}
 }
 
+// keptNetwork tells what a VPC was made as last.
+type keptNetwork struct {
+	*sim.Network
+	applied sync.Map // JSON by the VPC's id
+}
+
+func (n *keptNetwork) ApplyVPC(ctx context.Context, wanted backend.WantedVPC) (backend.ObservedVPC, error) {
+	text, err := json.Marshal(wanted)
+	if err != nil {
+		return backend.ObservedVPC{}, err
+	}
+	n.applied.Store(wanted.ID, string(text))
+	return n.Network.ApplyVPC(ctx, wanted)
+}
+
+func (n *keptNetwork) of(vpc string) string {
+	text, _ := n.applied.Load(vpc)
+	return fmt.Sprint(text)
+}
+
 // TestPrefixListReachesAssociatedVPCs: a change of a prefix list is applied in every VPC where a group with it counts.
 func TestPrefixListReachesAssociatedVPCs(t *testing.T) {
-	_, client, network := newCloud(t)
+	network := &keptNetwork{Network: sim.OpenNetwork(time.Now)}
+	_, client := newCloudOn(t, network)
 	vpc := func(cidr string) *string {
 		return must[*ec2.CreateVpcOutput](t)(client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String(cidr)})).Vpc.VpcId
 	}
@@ -123,21 +149,12 @@ func TestPrefixListReachesAssociatedVPCs(t *testing.T) {
 		all := must[*ec2.DescribeSecurityGroupVpcAssociationsOutput](t)(client.DescribeSecurityGroupVpcAssociations(t.Context(), &ec2.DescribeSecurityGroupVpcAssociationsInput{}))
 		return len(all.SecurityGroupVpcAssociations) == 1 && all.SecurityGroupVpcAssociations[0].State == types.SecurityGroupVpcAssociationStateAssociated
 	})
-	applied := func() time.Time {
-		all := must[[]backend.ObservedVPC](t)(network.ListVPCs(t.Context()))
-		i := slices.IndexFunc(all, func(v backend.ObservedVPC) bool { return v.ID == *other })
-		if i < 0 {
-			return time.Time{}
-		}
-		return all[i].Applied
-	}
-	waitFor(t, func() bool { return !applied().IsZero() })
-	time.Sleep(100 * time.Millisecond) // what is under way settles
-	before := applied()
+	lets := func() bool { return strings.Contains(network.of(*other), "192.0.2.0/24") }
+	waitFor(t, lets)
 	must[*ec2.ModifyManagedPrefixListOutput](t)(client.ModifyManagedPrefixList(t.Context(), &ec2.ModifyManagedPrefixListInput{
 		PrefixListId: list.PrefixListId, CurrentVersion: aws.Int64(1), RemoveEntries: []types.RemovePrefixListEntry{{Cidr: aws.String("192.0.2.0/24")}},
 	}))
-	waitFor(t, func() bool { return applied().After(before) })
+	waitFor(t, func() bool { return !lets() })
 }
 
 // TestMaintainedFleets: the loop launches what is missing, a new target is reached, and what a deletion takes along ends.

@@ -251,6 +251,18 @@ func changeType(t tx, i *instance, name string) error {
 	if !instanceTypes().offeredIn(name, i.Zone) {
 		return errTypeNotOffered(name, i.Zone)
 	}
+	wired, err := interfacesOf(t, i.ID)
+	if err != nil {
+		return err
+	}
+	if len(wired) > int(aws.ToInt32(typ.NetworkInfo.MaximumNetworkInterfaces)) {
+		return errInterfacesOfInstance(len(wired), typ.InstanceType)
+	}
+	for _, e := range wired {
+		if err := e.fits(typ); err != nil {
+			return err
+		}
+	}
 	have, err := settingsOf(t)
 	if err != nil {
 		return err

@@ -223,14 +223,17 @@ func errUnsupportedHibernation(ids []string) error {
 	return awsapi.Errorf("UnsupportedHibernationConfiguration", "Unsupported hibernation configuration: %s", fmt.Sprint(ids))
 }
 
+// AWS: "Error codes for the Amazon EC2 API".
 func errReservationNotFound(id string) error {
 	return awsapi.Errorf("InvalidCapacityReservationId.NotFound", "The Capacity Reservation ID '%s' does not exist", id)
 }
 
+// AWS: "Error codes for the Amazon EC2 API": the form cr-xxxxxxxxxxxxxxxxx.
 func errReservationMalformed(id string) error {
 	return awsapi.Errorf("InvalidCapacityReservationId.Malformed", "The Capacity Reservation ID '%s' is malformed", id)
 }
 
+// AWS: "Error codes for the Amazon EC2 API".
 const reservationFull = "ReservationCapacityExceeded"
 
 func errReservationFull() error {

@@ -1,6 +1,8 @@
 package ec2
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -82,6 +84,9 @@ func TestPendingInstancesDoNotStop(t *testing.T) {
 	made, _ := launchGuest(t, s, client, &ec2.RunInstancesInput{})
 	_, err := client.StopInstances(t.Context(), &ec2.StopInstancesInput{InstanceIds: []string{*made.InstanceId}})
 	wantCode(t, err, "IncorrectInstanceState")
+	if want := "cannot be stopped as it has never reached the 'running' state."; !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("%v, without %q", err, want)
+	}
 	spot := &ec2.RunInstancesInput{
 		ImageId: made.ImageId, InstanceType: made.InstanceType, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
 		InstanceMarketOptions: &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot, SpotOptions: &types.SpotMarketOptions{MaxPrice: aws.String("cheap")}},

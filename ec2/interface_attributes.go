@@ -144,8 +144,17 @@ func (s *Service) DescribeNetworkInterfaceAttribute(ctx context.Context, in *ec2
 	})
 }
 
-// AWS: "Elastic network interfaces": IPv4 addresses per interface, the most of any instance type.
-const maxAddressesPerInterface = 50
+// maxAddressesPerInterface is the most of any instance type, of IPv4 and of IPv6.
+// AWS: "DescribeInstanceTypes", networkInfo.
+const maxAddressesPerInterface = 64
+
+// fits tells whether instances of the type may have an interface with the addresses that this one has.
+func (e *networkInterface) fits(typ *types.InstanceTypeInfo) error {
+	if len(e.Addresses) > int(aws.ToInt32(typ.NetworkInfo.Ipv4AddressesPerInterface)) || len(e.IPv6) > int(aws.ToInt32(typ.NetworkInfo.Ipv6AddressesPerInterface)) {
+		return errAddressesPerInterfaceLimitExceeded()
+	}
+	return nil
+}
 
 // mostAddresses is how many addresses the interface may have: as many as its instance's type lets it.
 func (e *networkInterface) mostAddresses(t tx, six bool) (int, error) {

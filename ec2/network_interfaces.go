@@ -170,7 +170,8 @@ var interfaces = &kind[networkInterface]{
 		"group-name": func(t tx, e *networkInterface) []string {
 			var names []string
 			for _, id := range e.Groups {
-				if g, err := securityGroups.find(t, id); err == nil && g != nil {
+				g, err := securityGroups.find(t, id)
+				if t.fail(err); g != nil {
 					names = append(names, g.Name)
 				}
 			}
@@ -248,6 +249,9 @@ func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
 	wanted := spec.addresses
 	if len(wanted) == 0 {
 		wanted = []netip.Addr{{}}
+	}
+	if max(len(wanted)+spec.more, len(spec.ipv6)+spec.moreIPv6) > maxAddressesPerInterface {
+		return nil, errAddressesPerInterfaceLimitExceeded()
 	}
 	for _, address := range append(slices.Clone(wanted), make([]netip.Addr, spec.more)...) {
 		if err := e.addAddress(t, n, address); err != nil {
@@ -356,8 +360,13 @@ func attachInterface(t tx, e *networkInterface, to *instance, index int32, delet
 	if slices.ContainsFunc(others, func(o *networkInterface) bool { return o.Attachment.DeviceIndex == index }) {
 		return errInvalidParameterValue("Instance '%s' already has an interface attached at device index '%d'.", instance, index)
 	}
-	if typ, ok := instanceTypes().findCached(string(to.Type)); ok && len(others) >= int(aws.ToInt32(typ.NetworkInfo.MaximumNetworkInterfaces)) {
-		return errInterfacesOfInstance(len(others)+1, to.Type)
+	if typ, ok := instanceTypes().findCached(string(to.Type)); ok {
+		if len(others) >= int(aws.ToInt32(typ.NetworkInfo.MaximumNetworkInterfaces)) {
+			return errInterfacesOfInstance(len(others)+1, to.Type)
+		}
+		if err := e.fits(typ); err != nil {
+			return err
+		}
 	}
 	e.Attachment = &attachment{
 		ID: t.NewID("eni-attach-"), Instance: instance, Owner: t.scope.Account, DeviceIndex: index,

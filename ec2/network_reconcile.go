@@ -376,7 +376,7 @@ func (s *Service) settle(ctx context.Context, item reconcile.Item) (time.Duratio
 // forget removes the record of something that ended a while ago, and ends requests that nobody accepted.
 func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duration, error) {
 	var again time.Duration
-	return again, s.updateIn(ctx, scopeOfItem(item), func(t tx) error {
+	err := s.updateIn(ctx, scopeOfItem(item), func(t tx) error {
 		if known, err := forgetTransit(t, item.ID); known || err != nil {
 			return err
 		}
@@ -437,6 +437,7 @@ func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duratio
 		}
 		return nil
 	})
+	return again, err
 }
 
 // sweepNetworks removes networks that no record knows, and applies those again that are not there.

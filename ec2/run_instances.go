@@ -45,6 +45,12 @@ type launch struct {
 	capacity       capacityOptions
 }
 
+// spot tells whether the instances come from a market, and not On-Demand.
+func (l *launch) spot() bool {
+	market := l.in.InstanceMarketOptions
+	return market != nil && market.MarketType != ""
+}
+
 func (l *launch) tenancy() types.Tenancy {
 	p := l.in.Placement
 	switch {
@@ -131,6 +137,11 @@ func checkLaunch(in *ec2.RunInstancesInput) (*launch, error) {
 	if l.capacity, err = capacityOptionsOf(in.CapacityReservationSpecification); err != nil {
 		return nil, err
 	}
+	if l.spot() {
+		if err := l.capacity.forSpot(); err != nil {
+			return nil, err
+		}
+	}
 	if l.cores, l.threads, err = checkCPUOptions(l.typ, in.CpuOptions); err != nil {
 		return nil, err
 	}
@@ -179,10 +190,6 @@ func refuseLaunch(in *ec2.RunInstancesInput) error {
 		case affinity != "" && (affinity != "default" && affinity != "host" || !onHost):
 			return errInvalidParameterValue("Value (%s) for parameter affinity is invalid.", affinity)
 		}
-	}
-	if c := in.CapacityReservationSpecification; c != nil && in.InstanceMarketOptions != nil && (c.CapacityReservationTarget != nil || c.CapacityReservationPreference == types.CapacityReservationPreferenceCapacityReservationsOnly) {
-		// AWS: "Reserve compute capacity with EC2 On-Demand Capacity Reservations": not for Spot Instances.
-		return errInvalidParameterCombination("Spot Instances can't run in a Capacity Reservation.")
 	}
 	if p := in.NetworkPerformanceOptions; p != nil && p.BandwidthWeighting != "" && p.BandwidthWeighting != types.InstanceBandwidthWeightingDefault {
 		return errNotImplemented("A bandwidth weighting of RunInstances")
@@ -341,7 +348,7 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 		if m := in.MaintenanceOptions; m != nil {
 			inst.NoAutoRecovery = m.AutoRecovery == types.InstanceAutoRecoveryStateDisabled
 		}
-		if in.InstanceMarketOptions == nil {
+		if !l.spot() {
 			if err := reserve(t, inst); err != nil {
 				if i >= l.min && noRoom(err) {
 					break

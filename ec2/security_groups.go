@@ -107,7 +107,8 @@ func groupNames(egress bool) func(tx, *securityGroup) []string {
 			if r.Group == "" || r.Egress != egress {
 				continue
 			}
-			if peer, err := securityGroups.find(t, r.Group); err == nil && peer != nil {
+			peer, err := securityGroups.find(t, r.Group)
+			if t.fail(err); peer != nil {
 				names = append(names, peer.Name)
 			}
 		}

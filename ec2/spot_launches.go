@@ -63,23 +63,11 @@ func (s *Service) reconcileSpot(ctx context.Context, item reconcile.Item) (time.
 		return 0, err
 	}
 	if r.Instance != "" {
-		return 0, s.updateIn(ctx, scope, func(t tx) error { return s.resumeSpot(t, r.ID) })
+		err = s.updateIn(ctx, scope, func(t tx) error { return s.resumeSpot(t, r.ID) })
+	} else {
+		err = s.launchAgain(ctx, scope, kept)
 	}
 	var refused *awsapi.Error
-	l, err := checkLaunch(&kept.Input)
-	if err == nil {
-		l.template, l.templateNumber, l.request = kept.Template, kept.Number, r.ID
-		l.profile, err = s.profileIn(ctx, scope.Account, kept.Input.IamInstanceProfile)
-	}
-	if err == nil {
-		err = s.updateIn(ctx, scope, func(t tx) error {
-			if err := ensureNetwork(t); err != nil {
-				return err
-			}
-			_, err := s.launch(t, l)
-			return err
-		})
-	}
 	switch {
 	case errors.Is(err, errNoLongerOpen):
 		return 0, nil
@@ -94,6 +82,25 @@ func (s *Service) reconcileSpot(ctx context.Context, item reconcile.Item) (time.
 			r.Code, r.Message, r.Updated = "constraint-not-fulfillable", refused.Message, t.Now()
 			return nil
 		})
+	})
+}
+
+// launchAgain launches another instance for a persistent request.
+func (s *Service) launchAgain(ctx context.Context, scope store.Scope, kept *spotLaunch) error {
+	l, err := checkLaunch(&kept.Input)
+	if err != nil {
+		return err
+	}
+	l.template, l.templateNumber, l.request = kept.Template, kept.Number, kept.ID
+	if l.profile, err = s.profileIn(ctx, scope.Account, kept.Input.IamInstanceProfile); err != nil {
+		return err
+	}
+	return s.updateIn(ctx, scope, func(t tx) error {
+		if err := ensureNetwork(t); err != nil {
+			return err
+		}
+		_, err := s.launch(t, l)
+		return err
 	})
 }
 

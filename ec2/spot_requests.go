@@ -63,10 +63,10 @@ var spotRequests = &kind[spotRequest]{
 
 // requestSpot writes the request of an instance that is launched on the Spot market.
 func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
-	market := l.in.InstanceMarketOptions
-	if market == nil || market.MarketType == "" {
+	if !l.spot() {
 		return nil
 	}
+	market := l.in.InstanceMarketOptions
 	if market.MarketType != types.MarketTypeSpot {
 		return errNotImplemented("The market type " + string(market.MarketType))
 	}

@@ -170,25 +170,28 @@ func confirmTransitReferences(t tx, applied backend.WantedTransitRouteTable, att
 // transitReferenceFilters are those of GetTransitGatewayPrefixListReferences.
 var transitReferenceFilters = filters[transitListReference]{
 	"attachment.resource-id": func(t tx, x *transitListReference) []string {
-		if a, err := transitAttachments.see(t, x.Attachment); err == nil && a != nil {
-			return one(a.targetID())
+		a, err := transitAttachments.see(t, x.Attachment)
+		if t.fail(err); a == nil {
+			return nil
 		}
-		return nil
+		return one(a.targetID())
 	},
 	"attachment.resource-type": func(t tx, x *transitListReference) []string {
-		if a, err := transitAttachments.see(t, x.Attachment); err == nil && a != nil {
-			return one(string(a.targetType()))
+		a, err := transitAttachments.see(t, x.Attachment)
+		if t.fail(err); a == nil {
+			return nil
 		}
-		return nil
+		return one(string(a.targetType()))
 	},
 	"attachment.transit-gateway-attachment-id": func(_ tx, x *transitListReference) []string { return one(x.Attachment) },
 	"is-blackhole":   func(_ tx, x *transitListReference) []string { return yesNo(x.Attachment == "") },
 	"prefix-list-id": func(_ tx, x *transitListReference) []string { return one(x.List) },
 	"prefix-list-owner-id": func(t tx, x *transitListReference) []string {
-		if p, err := prefixLists.see(t, x.List); err == nil && p != nil {
-			return one(p.owner(t))
+		p, err := prefixLists.see(t, x.List)
+		if t.fail(err); p == nil {
+			return nil
 		}
-		return nil
+		return one(p.owner(t))
 	},
 	"state": func(_ tx, x *transitListReference) []string { return one(string(x.state())) },
 }

@@ -28,7 +28,8 @@ func transitTableBase(r *transitTable) *resource { return &r.resource }
 func defaultOf(table func(*transitGateway) string) func(tx, *transitTable) []string {
 	return func(t tx, r *transitTable) []string {
 		g, err := transitGateways.find(t, r.Gateway)
-		return yesNo(err == nil && g != nil && table(g) == r.ID)
+		t.fail(err)
+		return yesNo(g != nil && table(g) == r.ID)
 	}
 }
 
