@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
@@ -28,6 +29,8 @@ var operators = []string{opAssign, opAppend, opRemove}
 type shape struct {
 	// members are the names that there may be, "*" for any other one; nil for a leaf.
 	members map[string]*shape
+	// folded tells that names here are the same in upper and lower case.
+	folded bool
 	// list tells that a leaf has many values.
 	list bool
 	// values are those of a leaf; nil for any.
@@ -39,15 +42,16 @@ type shape struct {
 var (
 	aText, aList = &shape{}, &shape{list: true}
 	// AWS: "Tag policy syntax", "AI services opt-out policy syntax", "Backup policy syntax", "Chat applications policy
-	// syntax" in the Organizations user guide. Of the latter two only the upper levels are looked at.
+	// syntax" in the Organizations user guide. Of the latter two only the upper levels are looked at. Keys of tag policies are
+	// not case sensitive; that plan names are not is seen in the example of "Viewing effective backup policies".
 	managementShapes = map[types.PolicyType]*shape{
-		types.PolicyTypeTagPolicy: {members: map[string]*shape{"tags": {members: map[string]*shape{"*": {members: map[string]*shape{
+		types.PolicyTypeTagPolicy: {members: map[string]*shape{"tags": {folded: true, members: map[string]*shape{"*": {members: map[string]*shape{
 			"tag_key": aText, "tag_value": aList, "enforced_for": aList, "report_required_tag_for": aList,
 		}}}}}},
 		types.PolicyTypeAiservicesOptOutPolicy: {members: map[string]*shape{"services": {members: map[string]*shape{"*": {members: map[string]*shape{
 			"opt_out_policy": {values: []string{"optIn", "optOut"}},
 		}}}}}},
-		types.PolicyTypeBackupPolicy: {members: map[string]*shape{"plans": {members: map[string]*shape{"*": {members: map[string]*shape{
+		types.PolicyTypeBackupPolicy: {members: map[string]*shape{"plans": {folded: true, members: map[string]*shape{"*": {members: map[string]*shape{
 			"regions": aList, "rules": {free: true}, "selections": {free: true}, "advanced_backup_settings": {free: true}, "backup_plan_tags": {free: true}, "scan_settings": {free: true},
 		}}}}}},
 		types.PolicyTypeChatbotPolicy: {members: map[string]*shape{"chatbot": {free: true}}},
@@ -56,10 +60,56 @@ var (
 
 var errManagementSyntax = errors.New("no management policy")
 
+// checkManagement reads a policy that somebody wants to have. It is stricter than what those that there are must meet.
+func checkManagement(kind types.PolicyType, text string) (map[string]any, error) {
+	document, err := parseManagement(kind, text)
+	if err != nil {
+		return nil, err
+	}
+	if !unique(json.NewDecoder(strings.NewReader(text))) {
+		return nil, errManagementSyntax
+	}
+	tags, _ := document["tags"].(map[string]any)
+	for name, one := range tags {
+		settings, _ := one.(map[string]any)
+		key, _ := settings["tag_key"].(map[string]any)
+		// AWS: "Tag policy syntax": they are the same except for the case.
+		if assigned, given := textOf(key[opAssign]); given && !strings.EqualFold(name, assigned) {
+			return nil, errManagementSyntax
+		}
+	}
+	return document, nil
+}
+
+// unique tells that no object in a valid JSON text has a name twice.
+func unique(in *json.Decoder) bool {
+	begin, err := in.Token()
+	if begin != json.Delim('{') && begin != json.Delim('[') {
+		return err == nil
+	}
+	names := map[json.Token]bool{}
+	for in.More() {
+		if begin == json.Delim('{') {
+			name, err := in.Token()
+			if err != nil || names[name] {
+				return false
+			}
+			names[name] = true
+		}
+		if !unique(in) {
+			return false
+		}
+	}
+	_, err = in.Token()
+	return err == nil
+}
+
 // parseManagement reads a policy of a type.
 func parseManagement(kind types.PolicyType, text string) (map[string]any, error) {
 	var document map[string]any
-	if json.Unmarshal([]byte(text), &document) != nil || len(document) == 0 {
+	in := json.NewDecoder(strings.NewReader(text))
+	in.UseNumber()
+	if !json.Valid([]byte(text)) || in.Decode(&document) != nil || len(document) == 0 {
 		return nil, errManagementSyntax
 	}
 	return document, managementShapes[kind].check(document)
@@ -110,7 +160,7 @@ func (s *shape) admits(operator string, with any) bool {
 		return false
 	}
 	_, isList := textsOf(with)
-	one, isText := with.(string)
+	one, isText := textOf(with)
 	switch {
 	case s.free:
 		return isList || isText && operator == opAssign
@@ -120,11 +170,25 @@ func (s *shape) admits(operator string, with any) bool {
 	return isText && operator == opAssign && (s.values == nil || slices.Contains(s.values, one))
 }
 
-// textsOf answers a list of texts.
+// textOf answers a single value as text, which is how AWS shows numbers and Booleans.
+func textOf(with any) (text string, ok bool) {
+	switch with := with.(type) {
+	case string:
+		return with, true
+	case json.Number:
+		return with.String(), true
+	case bool:
+		return strconv.FormatBool(with), true
+	}
+	return "", false
+}
+
+// textsOf answers a list of texts, which is never nil.
 func textsOf(with any) (texts []string, ok bool) {
 	list, ok := with.([]any)
+	texts = []string{}
 	for _, one := range list {
-		text, is := one.(string)
+		text, is := textOf(one)
 		if !is {
 			return nil, false
 		}
@@ -161,47 +225,43 @@ type setting struct {
 	value any
 	// allowed are the operators of this level's policies, next those of the levels below.
 	allowed, next []string
-	// assigned is the level that gave the value.
-	assigned int
 }
 
 func newSetting() *setting { return &setting{allowed: operators, next: operators} }
 
-// merge lets a policy of a level change what is inherited. Of those at one level the first that assigns a value gives it.
-func (s *setting) merge(at map[string]any, level int) {
+// merge lets the policies of a level, in the order in which they were attached, change what is inherited: the first that
+// assigns a value gives it, then all append, then all remove.
+func (s *setting) merge(shape *shape, policies []map[string]any) {
 	for _, operator := range operators {
-		with, given := at[operator]
-		if !given || !slices.Contains(s.allowed, operator) {
-			continue
-		}
-		list, isList := textsOf(with)
-		had, _ := s.value.([]string)
-		switch {
-		case operator == opAssign && s.assigned == level:
-		case operator == opAssign && !isList:
-			s.value, s.assigned = with, level
-		case operator == opAssign:
-			s.value, s.assigned = list, level
-		case operator == opAppend:
-			for _, one := range list {
-				if !slices.Contains(had, one) {
-					had = append(slices.Clone(had), one)
-				}
+		for _, at := range policies {
+			with, given := at[operator]
+			if !given || !slices.Contains(s.allowed, operator) {
+				continue
 			}
-			s.value = had
-		case s.value != nil:
-			s.value = slices.DeleteFunc(slices.Clone(had), func(one string) bool { return slices.Contains(list, one) })
+			s.apply(operator, with)
+			if operator == opAssign {
+				break
+			}
 		}
 	}
-	if with, given := at[opControl]; given {
-		allowed, _ := controlOf(with) // it was checked when it was made
-		s.next = slices.DeleteFunc(slices.Clone(s.next), func(operator string) bool { return !slices.Contains(allowed, operator) })
-	}
-	for _, name := range slices.Sorted(maps.Keys(at)) {
-		inner, is := at[name].(map[string]any)
-		if !is {
-			continue
+	below := map[string][]map[string]any{}
+	for _, at := range policies {
+		if with, given := at[opControl]; given {
+			allowed, _ := controlOf(with) // it was checked when it was made
+			s.next = slices.DeleteFunc(slices.Clone(s.next), func(operator string) bool { return !slices.Contains(allowed, operator) })
 		}
+		for _, name := range slices.Sorted(maps.Keys(at)) {
+			inner, is := at[name].(map[string]any)
+			if !is {
+				continue
+			}
+			if shape.folded {
+				name = strings.ToLower(name)
+			}
+			below[name] = append(below[name], inner)
+		}
+	}
+	for name, inner := range below {
 		one := s.below[name]
 		if one == nil {
 			if !slices.Contains(s.allowed, opAssign) {
@@ -213,7 +273,29 @@ func (s *setting) merge(at map[string]any, level int) {
 			}
 			s.below[name] = one
 		}
-		one.merge(inner, level)
+		one.merge(shape.member(name), inner)
+	}
+}
+
+// apply changes the value. Nothing is appended to a text or removed from it.
+func (s *setting) apply(operator string, with any) {
+	list, isList := textsOf(with)
+	had, hasList := s.value.([]string)
+	switch {
+	case operator == opAssign && isList:
+		s.value = list
+	case operator == opAssign:
+		s.value, _ = textOf(with)
+	case operator == opAppend && s.value == nil, operator == opAppend && hasList:
+		all := append([]string{}, had...)
+		for _, one := range list {
+			if !slices.Contains(all, one) {
+				all = append(all, one)
+			}
+		}
+		s.value = all
+	case operator == opRemove && hasList:
+		s.value = slices.DeleteFunc(slices.Clone(had), func(one string) bool { return slices.Contains(list, one) })
 	}
 }
 
@@ -246,14 +328,16 @@ func (s *setting) plain() any {
 // were attached there. It is "" where they say nothing.
 func effective(kind types.PolicyType, levels [][]string) (string, error) {
 	whole := newSetting()
-	for i, level := range levels {
+	for _, level := range levels {
+		var policies []map[string]any
 		for _, text := range level {
 			document, err := parseManagement(kind, text)
 			if err != nil {
 				return "", err
 			}
-			whole.merge(document, i+1)
+			policies = append(policies, document)
 		}
+		whole.merge(managementShapes[kind], policies)
 		whole.descend()
 	}
 	said := whole.plain()

@@ -41,11 +41,33 @@ func TestEffective(t *testing.T) {
 			{tag(`"tag_value":{"@@assign":["a"],"@@operators_allowed_for_child_policies":["@@append","@@remove"]}`), tag(`"tag_value":{"@@operators_allowed_for_child_policies":["@@remove","@@assign"]}`)},
 			{tag(`"tag_value":{"@@append":["b"]}`)}, {tag(`"tag_value":{"@@assign":["c"]}`)},
 		}, `{"tags":{"costcenter":{"tag_value":["a"]}}}`},
+		"assigned before appended":   {[][]string{{tag(`"tag_value":{"@@append":["x"]}`), tag(`"tag_value":{"@@assign":["y"]}`)}}, `{"tags":{"costcenter":{"tag_value":["y","x"]}}}`},
+		"appended before removed":    {[][]string{{tag(`"tag_value":{"@@remove":["a"]}`), tag(`"tag_value":{"@@append":["a","b"]}`)}}, `{"tags":{"costcenter":{"tag_value":["b"]}}}`},
+		"no values":                  {[][]string{{tag(`"tag_value":{"@@assign":[]}`)}}, `{"tags":{"costcenter":{"tag_value":[]}}}`},
+		"nothing appended":           {[][]string{{tag(`"tag_value":{"@@append":[]}`)}}, `{"tags":{"costcenter":{"tag_value":[]}}}`},
+		"other case":                 {[][]string{{`{"tags":{"CostCenter":{` + key + "," + two + `}}}`}, {`{"tags":{"COSTCENTER":{"tag_value":{"@@remove":["Support"]}}}}`}}, fmt.Sprintf(shown, `"Development"`)},
+		"numbers":                    {[][]string{{tag(key + `,"tag_value":{"@@assign":[100,12345678901234567890,true]}`)}}, fmt.Sprintf(shown, `"100","12345678901234567890","true"`)},
+		"made before it was refused": {[][]string{{tag(`"tag_key":{"@@assign":"x"},"tag_key":{"@@assign":"Other"}`)}}, `{"tags":{"costcenter":{"tag_key":"Other"}}}`},
 	} {
 		got, err := effective(types.PolicyTypeTagPolicy, c.levels)
 		if err != nil || got != c.want {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, c.want)
 		}
+	}
+}
+
+// TestEffectiveFree: places in backup policies that hold a text or a list.
+func TestEffectiveFree(t *testing.T) {
+	plan := func(name, rule string) string {
+		return `{"plans":{"` + name + `":{"rules":{"Hourly":{` + rule + `}}}}}`
+	}
+	levels := [][]string{
+		{plan("PII_Plan", `"enable_continuous_backup":{"@@assign":true},"target":{"@@assign":"Vault"},"window":{"@@assign":60}`)},
+		{plan("pii_plan", `"target":{"@@append":["x"]},"window":{"@@remove":["60"]}`)},
+	}
+	want := `{"plans":{"pii_plan":{"rules":{"Hourly":{"enable_continuous_backup":"true","target":"Vault","window":"60"}}}}}`
+	if got, err := effective(types.PolicyTypeBackupPolicy, levels); err != nil || got != want {
+		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }
 
@@ -70,7 +92,14 @@ func TestManagementSyntax(t *testing.T) {
 		{tags, tag(`"tag_key":{"@@assign":["CostCenter"]}`), false},
 		{tags, tag(`"tag_key":{"@@append":"CostCenter"}`), false},
 		{tags, tag(`"tag_value":{"@@assign":"one"}`), false},
-		{tags, tag(`"tag_value":{"@@assign":[1]}`), false},
+		{tags, tag(`"tag_value":{"@@assign":[1,true]}`), true},
+		{tags, tag(`"tag_value":{"@@assign":[null]}`), false},
+		{tags, tag(`"tag_value":{"@@assign":[["one"]]}`), false},
+		{tags, tag(`"tag_value":{"@@assign":1}`), false},
+		{tags, tag(`"tag_key":{"@@assign":"COSTCENTER"}`), true},
+		{tags, tag(`"tag_key":{"@@assign":"CostCentre"}`), false},
+		{tags, tag(`"tag_key":{"@@assign":"CostCenter"},"tag_key":{"@@assign":"CostCenter"}`), false},
+		{tags, `{"tags":{"100":{"tag_key":{"@@assign":100}}}}`, true},
 		{tags, tag(`"tag_value":{"@@replace":["one"]}`), false},
 		{tags, tag(`"tag_value":{"@@operators_allowed_for_child_policies":["@@none","@@assign"]}`), false},
 		{tags, tag(`"tag_value":{"@@operators_allowed_for_child_policies":[]}`), false},
@@ -79,13 +108,16 @@ func TestManagementSyntax(t *testing.T) {
 		{ai, `{"services":{"default":{"opt_out_policy":{"@@assign":"optOut"}},"rekognition":{"opt_out_policy":{"@@assign":"optIn"}}}}`, true},
 		{ai, `{"services":{"@@operators_allowed_for_child_policies":["@@none"],"default":{"@@operators_allowed_for_child_policies":["@@none"],"opt_out_policy":{"@@operators_allowed_for_child_policies":["@@none"],"@@assign":"optOut"}}}}`, true},
 		{ai, `{"services":{"default":{"opt_out_policy":{"@@assign":"maybe"}}}}`, false},
+		{ai, `{"services":{"default":{"opt_out_policy":{"@@assign":true}}}}`, false},
 		{backup, `{"plans":{"daily":{"regions":{"@@assign":["us-east-1"]},"rules":{"hourly":{"schedule_expression":{"@@assign":"cron(0 5 ? * * *)"},"target_backup_vault_name":{"@@assign":"v"}}},` +
 			`"selections":{"tags":{"datatype":{"iam_role_arn":{"@@assign":"arn:aws:iam::$account:role/r"},"tag_key":{"@@assign":"d"},"tag_value":{"@@assign":["PII"]}}}}}}}`, true},
+		{backup, `{"plans":{"daily":{"rules":{"hourly":{"enable_continuous_backup":{"@@assign":true}}}}}}`, true},
+		{backup, `{"plans":{"daily":{"rules":{"hourly":{"enable_continuous_backup":{"@@assign":null}}}}}}`, false},
 		{backup, `{"plans":{"daily":{"regions":["us-east-1"]}}}`, false},
 		{chat, `{"chatbot":{"platforms":{"slack":{"client":{"@@assign":"enabled"},"workspaces":{"@@assign":["T1"]}}}}}`, true},
 		{chat, `{"chat":{}}`, false},
 	} {
-		if _, err := parseManagement(c.kind, c.text); (err == nil) != c.ok {
+		if _, err := checkManagement(c.kind, c.text); (err == nil) != c.ok {
 			t.Errorf("%s %s: %v", c.kind, c.text, err)
 		}
 	}

@@ -136,7 +136,7 @@ func (s *Service) check(ctx context.Context, kind types.PolicyType, text string)
 		}
 		return nil
 	}
-	document, err := parseManagement(kind, text)
+	document, err := checkManagement(kind, text)
 	if err != nil {
 		return errMalformedPolicy()
 	}
