@@ -289,6 +289,7 @@ func confirmAccess(t tx, applied *backend.WantedVPC) error {
 	if err != nil || len(list) == 0 && len(p.Waiting) == 0 {
 		return err
 	}
+	there := map[string]bool{}
 	for _, have := range applied.Subnets {
 		n, err := subnets.find(t, have.ID)
 		if err != nil {
@@ -297,6 +298,7 @@ func confirmAccess(t tx, applied *backend.WantedVPC) error {
 		if n == nil {
 			continue
 		}
+		there[n.ID] = true
 		if want, err := internetAccess(t, p.Mode, n); err != nil || want != have.Internet {
 			return err
 		}
@@ -309,6 +311,11 @@ func confirmAccess(t tx, applied *backend.WantedVPC) error {
 		}[x.State]
 		if next == "" {
 			continue
+		}
+		if n, err := subnets.find(t, x.Target); err != nil {
+			return err
+		} else if n != nil && !there[n.ID] {
+			continue // applied before there was this subnet
 		}
 		x.State = next
 		if err := accessExclusions.put(t, x); err != nil {

@@ -25,6 +25,16 @@ func TestBlockIsCompleteWhenItIs(t *testing.T) {
 		if err := accessExclusions.put(x, exclusion); err != nil {
 			return err
 		}
+		if err := confirmAccess(x, &backend.WantedVPC{ID: *vpc}); err != nil {
+			return err
+		}
+		if e, err := accessExclusions.get(x, exclusion.ID); err != nil || e.State != types.VpcBlockPublicAccessExclusionStateCreateInProgress {
+			t.Errorf("a network without the subnet: exclusion %v, %v", e, err)
+		}
+		// The mode has nothing to wait for in a network without subnets.
+		if err := publicAccesses.In(x, x.scope).Put(p); err != nil {
+			return err
+		}
 		for _, step := range []struct {
 			has      backend.InternetAccess
 			complete bool
