@@ -96,12 +96,12 @@ func (s *Service) CreateManagedPrefixList(ctx context.Context, in *ec2.CreateMan
 	}
 	p := &prefixList{resource: resource{Tags: tags}, Name: aws.ToString(in.PrefixListName), Family: aws.ToString(in.AddressFamily), MaxEntries: aws.ToInt32(in.MaxEntries)}
 	switch {
-	case strings.HasPrefix(p.Name, "com.amazonaws"):
-		return nil, errInvalidParameterValue("The prefix list name cannot start with com.amazonaws.")
+	case checkListName(p.Name) != nil:
+		return nil, checkListName(p.Name)
 	case p.Family != "IPv4" && p.Family != "IPv6":
 		return nil, errInvalidParameterValue("Value (%s) for parameter AddressFamily is invalid. Valid values are IPv4 and IPv6.", p.Family)
 	case p.MaxEntries < 1 || p.MaxEntries > 1000:
-		return nil, errInvalidParameterValue("Value (%d) for parameter MaxEntries is invalid. It must be between 1 and 1000.", p.MaxEntries)
+		return nil, errInvalidParameterValue("Must specify a max size between 1 and 1000")
 	}
 	entries, err := p.changed(nil, in.Entries, nil)
 	if err != nil {
@@ -126,8 +126,27 @@ func (s *Service) CreateManagedPrefixList(ctx context.Context, in *ec2.CreateMan
 	})
 }
 
+// AWS: CreateManagedPrefixList, PrefixListName and the members of Entries.
+const (
+	maxListName      = 255
+	maxEntriesOfCall = 100
+)
+
+func checkListName(name string) error {
+	switch {
+	case strings.HasPrefix(name, "com.amazonaws"):
+		return errInvalidParameterValue("The prefix list name cannot start with com.amazonaws.")
+	case len(name) > maxListName:
+		return errInvalidParameterValue("Value (%s) for parameter PrefixListName is invalid. It may be up to %d characters in length.", name, maxListName)
+	}
+	return nil
+}
+
 // changed answers entries with some added and removed.
 func (p *prefixList) changed(entries []prefixListEntry, add []types.AddPrefixListEntry, remove []types.RemovePrefixListEntry) ([]prefixListEntry, error) {
+	if max(len(add), len(remove)) > maxEntriesOfCall {
+		return nil, errInvalidParameterValue("The number of entries per request cannot exceeds limit (%d).", maxEntriesOfCall)
+	}
 	entries = slices.Clone(entries)
 	parse := func(text string) (string, error) {
 		prefix, ok := parseCIDR(text)
@@ -216,9 +235,15 @@ func (s *Service) ModifyManagedPrefixList(ctx context.Context, in *ec2.ModifyMan
 	}
 	shown, err := s.editList(ctx, in.PrefixListId, in.CurrentVersion, func(_ tx, p *prefixList) error {
 		if in.PrefixListName != nil {
+			if err := checkListName(*in.PrefixListName); err != nil {
+				return err
+			}
 			p.Name = *in.PrefixListName
 		}
 		if in.MaxEntries != nil {
+			if *in.MaxEntries < 1 || *in.MaxEntries > 1000 {
+				return errInvalidParameterValue("Must specify a max size between 1 and 1000")
+			}
 			if int(*in.MaxEntries) < len(p.current().Entries) {
 				return errPrefixListMaxEntriesExceeded(*in.MaxEntries)
 			}

@@ -38,16 +38,19 @@ func (s *Service) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput) (*e
 	}
 	return &ec2.CreateRouteOutput{Return: aws.Bool(true)}, s.update(ctx, func(t tx) error {
 		return routeTables.changeNetwork(t, aws.ToString(in.RouteTableId), func(r *routeTable) error {
+			local, err := isLocal(t, r, destination)
+			switch {
+			case err != nil:
+				return err
+			case local:
+				return errRouteAlreadyExists(destination)
+			}
 			target, err := resolveTarget(t, r, destination, routeTarget{in.GatewayId, in.EgressOnlyInternetGatewayId, in.NatGatewayId, in.NetworkInterfaceId, in.InstanceId, in.VpcPeeringConnectionId, in.VpcEndpointId, in.TransitGatewayId})
 			if err != nil {
 				return err
 			}
-			local, err := isLocal(t, r, destination)
-			if err != nil {
-				return err
-			}
-			if i := r.find(destination); local || i >= 0 {
-				if i >= 0 && r.Routes[i].Target == target {
+			if i := r.find(destination); i >= 0 {
+				if r.Routes[i].Target == target {
 					return nil // the very same once more is no error
 				}
 				return errRouteAlreadyExists(destination)
@@ -61,7 +64,7 @@ func (s *Service) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput) (*e
 // ReplaceRoute gives an existing route another target.
 func (s *Service) ReplaceRoute(ctx context.Context, in *ec2.ReplaceRouteInput) (*ec2.ReplaceRouteOutput, error) {
 	if err := unsupported("ReplaceRoute", "CarrierGatewayId", in.CarrierGatewayId, "CoreNetworkArn", in.CoreNetworkArn, "LocalGatewayId", in.LocalGatewayId,
-		"OdbNetworkArn", in.OdbNetworkArn, "LocalTarget", in.LocalTarget); err != nil {
+		"OdbNetworkArn", in.OdbNetworkArn); err != nil {
 		return nil, err
 	}
 	destination, err := routeDestination(in.DestinationCidrBlock, in.DestinationIpv6CidrBlock, in.DestinationPrefixListId)
@@ -70,18 +73,48 @@ func (s *Service) ReplaceRoute(ctx context.Context, in *ec2.ReplaceRouteInput) (
 	}
 	return &ec2.ReplaceRouteOutput{}, s.update(ctx, func(t tx) error {
 		return routeTables.changeNetwork(t, aws.ToString(in.RouteTableId), func(r *routeTable) error {
-			target, err := resolveTarget(t, r, destination, routeTarget{in.GatewayId, in.EgressOnlyInternetGatewayId, in.NatGatewayId, in.NetworkInterfaceId, in.InstanceId, in.VpcPeeringConnectionId, in.VpcEndpointId, in.TransitGatewayId})
+			to := routeTarget{in.GatewayId, in.EgressOnlyInternetGatewayId, in.NatGatewayId, in.NetworkInterfaceId, in.InstanceId, in.VpcPeeringConnectionId, in.VpcEndpointId, in.TransitGatewayId}
+			local, err := isLocal(t, r, destination)
 			if err != nil {
 				return err
 			}
 			i := r.find(destination)
-			if i < 0 {
+			if aws.ToBool(in.LocalTarget) || aws.ToString(in.GatewayId) == localTarget {
+				return r.replaceLocal(to, local, destination)
+			}
+			target, err := resolveTarget(t, r, destination, to)
+			switch {
+			case err != nil:
+				return err
+			case local && i < 0:
+				r.Routes = append(r.Routes, route{destination, target, types.RouteOriginCreateRouteTable})
+				return nil
+			case i < 0:
 				return errInvalidRouteNotFound("There is no route defined for '%s' in the route table. Use CreateRoute instead.", destination)
 			}
 			r.Routes[i].Target = target
 			return nil
 		})
 	})
+}
+
+// localTarget is the target of a VPC's own ranges.
+const localTarget = "local"
+
+// replaceLocal makes a local route that led to an interface local again.
+func (r *routeTable) replaceLocal(to routeTarget, local bool, destination string) error {
+	others := strs(to.egressOnly, to.nat, to.networkInterface, to.instance, to.peering, to.endpoint, to.transit)
+	if id := aws.ToString(to.gateway); id != "" && id != localTarget {
+		others = append(others, id)
+	}
+	switch {
+	case len(others) > 0:
+		return errInvalidParameterCombination("Only one of the route targets can be specified.")
+	case !local:
+		return errInvalidParameterValue("The local target cannot be used for the destination %s: it is no CIDR block of the VPC.", destination)
+	}
+	r.Routes = slices.DeleteFunc(r.Routes, func(x route) bool { return x.Destination == destination })
+	return nil
 }
 
 // DeleteRoute removes a route.
@@ -182,10 +215,13 @@ func resolveTarget(t tx, r *routeTable, destination string, wanted routeTarget) 
 			return "", errGatewayNotFound(id)
 		}
 		return id, differ("network gateway", g.VPC)
-	case wanted.gateway != nil && (strings.HasPrefix(id, "vgw-") || id == "local"):
+	case wanted.gateway != nil && (strings.HasPrefix(id, "vgw-") || id == localTarget):
 		return "", errNotImplemented("A route to " + id)
 	case wanted.gateway != nil:
 		return "", errGatewayNotFound(id)
+	case wanted.egressOnly != nil && strings.Contains(destination, "."):
+		// AWS: "Egress-only internet gateways" are for IPv6 only.
+		return "", errInvalidParameterValue("The destination CIDR block %s is not an IPv6 CIDR block. An egress-only internet gateway can be the target of IPv6 routes only.", destination)
 	case wanted.egressOnly != nil:
 		g, err := egressOnlyGateways.get(t, id)
 		if err != nil {
@@ -205,6 +241,9 @@ func resolveTarget(t tx, r *routeTable, destination string, wanted routeTarget) 
 		}
 		return id, differ("interface", e.VPC)
 	case wanted.instance != nil:
+		if !strings.HasPrefix(id, "i-") {
+			return "", errInstanceMalformed(id)
+		}
 		list, err := interfaces.by(t, "instance", id)
 		if err != nil {
 			return "", err
@@ -240,7 +279,7 @@ func resolveTarget(t tx, r *routeTable, destination string, wanted routeTarget) 
 	}
 }
 
-// checkSpecific refuses routes into the VPC's own ranges, unless they steer to an interface.
+// checkSpecific refuses routes into the VPC's own ranges, and to all of one, unless they steer to an interface.
 // AWS: "Configure route tables", more specific routes than the local one.
 func checkSpecific(t tx, r *routeTable, destination netip.Prefix, toInterface string) error {
 	v, err := vpcs.get(t, r.VPC)
@@ -248,7 +287,7 @@ func checkSpecific(t tx, r *routeTable, destination netip.Prefix, toInterface st
 		return err
 	}
 	for _, own := range append(v.ranges(), v.ipv6Ranges()...) {
-		if covers(own, destination) && own != destination && toInterface == "" {
+		if covers(own, destination) && toInterface == "" {
 			return errInvalidParameterValue("The destination CIDR block %s is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance.", destination)
 		}
 	}
@@ -263,11 +302,17 @@ func routesToAPI(t tx, r *routeTable) ([]types.Route, error) {
 	}
 	var list []types.Route
 	for _, own := range v.CIDRs {
+		if r.find(own.CIDR) >= 0 {
+			continue // it leads to an interface
+		}
 		list = append(list, types.Route{
 			DestinationCidrBlock: aws.String(own.CIDR), GatewayId: aws.String("local"), Origin: types.RouteOriginCreateRouteTable, State: types.RouteStateActive,
 		})
 	}
 	for _, own := range v.IPv6 {
+		if r.find(own.CIDR) >= 0 {
+			continue
+		}
 		list = append(list, types.Route{
 			DestinationIpv6CidrBlock: aws.String(own.CIDR), GatewayId: aws.String("local"), Origin: types.RouteOriginCreateRouteTable, State: types.RouteStateActive,
 		})

@@ -58,6 +58,47 @@ func (r securityRule) CIDR6() string {
 func (r securityRule) fromPort() string { return strconv.Itoa(int(r.From)) }
 func (r securityRule) toPort() string   { return strconv.Itoa(int(r.To)) }
 
+// peerKind is what a rule's peer is, as AWS's errors name it.
+type peerKind string
+
+const (
+	peerIPv4       peerKind = "IPv4 CIDR"
+	peerIPv6       peerKind = "IPv6 CIDR"
+	peerPrefixList peerKind = "prefix list"
+	peerGroup      peerKind = "referenced group id"
+)
+
+func (k peerKind) withArticle() string {
+	if strings.HasPrefix(string(k), "IP") {
+		return "an " + string(k)
+	}
+	return "a " + string(k)
+}
+
+func (r securityRule) peerKind() peerKind {
+	switch {
+	case r.PrefixList != "":
+		return peerPrefixList
+	case r.Group != "":
+		return peerGroup
+	case r.isIPv6():
+		return peerIPv6
+	}
+	return peerIPv4
+}
+
+func kindOfPeer(wanted *types.SecurityGroupRuleRequest) peerKind {
+	switch {
+	case aws.ToString(wanted.PrefixListId) != "":
+		return peerPrefixList
+	case aws.ToString(wanted.ReferencedGroupId) != "":
+		return peerGroup
+	case aws.ToString(wanted.CidrIpv6) != "":
+		return peerIPv6
+	}
+	return peerIPv4
+}
+
 // same tells whether two rules allow the same.
 func (r securityRule) same(o securityRule) bool {
 	return r.Egress == o.Egress && r.Protocol == o.Protocol && r.From == o.From && r.To == o.To &&
@@ -426,7 +467,8 @@ func (s *Service) RevokeSecurityGroupEgress(ctx context.Context, in *ec2.RevokeS
 	return &ec2.RevokeSecurityGroupEgressOutput{Return: aws.Bool(true), RevokedSecurityGroupRules: gone, UnknownIpPermissions: unknown}, err
 }
 
-// ModifySecurityGroupRules replaces rules, which keep their ids and tags.
+// ModifySecurityGroupRules replaces rules, which keep their ids and tags, and the kind of their peer.
+// AWS: "SecurityGroupRuleRequest": when you modify a rule, you cannot change the rule type.
 func (s *Service) ModifySecurityGroupRules(ctx context.Context, in *ec2.ModifySecurityGroupRulesInput) (*ec2.ModifySecurityGroupRulesOutput, error) {
 	return &ec2.ModifySecurityGroupRulesOutput{Return: aws.Bool(true)}, s.update(ctx, func(t tx) error {
 		return securityGroups.edit(t, aws.ToString(in.GroupId), func(g *securityGroup) error {
@@ -445,6 +487,9 @@ func (s *Service) ModifySecurityGroupRules(ctx context.Context, in *ec2.ModifySe
 				r, err := ruleOf(to.IpProtocol, to.FromPort, to.ToPort)
 				if err != nil {
 					return err
+				}
+				if had, wanted := g.Rules[i].peerKind(), kindOfPeer(to); had != wanted {
+					return errInvalidParameterValue("You may not specify %s for an existing %s rule.", wanted.withArticle(), had)
 				}
 				r.ID, r.Tags, r.Egress = id, g.Rules[i].Tags, g.Rules[i].Egress
 				if err := setPeer(t, g, &r, rulePeer{cidr: to.CidrIpv4, ipv6: to.CidrIpv6, prefixList: to.PrefixListId, group: to.ReferencedGroupId, description: to.Description}); err != nil {

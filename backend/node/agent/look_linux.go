@@ -170,6 +170,8 @@ func routeLines(live kernel.Live, matches func(plan.Route) bool) []string {
 		}
 		text := fmt.Sprintf("table %d: %s", route.Table, route.Destination)
 		switch {
+		case route.Next:
+			text += " is left to the next table"
 		case route.Device == "":
 			text += " blackhole"
 		case route.Via.IsValid():
@@ -184,9 +186,13 @@ func routeLines(live kernel.Live, matches func(plan.Route) bool) []string {
 
 // routes tells the routes that packets from a subnet take.
 func (s *sight) routes(subnet string) {
-	table := plan.SubnetTables + s.Subnets[subnet]
-	s.add("routes", append([]string{fmt.Sprintf("packets from %s have mark %d, and ask table %d (local) and then %d", subnet, s.Subnets[subnet], plan.LocalTable, table)},
-		s.routesBy(func(r plan.Route) bool { return r.Table == table || r.Table == plan.LocalTable })...)...)
+	table, detours := plan.SubnetTables+s.Subnets[subnet], plan.DetourTables+s.Subnets[subnet]
+	first := ""
+	if slices.ContainsFunc(s.live.Rules, func(r plan.RoutingRule) bool { return r.Table == detours }) {
+		first = fmt.Sprintf(" table %d (what interfaces take on the way),", detours)
+	}
+	s.add("routes", append([]string{fmt.Sprintf("packets from %s have mark %d, and ask%s table %d (local) and then %d", subnet, s.Subnets[subnet], first, plan.LocalTable, table)},
+		s.routesBy(func(r plan.Route) bool { return r.Table == table || r.Table == detours || r.Table == plan.LocalTable })...)...)
 }
 
 func (s *sight) subnet(id string) {

@@ -373,7 +373,11 @@ func (r *Router) IPv6() error {
 // routeOf is the kernel's route as a plan has it.
 func routeOf(route netlink.Route, names map[int]string) plan.Route {
 	found := plan.Route{Table: route.Table, Destination: destinationOf(route)}
-	if route.Type != unix.RTN_BLACKHOLE {
+	switch route.Type {
+	case unix.RTN_THROW:
+		found.Next = true
+	case unix.RTN_BLACKHOLE:
+	default:
 		found.Device = names[route.LinkIndex]
 		if len(route.Gw) > 0 {
 			found.Via = addressOf(route.Gw)
@@ -385,6 +389,8 @@ func routeOf(route netlink.Route, names map[int]string) plan.Route {
 func kernelRoute(wanted plan.Route, index int) *netlink.Route {
 	route := &netlink.Route{Table: wanted.Table, Dst: ipNet(wanted.Destination), Protocol: unix.RTPROT_STATIC}
 	switch {
+	case wanted.Next:
+		route.Type = unix.RTN_THROW
 	case wanted.Device == "":
 		route.Type = unix.RTN_BLACKHOLE
 	case wanted.Via.Is6():

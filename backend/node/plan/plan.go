@@ -72,9 +72,12 @@ const (
 	InternetDevice = "igw0"
 	// PublicDevice is where public addresses point before they are translated, so that the router answers for them.
 	PublicDevice = "public0"
-	// LocalTable holds the routes to the VPC's own interfaces; a subnet's table is SubnetTables plus its number.
+	// LocalTable holds the routes to the VPC's own interfaces; a subnet's table is SubnetTables plus its number, far from
+	// 253 to 255, which are the kernel's own. What a subnet's table has that is more special than the VPC's own ranges is
+	// asked for before, in DetourTables plus its number.
 	LocalTable   = 50
-	SubnetTables = 100
+	SubnetTables = 1000
+	DetourTables = 100000
 	// TableName is the netfilter table's.
 	TableName = "vpc"
 )
@@ -145,12 +148,14 @@ func (r RoutingRule) String() string {
 	return fmt.Sprintf("rule %d: from %s lookup %d", r.Priority, which, r.Table)
 }
 
-// Route is one route. Device is empty for a blackhole; Via is zero for what is on the link.
+// Route is one route. Device is empty for a blackhole; Via is zero for what is on the link. With Next the tables of the
+// following rules are asked.
 type Route struct {
 	Table       int
 	Destination netip.Prefix
 	Via         netip.Addr
 	Device      string
+	Next        bool
 }
 
 // Of makes the plan. The value must have passed its Check.
@@ -182,6 +187,8 @@ func (p Plan) String() string {
 	}
 	for _, route := range p.Routes {
 		switch {
+		case route.Next:
+			fmt.Fprintf(&b, "route throw %s table %d\n", route.Destination, route.Table)
 		case route.Device == "":
 			fmt.Fprintf(&b, "route blackhole %s table %d\n", route.Destination, route.Table)
 		case route.Via.Is6():

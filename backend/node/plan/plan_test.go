@@ -113,7 +113,12 @@ func TestPlan(t *testing.T) {
 	dual.RouteTables[1].Routes = append(dual.RouteTables[1].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "eigw-1"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:2::/56")}, Target: "pcx-gone"})
 	dual.NetworkACLs[1].Ingress = append(dual.NetworkACLs[1].Ingress, backend.WantedACLEntry{Number: 300, Allow: true, Protocol: 58, FromPort: 128, ToPort: -1, CIDR: prefix("::/0")})
-	for _, wanted := range []backend.WantedVPC{attached, dual} {
+	// The public subnet reaches the private one by an instance, and the private one all of the VPC by another, which is gone.
+	steered := twoTiers()
+	steered.RouteTables[0].Routes = append(steered.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.1.128/25")}, Target: "eni-0000000000000000c"})
+	steered.RouteTables[1].Routes = append(steered.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "eni-0000000000000gone"})
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -122,11 +127,29 @@ func TestPlan(t *testing.T) {
 		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
 		Peers:    map[string]bool{"vpc-0bbb": true}, Transits: map[string]bool{"tgw-1": true},
 		Gateway6: addr("fe80::42"), World: []Reach{{Range: prefix("2001:db8:2::/56"), Via: addr("fe80::2")}, {Range: prefix("2001:db8:3::/56"), Via: addr("fe80::3")}}}
-	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual} {
+	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered} {
 		t.Run(name, func(t *testing.T) {
 			place.Subnets = Number(nil, wanted)
 			compare(t, name, Of(wanted, place))
 		})
+	}
+}
+
+// TestTablesOfManySubnets: no subnet's table is one of the kernel's own, which decide about everybody's packets.
+func TestTablesOfManySubnets(t *testing.T) {
+	wanted := backend.WantedVPC{ID: "vpc-1", CIDRs: []netip.Prefix{prefix("10.0.0.0/16")}, RouteTables: []backend.WantedRouteTable{{ID: "rtb-1"}}, NetworkACLs: []backend.WantedNetworkACL{{ID: "acl-1"}}}
+	for i := range 200 {
+		wanted.Subnets = append(wanted.Subnets, backend.WantedSubnet{ID: fmt.Sprintf("subnet-%03d", i), CIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 0}), 24), RouteTable: "rtb-1", NetworkACL: "acl-1"})
+	}
+	tables := map[int]bool{}
+	for _, rule := range Of(wanted, Place{Subnets: Number(nil, wanted)}).Rules {
+		if rule.Table >= 253 && rule.Table <= 255 || tables[rule.Table] {
+			t.Errorf("%s", rule)
+		}
+		tables[rule.Table] = true
+	}
+	if len(tables) != 201 {
+		t.Errorf("%d tables", len(tables))
 	}
 }
 
@@ -217,7 +240,12 @@ func TestOrigins(t *testing.T) {
 	dual.RouteTables[1].Routes = append(dual.RouteTables[1].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "eigw-1"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:2::/56")}, Target: "pcx-gone"})
 	dual.NetworkACLs[1].Ingress = append(dual.NetworkACLs[1].Ingress, backend.WantedACLEntry{Number: 300, Allow: true, Protocol: 58, FromPort: 128, ToPort: -1, CIDR: prefix("::/0")})
-	for _, wanted := range []backend.WantedVPC{attached, dual} {
+	// The public subnet reaches the private one by an instance, and the private one all of the VPC by another, which is gone.
+	steered := twoTiers()
+	steered.RouteTables[0].Routes = append(steered.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.1.128/25")}, Target: "eni-0000000000000000c"})
+	steered.RouteTables[1].Routes = append(steered.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "eni-0000000000000gone"})
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +299,12 @@ func TestAddressedEndpoint(t *testing.T) {
 	dual.RouteTables[1].Routes = append(dual.RouteTables[1].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "eigw-1"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:2::/56")}, Target: "pcx-gone"})
 	dual.NetworkACLs[1].Ingress = append(dual.NetworkACLs[1].Ingress, backend.WantedACLEntry{Number: 300, Allow: true, Protocol: 58, FromPort: 128, ToPort: -1, CIDR: prefix("::/0")})
-	for _, wanted := range []backend.WantedVPC{attached, dual} {
+	// The public subnet reaches the private one by an instance, and the private one all of the VPC by another, which is gone.
+	steered := twoTiers()
+	steered.RouteTables[0].Routes = append(steered.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"},
+		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.1.128/25")}, Target: "eni-0000000000000000c"})
+	steered.RouteTables[1].Routes = append(steered.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "eni-0000000000000gone"})
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}

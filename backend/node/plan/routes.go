@@ -29,6 +29,8 @@ type step struct {
 	// route is the destination that the subnet's own table has.
 	route netip.Prefix
 	way   way
+	// toInterface tells that it is an interface to which the table sends.
+	toInterface bool
 	// nat and more, further ones, are set for translate and relay, device and via where there is a device.
 	nat    netip.Addr
 	more   []netip.Addr
@@ -54,7 +56,7 @@ func (m *model) stepsOf(subnet string, ipv6 bool) []step {
 				made[0].destination = destination
 			}
 			for _, s := range made {
-				s.route = destination
+				s.route, s.toInterface = destination, strings.HasPrefix(route.Target, "eni-")
 				all = append(all, s)
 			}
 		}
@@ -158,7 +160,13 @@ func (m *model) beyondNAT(nat backend.WantedNATGateway, subnet, target string, d
 }
 
 func (m *model) routingRules() []RoutingRule {
-	rules := []RoutingRule{{Priority: 500, Table: LocalTable}}
+	var rules []RoutingRule
+	for _, id := range m.subnetIDs {
+		if n := m.place.Subnets[id]; len(m.detours(id, false))+len(m.detours(id, true)) > 0 {
+			rules = append(rules, RoutingRule{Priority: 400, Mark: n, Table: DetourTables + n})
+		}
+	}
+	rules = append(rules, RoutingRule{Priority: 500, Table: LocalTable})
 	for _, id := range m.subnetIDs {
 		n := m.place.Subnets[id]
 		rules = append(rules, RoutingRule{Priority: 1000 + n, Mark: n, Table: SubnetTables + n})
@@ -185,7 +193,7 @@ func (m *model) localRoutes(six bool) []Route {
 }
 
 func (m *model) routes() []Route {
-	all := m.localRoutes(false)
+	all := append(m.localRoutes(false), m.detourRoutes(false)...)
 	for _, address := range m.publicAddresses() {
 		all = append(all, Route{Table: mainTable, Destination: netip.PrefixFrom(address, 32), Device: PublicDevice})
 	}

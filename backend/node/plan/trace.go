@@ -279,6 +279,9 @@ func (t *tracer) walk(fromVPC, fromENI, toVPC, toENI string, p Packet) (arrived 
 	}
 	t.groups(m, sender, p, true)
 	if toENI != "" && toVPC == m.ID && m.inside(p.Destination) {
+		if t.detour(m, sender.Subnet, p) {
+			return p, false
+		}
 		return t.deliver(m, sender.Subnet, toENI, p)
 	}
 	return t.route(m, sender, toVPC, toENI, p)

@@ -80,6 +80,23 @@ func TestTrace(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
 	}
+	vpc.RouteTables = slices.Clone(vpc.RouteTables)
+	straight := vpc.RouteTables[0].Routes
+	inside := Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 80}
+	for target, want := range map[string]string{
+		"eni-0000000000000000c": web + " sg-web acl-open rtb-pub | !NO_POSSIBLE_DESTINATION@eni-0000000000000000c",
+		"eni-gone":              web + " sg-web acl-open | !BAD_STATE_ROUTE@rtb-pub",
+	} {
+		vpc.RouteTables[0].Routes = append(slices.Clone(straight), backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/25")}, Target: target})
+		if got := ask(inside); got != want {
+			t.Errorf("steered to %s inside:\n got %s\nwant %s", target, got, want)
+		}
+	}
+	vpc.RouteTables[0].Routes = append(slices.Clone(straight), backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.128/25")}, Target: "eni-0000000000000000c"})
+	if got := ask(inside); strings.Contains(got, "!") {
+		t.Errorf("beside what is steered: %s", got)
+	}
+	vpc.RouteTables[0].Routes = straight
 	other.RouteTables[0].Routes = []backend.WantedRoute{{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "pcx-0123456789abcdef0"}}
 	peered := Question{FromVPC: vpc.ID, FromENI: web, ToVPC: other.ID, ToENI: "eni-far", DestPort: 80}
 	if got := ask(peered); strings.Contains(got, "!") {

@@ -94,6 +94,9 @@ func (t *tracer) fromTransit(gateway string, link backend.WantedTransitLink, toV
 	}
 	entry := other.transits[gateway].Subnets[0]
 	if other.inside(p.Destination) {
+		if t.detour(other, entry, p) {
+			return p, false
+		}
 		return t.deliver(other, entry, toENI, p)
 	}
 	t.passed++
