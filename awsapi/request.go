@@ -97,6 +97,8 @@ type Request struct {
 
 	// Refusal are headers, in canonical form, that an error of this call has besides. Access functions may set them.
 	Refusal http.Header
+	// Status is that of a success, where it depends on what was found; zero for the operation's own.
+	Status int
 
 	trailer   func() http.Header
 	decisions []Explained

@@ -268,7 +268,8 @@ func writePayload(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.
 	case kindBlob:
 		r.Body = v.Bytes()
 		return nil
-	case kindString:
+	case kindString: // the document of a bucket policy is the only one
+		r.Header["Content-Type"] = []string{"application/json"}
 		r.Body = append(b, reflect.Indirect(v).String()...)
 		return nil
 	}

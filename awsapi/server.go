@@ -517,6 +517,9 @@ func (c *call) encode(err error) *Reply {
 			if c.operation != nil && c.operation.status != 0 {
 				reply.Status = c.operation.status
 			}
+			if c.request.Status != 0 {
+				reply.Status = c.request.Status
+			}
 			if c.form != nil {
 				reply = c.formReply(reply)
 			}

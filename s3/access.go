@@ -192,8 +192,19 @@ func bucketName(tx store.Tx, name string) (string, error) {
 	return "", nil
 }
 
+// isAccount tells whether a text has the form of an account's number.
+func isAccount(text string) bool {
+	_, ok := digits(text)
+	return ok && len(text) == 12
+}
+
 // locate finds the bucket that a request names, for its access function.
 func (s *Service) locate(ctx context.Context, name, expectedOwner string) (b *bucket, err error) {
+	for _, header := range []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Source-Expected-Bucket-Owner"} {
+		if values := awsapi.FromContext(ctx).Header[header]; values != nil && !isAccount(values[0]) {
+			return nil, errNoAccountNumber(values[0])
+		}
+	}
 	err = s.db.View(ctx, func(tx store.Tx) error {
 		b, err = s.sharedBucketOf(ctx, tx, &name, &expectedOwner)
 		return err

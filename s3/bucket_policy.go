@@ -114,6 +114,10 @@ func (s *Service) checkPolicy(ctx context.Context, document string, resources ..
 	case !json.Valid([]byte(document)):
 		return nil, errMalformedPolicy("This policy contains invalid Json")
 	}
+	var top map[string]json.RawMessage
+	if json.Unmarshal([]byte(document), &top) == nil && top["Statement"] == nil {
+		return nil, errMalformedPolicy("Missing required field Statement")
+	}
 	if s.checkDocument != nil {
 		if err := s.checkDocument(ctx, document); err != nil {
 			return nil, errMalformedPolicy(err.Error())
@@ -146,7 +150,8 @@ func checkStatement(st policyStatement, resources []string) error {
 	}
 	for _, action := range slices.Concat(st.Action, st.NotAction) {
 		service, name, ok := strings.Cut(strings.ToLower(action), ":")
-		if action != "*" && (!ok || service != "s3" || name == "") {
+		known := strings.ContainsAny(name, "*?") || objectActions[name] || otherActions[name]
+		if action != "*" && (!ok || service != "s3" || !known) {
 			return errMalformedPolicy("Policy has invalid action")
 		}
 	}
@@ -212,6 +217,48 @@ var objectActions = func() map[string]bool {
 		GetObjectVersionTagging GetObjectVersionTorrent InitiateReplication ListMultipartUploadParts ObjectOwnerOverrideToBucketOwner
 		PutObject PutObjectAcl PutObjectLegalHold PutObjectRetention PutObjectTagging PutObjectVersionAcl PutObjectVersionTagging
 		ReplicateDelete ReplicateObject ReplicateTags RestoreObject UpdateObjectEncryption`) {
+		all[strings.ToLower(name)] = true
+	}
+	return all
+}()
+
+// otherActions are the rest of S3's actions, in lower case.
+// AWS: "Actions, resources, and condition keys for Amazon S3".
+var otherActions = func() map[string]bool {
+	all := map[string]bool{}
+	for name := range strings.FieldsSeq(`AllowVendedLogDeliveryForResource AssociateAccessGrantsIdentityCenter CreateAccessGrant CreateAccessGrantsInstance
+		CreateAccessGrantsLocation CreateAccessPoint CreateAccessPointForObjectLambda CreateBucket
+		CreateBucketMetadataTableConfiguration CreateJob CreateMultiRegionAccessPoint CreateStorageLensGroup DeleteAccessGrant
+		DeleteAccessGrantsInstance DeleteAccessGrantsInstanceResourcePolicy DeleteAccessGrantsLocation DeleteAccessPoint
+		DeleteAccessPointForObjectLambda DeleteAccessPointPolicy DeleteAccessPointPolicyForObjectLambda DeleteBucket
+		DeleteBucketMetadataTableConfiguration DeleteBucketPolicy DeleteBucketWebsite DeleteJobTagging DeleteMultiRegionAccessPoint
+		DeleteObjectAnnotation DeleteObjectVersionAnnotation DeleteStorageLensConfiguration DeleteStorageLensConfigurationTagging
+		DeleteStorageLensGroup DescribeJob DescribeMultiRegionAccessPointOperation DissociateAccessGrantsIdentityCenter
+		GetAccelerateConfiguration GetAccessGrant GetAccessGrantsInstance GetAccessGrantsInstanceForPrefix
+		GetAccessGrantsInstanceResourcePolicy GetAccessGrantsLocation GetAccessPoint GetAccessPointConfigurationForObjectLambda
+		GetAccessPointForObjectLambda GetAccessPointPolicy GetAccessPointPolicyForObjectLambda GetAccessPointPolicyStatus
+		GetAccessPointPolicyStatusForObjectLambda GetAccountPublicAccessBlock GetAnalyticsConfiguration GetBucketAbac GetBucketAcl
+		GetBucketCORS GetBucketLocation GetBucketLogging GetBucketMetadataTableConfiguration GetBucketNotification
+		GetBucketObjectLockConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus GetBucketPublicAccessBlock
+		GetBucketRequestPayment GetBucketTagging GetBucketVersioning GetBucketWebsite GetDataAccess GetEncryptionConfiguration
+		GetIntelligentTieringConfiguration GetInventoryConfiguration GetJobTagging GetLifecycleConfiguration GetMetricsConfiguration
+		GetMultiRegionAccessPoint GetMultiRegionAccessPointPolicy GetMultiRegionAccessPointPolicyStatus
+		GetMultiRegionAccessPointRoutes GetObjectAnnotation GetObjectVersionAnnotation GetObjectVersionAnnotationForReplication
+		GetReplicationConfiguration GetStorageLensConfiguration GetStorageLensConfigurationTagging GetStorageLensDashboard
+		GetStorageLensGroup ListAccessGrants ListAccessGrantsInstances ListAccessGrantsLocations ListAccessPoints
+		ListAccessPointsForObjectLambda ListAllMyBuckets ListBucket ListBucketMultipartUploads ListBucketVersions
+		ListCallerAccessGrants ListJobs ListMultiRegionAccessPoints ListObjectAnnotations ListObjectVersionAnnotations
+		ListStorageLensConfigurations ListStorageLensGroups ListTagsForResource PauseReplication PutAccelerateConfiguration
+		PutAccessGrantsInstanceResourcePolicy PutAccessPointConfigurationForObjectLambda PutAccessPointPolicy
+		PutAccessPointPolicyForObjectLambda PutAccessPointPublicAccessBlock PutAccountPublicAccessBlock PutAnalyticsConfiguration
+		PutBucketAbac PutBucketAcl PutBucketCORS PutBucketLogging PutBucketNotification PutBucketObjectLockConfiguration
+		PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketRequestPayment PutBucketTagging
+		PutBucketVersioning PutBucketWebsite PutEncryptionConfiguration PutIntelligentTieringConfiguration PutInventoryConfiguration
+		PutJobTagging PutLifecycleConfiguration PutMetricsConfiguration PutMultiRegionAccessPointPolicy PutObjectAnnotation
+		PutObjectVersionAnnotation PutReplicationConfiguration PutStorageLensConfiguration PutStorageLensConfigurationTagging
+		ReplicateObjectAnnotation SubmitMultiRegionAccessPointRoutes TagResource UntagResource UpdateAccessGrantsLocation
+		UpdateBucketMetadataAnnotationTableConfiguration UpdateBucketMetadataInventoryTableConfiguration
+		UpdateBucketMetadataJournalTableConfiguration UpdateJobPriority UpdateJobStatus UpdateStorageLensGroup`) {
 		all[strings.ToLower(name)] = true
 	}
 	return all

@@ -25,9 +25,6 @@ type claim struct {
 	md5     []byte
 }
 
-// unsupported are algorithms of AWS that we do not have.
-var unsupported = []string{"X-Amz-Checksum-Xxhash64", "X-Amz-Checksum-Xxhash3", "X-Amz-Checksum-Xxhash128"}
-
 // claimOf reads the checksum headers of an upload.
 //
 // AWS: "Checking object integrity for data uploads"; the words as S3 answers them.
@@ -41,11 +38,6 @@ func claimOf(r *awsapi.Request, fallback checksum.Algorithm) (claim, error) {
 		}
 	}
 	announced := header.Get("X-Amz-Trailer")
-	for _, name := range unsupported {
-		if header.Get(name) != "" || strings.EqualFold(announced, name) {
-			return c, errNotImplementedHere(strings.ToLower(name), "")
-		}
-	}
 	if err := unknownChecksum(header, announced); err != nil {
 		return c, err
 	}

@@ -163,3 +163,7 @@ func errIllegalVersioning(message string) error {
 func errMissingHeader(name string) error {
 	return refusal(http.StatusBadRequest, "MissingSecurityHeader", "Your request was missing a required header", "MissingHeaderName", name)
 }
+
+func errNoAccountNumber(value string) error {
+	return refusal(http.StatusBadRequest, "InvalidBucketOwnerAWSAccountID", "The value of the expected bucket owner parameter must be an AWS Account ID... ["+value+"]")
+}

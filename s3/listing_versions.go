@@ -68,6 +68,9 @@ func (s *Service) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersi
 	if in.VersionIdMarker != nil && *in.VersionIdMarker == "" {
 		return nil, errInvalidArgument("A version-id marker cannot be empty.", "version-id-marker", "")
 	}
+	if in.VersionIdMarker != nil && *in.VersionIdMarker != "null" && !plausibleVersion(*in.VersionIdMarker) {
+		return nil, errInvalidArgument("Invalid version id specified", "version-id-marker", *in.VersionIdMarker)
+	}
 	out := &s3.ListObjectVersionsOutput{
 		Name: in.Bucket, Prefix: l.name(l.prefix), KeyMarker: l.name(l.after), VersionIdMarker: aws.String(aws.ToString(in.VersionIdMarker)),
 		MaxKeys: aws.Int32(int32(limit)), Delimiter: l.optional(l.delimiter), EncodingType: in.EncodingType, IsTruncated: aws.Bool(false),

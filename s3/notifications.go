@@ -3,6 +3,8 @@ package s3
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -20,11 +22,14 @@ func (s *Service) PutBucketNotificationConfiguration(ctx context.Context, in *s3
 	}
 	switch {
 	case len(c.QueueConfigurations) > 0:
-		return nil, errUnreachableDestination("queue", aws.ToString(c.QueueConfigurations[0].QueueArn))
+		q := c.QueueConfigurations[0]
+		return nil, destination{"Queue", "sqs", "queue", aws.ToString(q.QueueArn), q.Events, q.Filter}.refuse()
 	case len(c.TopicConfigurations) > 0:
-		return nil, errUnreachableDestination("topic", aws.ToString(c.TopicConfigurations[0].TopicArn))
+		t := c.TopicConfigurations[0]
+		return nil, destination{"Topic", "sns", "topic", aws.ToString(t.TopicArn), t.Events, t.Filter}.refuse()
 	case len(c.LambdaFunctionConfigurations) > 0:
-		return nil, errUnreachableDestination("Lambda", aws.ToString(c.LambdaFunctionConfigurations[0].LambdaFunctionArn))
+		f := c.LambdaFunctionConfigurations[0]
+		return nil, destination{"CloudFunction", "lambda", "Lambda", aws.ToString(f.LambdaFunctionArn), f.Events, f.Filter}.refuse()
 	}
 	if c.EventBridgeConfiguration == nil {
 		return &s3.PutBucketNotificationConfigurationOutput{}, s.dropConfig(ctx, in.Bucket, in.ExpectedBucketOwner, kindNotifications)
@@ -32,9 +37,36 @@ func (s *Service) PutBucketNotificationConfiguration(ctx context.Context, in *s3
 	return &s3.PutBucketNotificationConfigurationOutput{}, s.putConfig(ctx, in.Bucket, in.ExpectedBucketOwner, kindNotifications, c, nil)
 }
 
-func errUnreachableDestination(kind, arn string) error {
+// destination is one of another service. Element is its name in the document, service that in its ARN.
+type destination struct {
+	element, service, kind, arn string
+	events                      []types.Event
+	filter                      *types.NotificationConfigurationFilter
+}
+
+// refuse answers what is wrong with it: at the latest that it is not there.
+// AWS: "Amazon S3 Event Notifications", and the words that S3 sends.
+func (d destination) refuse() error {
+	if len(d.events) == 0 {
+		return errMalformedXML()
+	}
+	for _, event := range d.events {
+		if !slices.Contains(event.Values(), event) {
+			return errInvalidArgument("The event is not supported for notifications", "Event", string(event))
+		}
+	}
+	if !strings.HasPrefix(d.arn, "arn:aws:"+d.service+":") || strings.Count(d.arn, ":") < 5 {
+		return errInvalidArgument("The ARN is not well formed", d.element, d.arn)
+	}
+	if d.filter != nil && d.filter.Key != nil {
+		for _, rule := range d.filter.Key.FilterRules {
+			if name := strings.ToLower(string(rule.Name)); name != "prefix" && name != "suffix" {
+				return errInvalidArgument("filter rule name must be either prefix or suffix", "FilterRule.Name", string(rule.Name))
+			}
+		}
+	}
 	return refusal(http.StatusBadRequest, "InvalidArgument", "Unable to validate the following destination configurations",
-		"ArgumentName1", arn, "ArgumentValue1", "The destination "+kind+" does not exist")
+		"ArgumentName1", d.arn, "ArgumentValue1", "The destination "+d.kind+" does not exist")
 }
 
 // GetBucketNotificationConfiguration answers an empty configuration where there is none.

@@ -165,3 +165,7 @@ func writeError(err error) error {
 	}
 	return err
 }
+
+func errNoObjectLock(key string) error {
+	return refusal(http.StatusNotFound, "NoSuchObjectLockConfiguration", "The specified object does not have a ObjectLock configuration", "Key", key)
+}

@@ -39,7 +39,7 @@ func (s *Service) read(ctx context.Context, tx store.Tx, in *s3.GetObjectInput) 
 	if r.o, _, err = find(tx, b, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
-	err = preconditions{match: in.IfMatch, noneMatch: in.IfNoneMatch, modifiedSince: in.IfModifiedSince, unmodifiedSince: in.IfUnmodifiedSince}.check(r.o)
+	err = preconditions{match: in.IfMatch, noneMatch: in.IfNoneMatch, modifiedSince: in.IfModifiedSince, unmodifiedSince: in.IfUnmodifiedSince}.check(r.o, awsapi.FromContext(ctx).Time)
 	if err != nil {
 		return nil, err
 	}
@@ -234,9 +234,7 @@ func (s *Service) head(r *reading) *s3.HeadObjectOutput {
 	if o.Retention != nil {
 		out.ObjectLockMode, out.ObjectLockRetainUntilDate = types.ObjectLockMode(o.Retention.Mode), &o.Retention.Until
 	}
-	if o.Hold {
-		out.ObjectLockLegalHoldStatus = types.ObjectLockLegalHoldStatusOn
-	}
+	out.ObjectLockLegalHoldStatus = o.holdStatus()
 	if in.ChecksumMode == types.ChecksumModeEnabled {
 		out.ChecksumType = r.sum(out)
 	}

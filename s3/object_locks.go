@@ -48,8 +48,27 @@ func (a *Attributes) lock(b *bucket, now time.Time, mode types.ObjectLockMode, u
 	} else if b.Retention != nil {
 		a.Retention = &retention{Mode: b.Retention.Mode, Until: defaultUntil(b.Retention, now)}
 	}
-	a.Hold = hold == types.ObjectLockLegalHoldStatusOn
+	a.hold(hold)
 	return nil
+}
+
+// hold sets the legal hold, if one is stated.
+func (a *Attributes) hold(status types.ObjectLockLegalHoldStatus) {
+	if status != "" {
+		a.Hold = status == types.ObjectLockLegalHoldStatusOn
+		a.HoldOff = !a.Hold
+	}
+}
+
+// holdStatus is empty for what never had a legal hold.
+func (a *Attributes) holdStatus() types.ObjectLockLegalHoldStatus {
+	switch {
+	case a.Hold:
+		return types.ObjectLockLegalHoldStatusOn
+	case a.HoldOff:
+		return types.ObjectLockLegalHoldStatusOff
+	}
+	return ""
 }
 
 func defaultUntil(r *types.DefaultRetention, now time.Time) time.Time {
@@ -114,7 +133,7 @@ func (s *Service) GetObjectRetention(ctx context.Context, in *s3.GetObjectRetent
 			return errInvalidRequest("Bucket is missing Object Lock Configuration")
 		}
 		if o.Retention == nil {
-			return refusal(404, "NoSuchObjectLockConfiguration", "The specified object does not have a ObjectLock configuration", "Key", o.Key)
+			return errNoObjectLock(o.Key)
 		}
 		out = &s3.GetObjectRetentionOutput{Retention: &types.ObjectLockRetention{Mode: o.Retention.Mode, RetainUntilDate: &o.Retention.Until}}
 		return nil
@@ -131,7 +150,7 @@ func (s *Service) PutObjectLegalHold(ctx context.Context, in *s3.PutObjectLegalH
 		if !b.Locked {
 			return errInvalidRequest("Bucket is missing Object Lock Configuration")
 		}
-		o.Hold = in.LegalHold.Status == types.ObjectLockLegalHoldStatusOn
+		o.hold(in.LegalHold.Status)
 		return nil
 	})
 }
@@ -142,10 +161,11 @@ func (s *Service) GetObjectLegalHold(ctx context.Context, in *s3.GetObjectLegalH
 		if !b.Locked {
 			return errInvalidRequest("Bucket is missing Object Lock Configuration")
 		}
-		out = &s3.GetObjectLegalHoldOutput{LegalHold: &types.ObjectLockLegalHold{Status: types.ObjectLockLegalHoldStatusOff}}
-		if o.Hold {
-			out.LegalHold.Status = types.ObjectLockLegalHoldStatusOn
+		status := o.holdStatus()
+		if status == "" {
+			return errNoObjectLock(o.Key)
 		}
+		out = &s3.GetObjectLegalHoldOutput{LegalHold: &types.ObjectLockLegalHold{Status: status}}
 		return nil
 	})
 	return out, err

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -25,14 +26,24 @@ func (s *Service) RestoreObject(ctx context.Context, in *s3.RestoreObjectInput) 
 	if wanted.Days == nil || *wanted.Days < 1 {
 		return nil, errMalformedXML()
 	}
-	now := awsapi.FromContext(ctx).Time.UTC()
-	return &s3.RestoreObjectOutput{}, s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, _ *bucket, o *object) error {
+	r := awsapi.FromContext(ctx)
+	now := r.Time.UTC()
+	first := false
+	err := s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, _ *bucket, o *object) error {
 		if !o.archived() {
 			return refusal(403, "InvalidObjectState", "Restore is not allowed for the object's current storage class", "StorageClass", o.class())
 		}
 		// AWS: the copy ends at a midnight.
 		until := now.AddDate(0, 0, int(*wanted.Days)+1).Truncate(24 * time.Hour)
+		first = o.Restored == nil || !o.Restored.After(now)
 		o.Restored = &until
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	if first {
+		r.Status = http.StatusAccepted
+	}
+	return &s3.RestoreObjectOutput{}, nil
 }

@@ -45,18 +45,20 @@ type object struct {
 
 // Attributes are what an upload states and its object has.
 type Attributes struct {
-	Type        string            `json:"ct,omitempty"`
-	Headers     map[string]string `json:"h,omitempty"` // Cache-Control and such, by canonical name
-	Meta        map[string]string `json:"u,omitempty"` // user metadata, by lower-case name
-	Tags        []tag             `json:"g,omitempty"`
-	ACL         []grant           `json:"a,omitzero"` // nil for the usual one
-	Class       string            `json:"sc,omitempty"`
-	Sealing     *sealing          `json:"x,omitempty"` // nil for SSE-S3, and for what is plain
-	Retention   *retention        `json:"l,omitempty"`
-	Hold        bool              `json:"lh,omitempty"`
-	Redirect    string            `json:"wr,omitempty"`
-	Restored    *time.Time        `json:"rs,omitempty"` // until when an archived object can be read
-	Replication string            `json:"rp,omitempty"`
+	Type      string            `json:"ct,omitempty"`
+	Headers   map[string]string `json:"h,omitempty"` // Cache-Control and such, by canonical name
+	Meta      map[string]string `json:"u,omitempty"` // user metadata, by lower-case name
+	Tags      []tag             `json:"g,omitempty"`
+	ACL       []grant           `json:"a,omitzero"` // nil for the usual one
+	Class     string            `json:"sc,omitempty"`
+	Sealing   *sealing          `json:"x,omitempty"` // nil for SSE-S3, and for what is plain
+	Retention *retention        `json:"l,omitempty"`
+	Hold      bool              `json:"lh,omitempty"`
+	// HoldOff: a legal hold was stated or taken off, so it is answered as OFF and not as missing.
+	HoldOff     bool       `json:"lo,omitempty"`
+	Redirect    string     `json:"wr,omitempty"`
+	Restored    *time.Time `json:"rs,omitempty"` // until when an archived object can be read
+	Replication string     `json:"rp,omitempty"`
 }
 
 type tag struct {

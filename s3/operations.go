@@ -26,7 +26,7 @@ func (s *Service) registerSettings(server *awsapi.Server) {
 		awsapi.Op(s.GetBucketPolicy, onBucket[s3.GetBucketPolicyInput](s, "s3:GetBucketPolicy"), awsapi.Unsigned()),
 		awsapi.Op(s.GetBucketPolicyStatus, onBucket[s3.GetBucketPolicyStatusInput](s, "s3:GetBucketPolicyStatus"), awsapi.Unsigned()),
 		awsapi.Op(s.DeleteBucketPolicy, onBucket[s3.DeleteBucketPolicyInput](s, "s3:DeleteBucketPolicy"), awsapi.Unsigned()),
-		awsapi.Op(s.PutBucketTagging, onBucket[s3.PutBucketTaggingInput](s, "s3:PutBucketTagging"), awsapi.Unsigned(), awsapi.Checksummed()),
+		awsapi.Op(s.PutBucketTagging, onBucket[s3.PutBucketTaggingInput](s, "s3:PutBucketTagging"), awsapi.Unsigned(), awsapi.Checksummed(), awsapi.Answers(204)),
 		awsapi.Op(s.GetBucketTagging, onBucket[s3.GetBucketTaggingInput](s, "s3:GetBucketTagging"), awsapi.Unsigned()),
 		awsapi.Op(s.DeleteBucketTagging, onBucket[s3.DeleteBucketTaggingInput](s, "s3:PutBucketTagging"), awsapi.Unsigned()),
 		awsapi.Op(s.PutBucketCors, onBucket[s3.PutBucketCorsInput](s, "s3:PutBucketCORS"), awsapi.Unsigned(), awsapi.Checksummed()),

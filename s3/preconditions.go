@@ -27,7 +27,9 @@ func etagMatches(list, etag string) bool {
 
 // check answers 412 PreconditionFailed, or 304 NotModified for a read.
 // AWS: API reference of GetObject and CopyObject: a match counts more than a date.
-func (p preconditions) check(o *object) error {
+//
+// A date after now is not valid in If-Modified-Since (RFC 2616, 14.25), and as if it were not there.
+func (p preconditions) check(o *object, now time.Time) error {
 	switch {
 	case p.match != nil && !etagMatches(*p.match, o.ETag):
 		return errPreconditionFailed(p.prefix + "If-Match")
@@ -38,7 +40,7 @@ func (p preconditions) check(o *object) error {
 	switch {
 	case p.noneMatch != nil && etagMatches(*p.noneMatch, o.ETag):
 		unchanged = "If-None-Match"
-	case p.noneMatch == nil && p.modifiedSince != nil && !o.Modified.After(*p.modifiedSince):
+	case p.noneMatch == nil && p.modifiedSince != nil && !p.modifiedSince.After(now) && !o.Modified.After(*p.modifiedSince):
 		unchanged = "If-Modified-Since"
 	}
 	switch {
@@ -54,11 +56,15 @@ func (p preconditions) check(o *object) error {
 type writeCondition struct{ match, noneMatch *string }
 
 // valid refuses what S3 does not do.
-// AWS: "How to prevent object overwrites with conditional writes"; the words as S3 sends them, with the backslash
+// AWS: "How to prevent object overwrites with conditional writes"; API reference of PutObject, If-Match, which takes an ETag,
+// and of DeleteObject, which takes "*" too; the words as S3 sends them, with the backslash
 // (versitygw issue 2108).
 func (w writeCondition) valid() error {
 	if w.noneMatch != nil && strings.TrimSpace(*w.noneMatch) != "*" {
 		return errNotImplementedHere("If-None-Match", `We don\'t accept the provided value of If-None-Match header for this API`)
+	}
+	if w.match != nil && w.noneMatch == nil && strings.TrimSpace(*w.match) == "*" {
+		return errNotImplementedHere("If-Match", `We don\'t accept the provided value of If-Match header for this API`)
 	}
 	if w.match != nil && w.noneMatch != nil {
 		return errNotImplementedHere("If-Match,If-None-Match", "Multiple conditional request headers present in the request")

@@ -86,6 +86,7 @@ func TestPolicyResources(t *testing.T) {
 		`"Resource":"b","Action":"s3:ListBucket"`:                                 "Policy has invalid resource",
 		`"Resource":"arn:aws:s3:::b","Action":"s3:GetObject"`:                     "Action does not apply to any resource(s) in statement",
 		`"Resource":"arn:aws:s3:::b/*","Action":["s3:GetObject","s3:ListBucket"]`: "Action does not apply to any resource(s) in statement",
+		`"Resource":"arn:aws:s3:::b/*","Action":"s3:ListObjects"`:                 "Policy has invalid action",
 		`"Resource":"arn:aws:s3:::b/*","Action":"iam:GetUser"`:                    "Policy has invalid action",
 		`"Resource":"arn:aws:s3:::b/*"`:                                           "Missing required field Action",
 		`"Action":"s3:GetObject"`:                                                 "Missing required field Resource",

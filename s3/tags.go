@@ -38,6 +38,9 @@ func checkTags(tags []types.Tag, most int) error {
 		case seen[key]:
 			return errInvalidTag("Cannot provide multiple Tags with the same key", key)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			if most == maxObjectTags {
+				return errInvalidTag("Your TagKey cannot be prefixed with aws:", key)
+			}
 			return errInvalidTag("System tags cannot be added/updated by requester", key)
 		case key == "" || utf8.RuneCountInString(key) > maxTagKey || !tagText(key):
 			return errInvalidTag("The TagKey you have provided is invalid", key)

@@ -79,7 +79,7 @@ func uploadOf(tx store.Tx, b *bucket, key, id *string) (*upload, error) {
 }
 
 // algorithmOf reads the checksum algorithm and type of an upload.
-// AWS: "Checking object integrity": CRC64NVME is of the whole object always, SHA-1 and SHA-256 of the parts.
+// AWS: "Checking object integrity": CRC64NVME is of the whole object always, SHA, MD5 and xxHash of the parts.
 func algorithmOf(algorithm types.ChecksumAlgorithm, kind types.ChecksumType) (a checksum.Algorithm, composite bool, err error) {
 	if algorithm == "" {
 		if kind != "" {
@@ -89,9 +89,6 @@ func algorithmOf(algorithm types.ChecksumAlgorithm, kind types.ChecksumType) (a 
 	}
 	a = checksum.Algorithm(strings.ToUpper(string(algorithm)))
 	if a.New() == nil {
-		if slices.Contains(algorithm.Values(), algorithm) {
-			return "", false, errNotImplementedHere("x-amz-checksum-algorithm", "")
-		}
 		return "", false, errInvalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
 	}
 	switch {

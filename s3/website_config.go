@@ -29,7 +29,9 @@ func (s *Service) PutBucketWebsite(ctx context.Context, in *s3.PutBucketWebsiteI
 func checkWebsite(c *types.WebsiteConfiguration) error {
 	if all := c.RedirectAllRequestsTo; all != nil {
 		switch {
-		case c.IndexDocument != nil || c.ErrorDocument != nil || len(c.RoutingRules) > 0 || aws.ToString(all.HostName) == "":
+		case c.IndexDocument != nil || c.ErrorDocument != nil || len(c.RoutingRules) > 0:
+			return errInvalidArgument("RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.", "RedirectAllRequestsTo", "not null")
+		case aws.ToString(all.HostName) == "":
 			return errMalformedXML()
 		default:
 			return checkProtocol(all.Protocol)

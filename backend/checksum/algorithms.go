@@ -8,7 +8,9 @@ import (
 	"hash"
 	"hash/crc32"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 
 	"miniaws/backend/sha"
 )
@@ -17,7 +19,8 @@ import (
 type Algorithm string
 
 // The algorithms.
-// AWS: "Checking object integrity for data uploads in Amazon S3". XXHASH3, XXHASH64 and XXHASH128 are not here.
+// AWS: "Checking object integrity for data uploads in Amazon S3"; xxHashes are in their canonical
+// form: the most significant byte first.
 const (
 	CRC32     Algorithm = "CRC32"
 	CRC32C    Algorithm = "CRC32C"
@@ -26,10 +29,13 @@ const (
 	SHA256    Algorithm = "SHA256"
 	SHA512    Algorithm = "SHA512"
 	MD5       Algorithm = "MD5"
+	XXHASH64  Algorithm = "XXHASH64"
+	XXHASH3   Algorithm = "XXHASH3"
+	XXHASH128 Algorithm = "XXHASH128"
 )
 
 // All lists the algorithms.
-var All = []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5}
+var All = []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -50,6 +56,12 @@ func (a Algorithm) New() hash.Hash {
 		return sha512.New()
 	case MD5:
 		return md5.New()
+	case XXHASH64:
+		return xxhash.New()
+	case XXHASH3:
+		return xxh3.New()
+	case XXHASH128:
+		return wide{xxh3.New()}
 	}
 	return nil
 }
@@ -59,8 +71,10 @@ func (a Algorithm) Size() int {
 	switch a {
 	case CRC32, CRC32C:
 		return 4
-	case CRC64NVME:
+	case CRC64NVME, XXHASH64, XXHASH3:
 		return 8
+	case XXHASH128:
+		return 16
 	case SHA1:
 		return sha1.Size
 	case SHA256:
@@ -90,8 +104,26 @@ func (a Algorithm) Header() string {
 		return "X-Amz-Checksum-Sha512"
 	case MD5:
 		return "X-Amz-Checksum-Md5"
+	case XXHASH64:
+		return "X-Amz-Checksum-Xxhash64"
+	case XXHASH3:
+		return "X-Amz-Checksum-Xxhash3"
+	case XXHASH128:
+		return "X-Amz-Checksum-Xxhash128"
 	}
 	return ""
+}
+
+// wide is XXH3 with 128 bits.
+type wide struct{ *xxh3.Hasher }
+
+// Size is in bytes.
+func (w wide) Size() int { return 16 }
+
+// Sum appends the 128 bits.
+func (w wide) Sum(to []byte) []byte {
+	sum := w.Sum128().Bytes()
+	return append(to, sum[:]...)
 }
 
 // Linear tells whether the checksum of a whole follows from those of its parts.

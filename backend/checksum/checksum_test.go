@@ -9,10 +9,22 @@ import (
 func TestKnownSums(t *testing.T) {
 	for a, want := range map[Algorithm]string{
 		CRC32: "y/Q5Jg==", CRC32C: "4waSgw==", CRC64NVME: "rosUhgp5mIg=",
-		SHA1: "98O8HYCOBHMq32eZZczDTKeuNEE=", SHA256: "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=", MD5: "JfnnlDI7RTiF9RgfG2JNCw==",
+		XXHASH64: "jLhB20DmroM=",
+		SHA1:     "98O8HYCOBHMq32eZZczDTKeuNEE=", SHA256: "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=", MD5: "JfnnlDI7RTiF9RgfG2JNCw==",
 	} {
 		h := a.New()
 		h.Write([]byte("123456789"))
+		if got := Encode(h.Sum(nil)); got != want {
+			t.Errorf("%s: %s, want %s", a, got, want)
+		}
+	}
+}
+
+// The XXH3 specification: the hashes of nothing, most significant byte first.
+func TestKnownSumsOfNothing(t *testing.T) {
+	for a, want := range map[Algorithm]string{XXHASH3: "LQaABTjTlMI=", XXHASH128: "maoG0wFHmNhgAcMkRo1Jfw==", XXHASH64: "70bbN1HY6Zk="} {
+		h := a.New()
+		h.Write(nil)
 		if got := Encode(h.Sum(nil)); got != want {
 			t.Errorf("%s: %s, want %s", a, got, want)
 		}
