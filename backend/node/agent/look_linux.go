@@ -68,6 +68,7 @@ func (a *Agent) factsOf(vpcID, id string) ([]backend.Fact, error) {
 	case "nat":
 		for _, nat := range v.Wanted.NATGateways {
 			if nat.ID == id {
+				s.chain("acl_nat_in_"+nat.Subnet, "acl_nat_out_"+nat.Subnet)
 				for _, address := range append([]netip.Addr{nat.Private, nat.Public}, nat.More...) {
 					if !address.IsValid() { // a private gateway has no public one
 						continue
@@ -203,7 +204,7 @@ func (s *sight) subnet(id string) {
 // networkACL tells the chains of a subnet's network ACL; one that lets everything pass has none.
 func (s *sight) networkACL(subnet string) {
 	before := len(s.facts)
-	s.chain("acl_out_"+subnet, "acl_in_"+subnet)
+	s.chain("acl_out_"+subnet, "acl_in_"+subnet, "acl_nat_in_"+subnet, "acl_nat_out_"+subnet)
 	if len(s.facts) == before {
 		s.add("chain", "none for "+subnet+": its network ACL lets everything pass")
 	}

@@ -44,6 +44,7 @@ func (m *model) filter(ipv6 bool) Table {
 		f.translations()
 	}
 	f.networkACLs()
+	f.translatedACLs()
 	f.securityGroups()
 	f.outOK()
 	f.pass()
@@ -63,9 +64,9 @@ type filter struct {
 func (f *filter) set(s Set)     { f.table.Sets = append(f.table.Sets, s) }
 func (f *filter) chain(c Chain) { f.table.Chains = append(f.table.Chains, c) }
 
-// reject is how rules end that drop a packet; where says at whose side, for flow logs.
+// reject is how rules end that drop a packet; where says at whose side, for flow logs: "" is at nobody's.
 func (f *filter) reject(where string) Rule {
-	if f.logs {
+	if f.logs && where != "" {
 		return Rule{Log{Prefix: where}, Count{}, drop}
 	}
 	return Rule{Count{}, drop}
@@ -209,9 +210,14 @@ func (f *filter) arrive() {
 	}
 	if f.ipv6 && len(f.transits) > 0 {
 		chain.Rules = slices.Insert(chain.Rules, 1, Rule{DeviceIn{Side: From, Set: setTransits}, accept})
-	} else if len(f.transits) > 0 {
-		chain.Rules = slices.Insert(chain.Rules, 1, Rule{Device{Side: From, Name: InternetDevice}, SetMark{Map: mapNATWay, Destination: true}},
-			Rule{Device{Side: From, Name: InternetDevice}, accept}, Rule{DeviceIn{Side: From, Set: setTransits}, accept})
+	} else {
+		if len(f.transits) > 0 {
+			chain.Rules = slices.Insert(chain.Rules, 1, Rule{DeviceIn{Side: From, Set: setTransits}, accept})
+		}
+		if f.marksAnswers() {
+			chain.Rules = slices.Insert(chain.Rules, 1, Rule{Device{Side: From, Name: InternetDevice}, SetMark{Map: mapNATWay, Destination: true}},
+				Rule{Device{Side: From, Name: InternetDevice}, accept})
+		}
 	}
 	f.chain(chain)
 }
@@ -501,7 +507,7 @@ func (f *filter) pass() {
 		{DispatchMark{Map: mapACLOut}},
 		{Dispatch{Side: To, Map: mapACLIn}},
 	}}
-	chain.Rules = append(chain.Rules, f.intoTransits()...)
+	chain.Rules = append(append(chain.Rules, f.intoTransits()...), f.throughGateways()...)
 	chain.Rules = append(chain.Rules,
 		Rule{State{Names: []string{"established", "related"}}, accept},
 		Rule{State{Names: []string{"invalid"}}, Count{}, drop},

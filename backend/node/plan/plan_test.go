@@ -118,7 +118,12 @@ func TestPlan(t *testing.T) {
 	steered.RouteTables[0].Routes = append(steered.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.1.128/25")}, Target: "eni-0000000000000000c"})
 	steered.RouteTables[1].Routes = append(steered.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "eni-0000000000000gone"})
-	for _, wanted := range []backend.WantedVPC{attached, dual, steered} {
+	// The NAT gateway's subnet lets in HTTPS, and answers.
+	guarded := twoTiers()
+	guarded.NetworkACLs[0].Ingress = []backend.WantedACLEntry{
+		{Number: 1, Allow: true, Protocol: 6, FromPort: 443, ToPort: 443, CIDR: prefix("10.0.2.0/24")}, {Number: 2, Allow: true, Protocol: 6, FromPort: 1024, ToPort: 65535, CIDR: prefix("0.0.0.0/0")},
+	}
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +132,7 @@ func TestPlan(t *testing.T) {
 		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
 		Peers:    map[string]bool{"vpc-0bbb": true}, Transits: map[string]bool{"tgw-1": true},
 		Gateway6: addr("fe80::42"), World: []Reach{{Range: prefix("2001:db8:2::/56"), Via: addr("fe80::2")}, {Range: prefix("2001:db8:3::/56"), Via: addr("fe80::3")}}}
-	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered} {
+	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered, "guarded": guarded} {
 		t.Run(name, func(t *testing.T) {
 			place.Subnets = Number(nil, wanted)
 			compare(t, name, Of(wanted, place))
@@ -245,7 +250,12 @@ func TestOrigins(t *testing.T) {
 	steered.RouteTables[0].Routes = append(steered.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.1.128/25")}, Target: "eni-0000000000000000c"})
 	steered.RouteTables[1].Routes = append(steered.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "eni-0000000000000gone"})
-	for _, wanted := range []backend.WantedVPC{attached, dual, steered} {
+	// The NAT gateway's subnet lets in HTTPS, and answers.
+	guarded := twoTiers()
+	guarded.NetworkACLs[0].Ingress = []backend.WantedACLEntry{
+		{Number: 1, Allow: true, Protocol: 6, FromPort: 443, ToPort: 443, CIDR: prefix("10.0.2.0/24")}, {Number: 2, Allow: true, Protocol: 6, FromPort: 1024, ToPort: 65535, CIDR: prefix("0.0.0.0/0")},
+	}
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +314,12 @@ func TestAddressedEndpoint(t *testing.T) {
 	steered.RouteTables[0].Routes = append(steered.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"},
 		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.1.128/25")}, Target: "eni-0000000000000000c"})
 	steered.RouteTables[1].Routes = append(steered.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "eni-0000000000000gone"})
-	for _, wanted := range []backend.WantedVPC{attached, dual, steered} {
+	// The NAT gateway's subnet lets in HTTPS, and answers.
+	guarded := twoTiers()
+	guarded.NetworkACLs[0].Ingress = []backend.WantedACLEntry{
+		{Number: 1, Allow: true, Protocol: 6, FromPort: 443, ToPort: 443, CIDR: prefix("10.0.2.0/24")}, {Number: 2, Allow: true, Protocol: 6, FromPort: 1024, ToPort: 65535, CIDR: prefix("0.0.0.0/0")},
+	}
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}

@@ -490,8 +490,9 @@ func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, 
 	gateway := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
 	switch {
 	case s.way == translate:
+		private := p
 		p.Source = s.nat
-		t.hop(Hop{ID: target, VPC: m.ID, Subnet: m.nats[target].Subnet, Packet: p})
+		t.passNAT(m, m.nats[target], private, p)
 	case s.way == egress:
 		gateway.ID = target
 	case p.Source.Is4():
@@ -530,6 +531,9 @@ func (t *tracer) fromInternet(m *model, toVPC, toENI string, p Packet) (Packet, 
 		return p, false
 	}
 	private := receiver.Addresses[0]
+	nat := slices.IndexFunc(m.NATGateways, func(n backend.WantedNATGateway) bool {
+		return t.returning && slices.Contains(publicOf(n), p.Destination)
+	})
 	if t.returning {
 		// Whoever answers has the address that the packet left with.
 		if i := slices.IndexFunc(receiver.Public, func(pair backend.WantedPublicAddress) bool { return pair.Public == p.Destination }); i >= 0 {
@@ -547,6 +551,7 @@ func (t *tracer) fromInternet(m *model, toVPC, toENI string, p Packet) (Packet, 
 			private = receiver.Public[i].Private
 		}
 	}
+	public := p
 	p.Destination = private
 	at.Packet = p
 	if unreachable := len(t.blocks) > 0; unreachable {
@@ -554,7 +559,17 @@ func (t *tracer) fromInternet(m *model, toVPC, toENI string, p Packet) (Packet, 
 		return p, false
 	}
 	t.hop(at)
+	if nat >= 0 {
+		t.passNAT(m, m.NATGateways[nat], public, p)
+	}
 	return t.deliver(m, "", toENI, p)
+}
+
+// passNAT brings a packet through a NAT gateway, whose subnet's network ACL is asked when it comes in and when it goes out.
+func (t *tracer) passNAT(m *model, nat backend.WantedNATGateway, before, after Packet) {
+	t.acl(m, nat.Subnet, before, false)
+	t.hop(Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: after})
+	t.acl(m, nat.Subnet, after, true)
 }
 
 // throughNAT brings an answer to a NAT gateway on to whom it is for in another VPC, by the routes of the gateway's subnet.
@@ -566,10 +581,10 @@ func (t *tracer) throughNAT(m *model, toVPC, toENI string, p Packet) (Packet, bo
 		t.block(CodeNowhere, at)
 		return p, false
 	}
-	nat := m.NATGateways[i]
+	nat, public := m.NATGateways[i], p
 	p.Destination = other.enis[toENI].Addresses[0]
 	at.Packet = p
 	t.hop(at)
-	t.hop(Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: p})
+	t.passNAT(m, nat, public, p)
 	return t.follow(m, backend.WantedENI{Subnet: nat.Subnet}, toVPC, toENI, p)
 }

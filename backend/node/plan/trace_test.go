@@ -67,7 +67,7 @@ func TestTrace(t *testing.T) {
 		{"from the internet to an interface without one", Question{FromVPC: vpc.ID, ToVPC: vpc.ID, ToENI: db, DestPort: 80},
 			"igw-1 acl-tight sg-web " + db + " | !IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS@igw-1"},
 		{"to the internet by a NAT gateway", Question{FromVPC: vpc.ID, FromENI: db, ToVPC: vpc.ID, DestPort: 8080},
-			db + " sg-web acl-tight rtb-prv nat-1 igw-1 | igw-1 acl-tight " + db},
+			db + " sg-web acl-tight rtb-prv acl-open nat-1 acl-open igw-1 | igw-1 acl-open nat-1 acl-open acl-tight " + db},
 		{"from another VPC's gateway", Question{FromVPC: other.ID, ToVPC: vpc.ID, ToENI: web, DestPort: 80}, "| !NO_POSSIBLE_DESTINATION@"},
 		{"to another VPC's gateway", Question{FromVPC: other.ID, FromENI: "eni-far", ToVPC: vpc.ID, DestPort: 80}, "eni-far sg-far acl-far | !NO_ROUTE_TO_DESTINATION@rtb-far"},
 		{"to a VPC that is not there", Question{FromVPC: "vpc-none", FromENI: web, ToVPC: vpc.ID, ToENI: db, DestPort: 80}, "| !NO_POSSIBLE_DESTINATION@" + web},
@@ -234,8 +234,8 @@ func TestTraceTransit(t *testing.T) {
 	near = gateway
 	near.RouteTables = []backend.WantedTransitRouteTable{{ID: "tgw-rtb-1", Routes: append(slices.Clone(routes), backend.WantedTransitRoute{Destination: everywhere[0], Attachment: "tgw-attach-two"})}}
 	out := Question{FromVPC: first.ID, FromENI: one, ToVPC: beyond.ID, Protocol: backend.ProtocolTCP, Destination: addr("203.0.113.9"), DestPort: 443, SourcePort: 50000}
-	const leaves = "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 tgw-rtb-1 tgw-attach-two acl-two rtb-two nat-two igw-two"
-	if got := story(world().Answer(out)); !strings.HasPrefix(got, leaves+" | igw-two nat-two rtb-out") || strings.Contains(got, "!") {
+	const leaves = "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 tgw-rtb-1 tgw-attach-two acl-two rtb-two acl-two nat-two acl-two igw-two"
+	if got := story(world().Answer(out)); !strings.HasPrefix(got, leaves+" | igw-two acl-two nat-two acl-two rtb-out") || strings.Contains(got, "!") {
 		t.Errorf("by another VPC's NAT gateway: %s", got)
 	}
 	beyond.RouteTables[1].Routes = beyond.RouteTables[1].Routes[:1]

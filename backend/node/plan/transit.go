@@ -82,9 +82,6 @@ func (m *model) transitGateways() []string { return slices.Sorted(maps.Keys(m.tr
 // transitDevices makes the set of devices to transit gateways, and the map by which answers to a NAT gateway find the way
 // of its subnet.
 func (f *filter) transitDevices() {
-	if len(f.transits) == 0 {
-		return
-	}
 	devices, ways := Set{Name: setTransits, Key: []string{"ifname"}}, Set{Name: mapNATWay, Key: []string{"ipv4_addr"}, Value: "mark"}
 	for _, gateway := range f.transitGateways() {
 		devices.Elements = append(devices.Elements, Element{Key: []any{DeviceName(f.transits[gateway].ID)}})
@@ -94,8 +91,10 @@ func (f *filter) transitDevices() {
 			ways.Elements = append(ways.Elements, Element{Key: []any{public}, Value: uint32(natWay | f.place.Subnets[nat.Subnet])})
 		}
 	}
-	f.set(devices)
-	if !f.ipv6 {
+	if len(f.transits) > 0 {
+		f.set(devices)
+	}
+	if !f.ipv6 && f.marksAnswers() {
 		f.set(ways)
 	}
 }
