@@ -141,6 +141,14 @@ func (c *call) preflight(ctx context.Context) error {
 	}
 }
 
+// StampS3 gives an answer of S3 that no operation makes, as a website's redirect, the headers of one, and answers the ids
+// in them.
+func StampS3(header http.Header) (request, host string) {
+	request = newS3RequestID(time.Now())
+	setRequestID(header, meta.S3, request)
+	return request, hostID(request)
+}
+
 // newS3RequestID answers sixteen digits, as S3 shows: eleven for the time in milliseconds, five at random.
 func newS3RequestID(at time.Time) string {
 	return fmt.Sprintf("%011X%05X", at.UnixMilli()&(1<<44-1), mathrand.N[uint32](1<<20))

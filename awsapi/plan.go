@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"miniaws/awsapi/meta"
 	"miniaws/awsapi/wire"
 )
 
@@ -36,6 +37,7 @@ type plan struct {
 	bits       int          // of numbers
 	typ        reflect.Type // without the pointer
 	stamp      wire.Flags   // timestamp format, 0 for the protocol's own
+	millis     bool         // a timestamp of S3 has its milliseconds, also where there are none
 	name       string       // of list elements or map entries
 	key, value string       // names inside a map entry
 	elem       *plan        // of list elements or map values
@@ -111,6 +113,7 @@ func (c *Codec) describe(p *plan, k planKey) {
 	switch {
 	case t == timeType:
 		p.kind = kindTime
+		p.millis = c.Service == meta.S3
 		return
 	case t.Kind() == reflect.Interface && t.Implements(readerType):
 		p.kind = kindStream

@@ -14,6 +14,7 @@ import (
 // Formats of timestamps. AWS keeps milliseconds at most.
 const (
 	dateTimeFormat = "2006-01-02T15:04:05.999Z"
+	millisFormat   = "2006-01-02T15:04:05.000Z"
 	httpDateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 )
 
@@ -155,6 +156,9 @@ func appendScalar(b []byte, p *plan, v reflect.Value, format wire.Flags) ([]byte
 	case kindTime:
 		if p.stamp != 0 {
 			format = p.stamp
+		}
+		if p.millis && format&(wire.HTTPDate|wire.Epoch) == 0 {
+			return timeOf(v).UTC().AppendFormat(b, millisFormat), true // AWS: the examples of the S3 API reference
 		}
 		return appendTime(b, timeOf(v), format), true
 	case kindBlob:

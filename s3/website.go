@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"miniaws/awsapi"
 	"miniaws/backend/store"
 )
 
@@ -60,9 +61,12 @@ type website struct {
 	bucket  string
 	w       http.ResponseWriter
 	r       *http.Request
+	// request and host are the ids of the answer, where it is not an object.
+	request, host string
 }
 
 func (site *website) serve() {
+	site.request, site.host = awsapi.StampS3(site.w.Header())
 	if site.r.Method != http.MethodGet && site.r.Method != http.MethodHead {
 		site.page(http.StatusMethodNotAllowed, siteError{Code: "MethodNotAllowed", Message: "The specified method is not allowed against this resource.", Method: site.r.Method, ResourceType: "OBJECT"})
 		return
@@ -101,6 +105,7 @@ func (site *website) serve() {
 		return
 	}
 	if config.ErrorDocument != nil && failed.status >= 400 && failed.status < 500 {
+		failed.error.headers(site.w.Header())
 		if second := site.send(aws.ToString(config.ErrorDocument.Key), failed.status); second == nil {
 			return
 		} else {
@@ -202,7 +207,19 @@ type siteFailure struct {
 
 // siteError is an error of S3, as a page shows it.
 type siteError struct {
-	Code, Message, BucketName, Key, Method, ResourceType, RequestID, HostID string
+	Code, Message, BucketName, Key, Method, ResourceType string
+}
+
+// headers say what is wrong to those who do not read pages.
+func (e siteError) headers(header http.Header) {
+	header.Set("X-Amz-Error-Code", e.Code)
+	header.Set("X-Amz-Error-Message", e.Message)
+	if e.Key != "" {
+		header.Set("X-Amz-Error-Detail-Key", e.Key)
+	}
+	if e.BucketName != "" {
+		header.Set("X-Amz-Error-Detail-Bucketname", e.BucketName)
+	}
 }
 
 // send sends an object with the status, and answers why it could not; then nothing was sent.
@@ -216,7 +233,7 @@ func (site *website) send(key string, status int) *siteFailure {
 			}
 		}
 	}
-	inner := site.request(site.r.Method, key, header)
+	inner := site.inner(site.r.Method, key, header)
 	through := &siteWriter{to: site.w, status: status, header: http.Header{}}
 	site.api.ServeHTTP(through, inner)
 	if through.passes {
@@ -229,9 +246,7 @@ func (site *website) send(key string, status int) *siteFailure {
 		Message    *string
 		BucketName *string
 		Key        *string
-		RequestID  *string `xml:"RequestId"`
-		HostID     *string `xml:"HostId"`
-	}{Code: &failure.error.Code, Message: &failure.error.Message, BucketName: &failure.error.BucketName, Key: &failure.error.Key, RequestID: &failure.error.RequestID, HostID: &failure.error.HostID}) != nil || failure.error.Code == "" {
+	}{Code: &failure.error.Code, Message: &failure.error.Message, BucketName: &failure.error.BucketName, Key: &failure.error.Key}) != nil || failure.error.Code == "" {
 		// A HEAD has no words.
 		failure.error.Code, failure.error.Message = http.StatusText(failure.status), http.StatusText(failure.status)
 	}
@@ -244,12 +259,12 @@ func (site *website) send(key string, status int) *siteFailure {
 // exists tells whether everybody may read an object.
 func (site *website) exists(key string) bool {
 	answer := &siteWriter{to: discard{http.Header{}}, status: http.StatusOK, header: http.Header{}}
-	site.api.ServeHTTP(answer, site.request(http.MethodHead, key, http.Header{}))
+	site.api.ServeHTTP(answer, site.inner(http.MethodHead, key, http.Header{}))
 	return answer.passes
 }
 
-// request makes an unsigned request for an object.
-func (site *website) request(method, key string, header http.Header) *http.Request {
+// inner makes an unsigned request for an object.
+func (site *website) inner(method, key string, header http.Header) *http.Request {
 	target := &url.URL{Path: "/" + site.bucket + "/" + key}
 	target.RawPath = "/" + site.bucket + "/" + escapeKey(key)
 	inner := site.r.Clone(context.WithoutCancel(site.r.Context()))
@@ -343,8 +358,8 @@ func (site *website) errorPage(status int, e siteError, document *siteFailure) {
 		item("ResourceType", e.ResourceType)
 	}
 	list(e)
-	item("RequestId", e.RequestID)
-	item("HostId", e.HostID)
+	item("RequestId", site.request)
+	item("HostId", site.host)
 	b.WriteString("</ul>\n")
 	if document != nil {
 		b.WriteString("<h3>An Error Occurred While Attempting to Retrieve a Custom Error Document</h3>\n<ul>\n")
@@ -355,8 +370,7 @@ func (site *website) errorPage(status int, e siteError, document *siteFailure) {
 	header := site.w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(b.Len()))
-	header.Set("X-Amz-Error-Code", e.Code)
-	header.Set("X-Amz-Error-Message", e.Message)
+	e.headers(header)
 	site.w.WriteHeader(status)
 	if site.r.Method != http.MethodHead {
 		_, _ = site.w.Write([]byte(b.String())) // the browser may be gone
