@@ -2,109 +2,105 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
+	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	vm "github.com/VictoriaMetrics/metrics"
 
 	"miniaws/awsapi"
 	"miniaws/backend/store"
 )
 
-// metrics counts calls, and shows what the process and the store count themselves.
+// metrics counts calls, and shows what the process and the store count themselves, in Prometheus's text format.
 type metrics struct {
-	registry *prometheus.Registry
-	calls    *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
+	set   *vm.Set
+	stats func() store.Stats
+
+	// calls and seconds find what is counted without making its name again: a calledAs to its counter, a service's name
+	// to its histogram.
+	calls, seconds sync.Map
 }
+
+// calledAs are the labels of a call.
+type calledAs struct{ service, operation, code string }
 
 var _ awsapi.Recorder = (*metrics)(nil)
 
+// secondsBounds are the upper bounds of the buckets of a call's time.
+var secondsBounds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60}
+
 // newMetrics makes the registry; stats answers the counters of the store that serves at that moment.
 func newMetrics(stats func() store.Stats) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mini_aws_calls_total",
-			Help: "AWS calls by service, operation and error code; the code is OK for those that succeeded.",
-		}, []string{"service", "operation", "code"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "mini_aws_call_duration_seconds",
-			Help:    "Time from a call's headers to its answer, without the body of an object that streams.",
-			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
-		}, []string{"service"}),
-	}
-	m.registry.MustRegister(m.calls, m.seconds,
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&storeCollector{stats},
-	)
+	vm.ExposeMetadata(true)
+	m := &metrics{set: vm.NewSet(), stats: stats}
+	m.set.RegisterMetricsWriter(m.writeStore)
+	m.set.RegisterMetricsWriter(vm.WriteProcessMetrics)
 	return m
 }
 
 // Record counts one call. What nobody could make a name of is counted under an empty operation: names are bounded by
 // the metadata, never by what clients send.
 func (m *metrics) Record(_ context.Context, o *awsapi.Outcome) error {
-	service, code := "", o.Code
+	as := calledAs{"", o.Operation, o.Code}
 	if o.Service != nil {
-		service = o.Service.Name
+		as.service = o.Service.Name
 	}
 	if o.Err == nil {
-		code = "OK"
+		as.code = "OK"
 	}
-	m.calls.WithLabelValues(service, o.Operation, code).Inc()
-	m.seconds.WithLabelValues(service).Observe(o.Took.Seconds())
+	m.counter(as).Inc()
+	m.histogram(as.service).Update(o.Took.Seconds())
 	return nil
 }
 
+// counter counts AWS calls by service, operation and error code; the code is OK for those that succeeded.
+func (m *metrics) counter(as calledAs) *vm.Counter {
+	if known, ok := m.calls.Load(as); ok {
+		return known.(*vm.Counter)
+	}
+	made := m.set.GetOrCreateCounter(fmt.Sprintf("mini_aws_calls_total{code=%q,operation=%q,service=%q}", as.code, as.operation, as.service))
+	m.calls.Store(as, made)
+	return made
+}
+
+// histogram has the time from a call's headers to its answer, without the body of an object that streams.
+func (m *metrics) histogram(service string) *vm.PrometheusHistogram {
+	if known, ok := m.seconds.Load(service); ok {
+		return known.(*vm.PrometheusHistogram)
+	}
+	made := m.set.GetOrCreatePrometheusHistogramExt(fmt.Sprintf("mini_aws_call_duration_seconds{service=%q}", service), secondsBounds)
+	m.seconds.Store(service, made)
+	return made
+}
+
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		m.set.WritePrometheus(w)
+	})
 }
 
-// storeCollector shows the store's counters.
-type storeCollector struct{ stats func() store.Stats }
-
-type storeMetric struct {
-	description *prometheus.Desc
-	kind        prometheus.ValueType
-	value       func(store.Stats) float64
-}
-
-func storeMetricOf(name, help string, kind prometheus.ValueType, value func(store.Stats) float64) storeMetric {
-	return storeMetric{prometheus.NewDesc("mini_aws_store_"+name, help, nil, nil), kind, value}
-}
-
-var storeMetrics = []storeMetric{
-	storeMetricOf("commits_total", "Transactions written since the start.", prometheus.CounterValue, func(s store.Stats) float64 { return float64(s.Commits) }),
-	storeMetricOf("groups_total", "Log records written, each with the transactions of one or more callers.", prometheus.CounterValue, func(s store.Stats) float64 { return float64(s.Groups) }),
-	storeMetricOf("syncs_total", "Calls of fdatasync for them.", prometheus.CounterValue, func(s store.Stats) float64 { return float64(s.Syncs) }),
-	storeMetricOf("conflicts_total", "Attempts that had to run again.", prometheus.CounterValue, func(s store.Stats) float64 { return float64(s.Conflicts) }),
-	storeMetricOf("refused_total", "Transactions refused for want of room on the disk.", prometheus.CounterValue, func(s store.Stats) float64 { return float64(s.Refused) }),
-	storeMetricOf("log_bytes_total", "Bytes written to the log.", prometheus.CounterValue, func(s store.Stats) float64 { return float64(s.LogBytes) }),
-	storeMetricOf("checkpoints_total", "Dumps written.", prometheus.CounterValue, func(s store.Stats) float64 { return float64(s.Checkpoints) }),
-	storeMetricOf("rows", "Rows in the index.", prometheus.GaugeValue, func(s store.Stats) float64 { return float64(s.Rows) }),
-	storeMetricOf("revision", "Revision that readers see.", prometheus.GaugeValue, func(s store.Stats) float64 { return float64(s.Revision) }),
-	storeMetricOf("segments", "Segments of the log that are kept.", prometheus.GaugeValue, func(s store.Stats) float64 { return float64(s.Segments) }),
-	storeMetricOf("refusing", "1 while writes are refused.", prometheus.GaugeValue, func(s store.Stats) float64 {
-		if s.Refusing != "" {
-			return 1
-		}
-		return 0
-	}),
-}
-
-// Describe is prometheus.Collector's.
-func (storeCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, m := range storeMetrics {
-		out <- m.description
+// writeStore shows the store's counters. Commits are transactions written since the start; groups are records of the
+// log, each with the transactions of one or more callers; syncs are the calls of fdatasync for them; conflicts are
+// attempts that had to run again; refused are transactions for which the disk had no room; the revision is the one that
+// readers see; refusing is 1 while writes are refused.
+func (m *metrics) writeStore(w io.Writer) {
+	now := m.stats()
+	vm.WriteCounterUint64(w, "mini_aws_store_commits_total", now.Commits)
+	vm.WriteCounterUint64(w, "mini_aws_store_groups_total", now.Groups)
+	vm.WriteCounterUint64(w, "mini_aws_store_syncs_total", now.Syncs)
+	vm.WriteCounterUint64(w, "mini_aws_store_conflicts_total", now.Conflicts)
+	vm.WriteCounterUint64(w, "mini_aws_store_refused_total", now.Refused)
+	vm.WriteCounterUint64(w, "mini_aws_store_log_bytes_total", now.LogBytes)
+	vm.WriteCounterUint64(w, "mini_aws_store_checkpoints_total", now.Checkpoints)
+	vm.WriteGaugeUint64(w, "mini_aws_store_rows", uint64(now.Rows))
+	vm.WriteGaugeUint64(w, "mini_aws_store_revision", now.Revision)
+	vm.WriteGaugeUint64(w, "mini_aws_store_segments", uint64(now.Segments))
+	refusing := uint64(0)
+	if now.Refusing != "" {
+		refusing = 1
 	}
-}
-
-// Collect is prometheus.Collector's.
-func (c storeCollector) Collect(out chan<- prometheus.Metric) {
-	now := c.stats()
-	for _, m := range storeMetrics {
-		out <- prometheus.MustNewConstMetric(m.description, m.kind, m.value(now))
-	}
+	vm.WriteGaugeUint64(w, "mini_aws_store_refusing", refusing)
 }
