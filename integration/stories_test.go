@@ -225,7 +225,7 @@ func hasClient(name string) (bool, error) {
 	} else if name == "javascript" {
 		_, err = javascriptSDK()
 	} else if name == "boto3" {
-		err = exec.CommandContext(context.Background(), "python3", "-c", "import boto3").Run()
+		err = boto3()
 	} else {
 		_, err = exec.LookPath(name)
 	}
@@ -234,6 +234,11 @@ func hasClient(name string) (bool, error) {
 	}
 	return err == nil, nil
 }
+
+// boto3 asks Python for the library, once for all stories: to load it takes a third of a second.
+var boto3 = sync.OnceValue(func() error {
+	return exec.CommandContext(context.Background(), "python3", "-c", "import boto3").Run()
+})
 
 // freePort answers a loopback address that nothing listens on now. Another process may take it first; then the story
 // fails at "ready" with what the server said.

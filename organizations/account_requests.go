@@ -148,7 +148,7 @@ func (s *Service) Reconcile(loop *reconcile.Loop) {
 func (s *Service) makeAccount(ctx context.Context, management, id string) error {
 	var wanted *request
 	err := s.config.DB.View(ctx, func(tx store.Tx) error {
-		o, err := organizationOf(tx, management)
+		o, err := seenOrganizationOf(tx, management)
 		if o != nil {
 			wanted = o.Requests[id]
 		}

@@ -31,7 +31,10 @@ func (s *Service) DescribeEffectivePolicy(ctx context.Context, in *organizations
 		return nil, err
 	}
 	return out, s.config.DB.View(ctx, func(tx store.Tx) error {
-		o, err := ownOrganization(ctx, tx)
+		o, err := seenOrganizationOf(tx, r.Principal.Account)
+		if err == nil && o == nil {
+			err = errNotInUse()
+		}
 		if err != nil {
 			return err
 		}

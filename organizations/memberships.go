@@ -67,7 +67,7 @@ func (s *Service) Membership(ctx context.Context, account string) (m *Membership
 		if m, known = s.places.get(string(stamp), account); known {
 			return nil
 		}
-		o, err := organizationOf(tx, account)
+		o, err := seenOrganizationOf(tx, account)
 		if err != nil {
 			return err
 		}

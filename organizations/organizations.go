@@ -92,7 +92,7 @@ var policyTable = store.NewTable(store.Spec[policyText]{
 // find answers the caller's organization, or nil.
 func (s *Service) find(ctx context.Context) (o *organization, err error) {
 	err = s.config.DB.View(ctx, func(tx store.Tx) error {
-		o, err = organizationOf(tx, awsapi.FromContext(ctx).Principal.Account)
+		o, err = seenOrganizationOf(tx, awsapi.FromContext(ctx).Principal.Account)
 		return err
 	})
 	return o, err
@@ -101,9 +101,14 @@ func (s *Service) find(ctx context.Context) (o *organization, err error) {
 // look reads the caller's organization. Only the management account may, unless anybody of it may.
 func (s *Service) look(ctx context.Context, fn func(tx store.Tx, o *organization) error) error {
 	return s.config.DB.View(ctx, func(tx store.Tx) error {
-		o, err := managed(ctx, tx)
-		if err != nil {
+		o, err := seenOrganizationOf(tx, awsapi.FromContext(ctx).Principal.Account)
+		switch {
+		case err != nil:
 			return err
+		case o == nil:
+			return errNotInUse()
+		case !o.openTo(awsapi.FromContext(ctx)):
+			return errAccessDenied()
 		}
 		return fn(tx, o)
 	})

@@ -142,7 +142,7 @@ func (f *fixture) ready(in *organizations.CreateAccountInput) *types.CreateAccou
 	if status.State != types.CreateAccountStateInProgress || status.CompletedTimestamp != nil {
 		f.Errorf("at first: %+v", status)
 	}
-	for status.State == types.CreateAccountStateInProgress {
+	for ; status.State == types.CreateAccountStateInProgress; time.Sleep(time.Millisecond) {
 		status = ask[organizations.DescribeCreateAccountStatusOutput](f, &organizations.DescribeCreateAccountStatusInput{CreateAccountRequestId: status.Id}).CreateAccountStatus
 	}
 	return status

@@ -63,8 +63,42 @@ type stored struct {
 	nodes, policies, requests map[string]string
 }
 
-// organizationOf answers the organization of an account, or nil.
+// organizationOf answers the organization of an account, or nil, for one who may change it.
 func organizationOf(tx store.Tx, account string) (*organization, error) {
+	o, err := organizationOn(tx, account)
+	if err != nil || o == nil || o.Nodes != nil {
+		return o, err
+	}
+	o.Nodes, o.stored.nodes, err = loadRows(tx, nodeTable, o.ID, nodeOf)
+	if err != nil {
+		return nil, err
+	}
+	o.Policies, o.stored.policies, err = loadRows(tx, infoTable, o.ID, infoOf)
+	if err != nil {
+		return nil, err
+	}
+	o.Requests, o.stored.requests, err = loadRows(tx, requestTable, o.ID, requestOf)
+	return o, err
+}
+
+// seenOrganizationOf is organizationOf for one who only reads: what it points to is shared with other readers.
+func seenOrganizationOf(tx store.Tx, account string) (*organization, error) {
+	o, err := organizationOn(tx, account)
+	if err != nil || o == nil || o.Nodes != nil {
+		return o, err
+	}
+	if o.Nodes, err = seeRows(tx, nodeTable, o.ID, nodeOf); err != nil {
+		return nil, err
+	}
+	if o.Policies, err = seeRows(tx, infoTable, o.ID, infoOf); err != nil {
+		return nil, err
+	}
+	o.Requests, err = seeRows(tx, requestTable, o.ID, requestOf)
+	return o, err
+}
+
+// organizationOn answers the organization of an account without its rows, or nil. One of before has them in it.
+func organizationOn(tx store.Tx, account string) (*organization, error) {
 	member, err := nodeTable.In(tx, store.Scope{}).Index("account").Find(account)
 	if err != nil {
 		return nil, err
@@ -72,25 +106,23 @@ func organizationOf(tx store.Tx, account string) (*organization, error) {
 	if member == nil {
 		return organizationTable.In(tx, store.Scope{}).Index("account").Find(account)
 	}
-	o, err := organizationTable.In(tx, store.Scope{}).Get(member.Organization)
-	if err != nil {
-		return nil, err
-	}
-	return o, o.load(tx)
+	return organizationTable.In(tx, store.Scope{}).Get(member.Organization)
 }
 
-// load reads the rows.
-func (o *organization) load(tx store.Tx) (err error) {
-	o.Nodes, o.stored.nodes, err = loadRows(tx, nodeTable, o.ID, func(r *nodeRow) (string, *node) { return r.ID, &r.node })
-	if err != nil {
-		return err
+func nodeOf(r *nodeRow) (string, *node)          { return r.ID, &r.node }
+func infoOf(r *infoRow) (string, *policyInfo)    { return r.ID, &r.policyInfo }
+func requestOf(r *requestRow) (string, *request) { return r.ID, &r.request }
+
+func seeRows[R, T any](tx store.Tx, table *store.Table[R], organization string, of func(*R) (id string, value *T)) (map[string]*T, error) {
+	values := map[string]*T{}
+	for row, err := range table.In(tx, store.Scope{}).Shared(store.Query{Parts: store.ID{organization}}) {
+		if err != nil {
+			return nil, err
+		}
+		id, value := of(row)
+		values[id] = value
 	}
-	o.Policies, o.stored.policies, err = loadRows(tx, infoTable, o.ID, func(r *infoRow) (string, *policyInfo) { return r.ID, &r.policyInfo })
-	if err != nil {
-		return err
-	}
-	o.Requests, o.stored.requests, err = loadRows(tx, requestTable, o.ID, func(r *requestRow) (string, *request) { return r.ID, &r.request })
-	return err
+	return values, nil
 }
 
 func loadRows[R, T any](tx store.Tx, table *store.Table[R], organization string, of func(*R) (id string, value *T)) (map[string]*T, map[string]string, error) {
