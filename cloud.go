@@ -129,14 +129,19 @@ func newCloud(c cloudConfig) *cloud {
 	if !simulated { // the API's address in a VPC is the node agent's
 		guestEndpoint = "http://api." + c.Domain
 	}
+	var systems *ssm.Service
 	made.machines = ec2.New(ec2.Config{
 		DB: c.DB, Key: c.Key, Network: c.Network, Simulated: simulated, Domain: c.Domain, RoleSession: roleSession(identities),
 		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities), GuestEndpoint: guestEndpoint,
 		LinkToken: links.Token, CheckPolicy: checkResourcePolicy, FlowLogBuckets: flowLogBuckets{made}, FlowLogsEvery: c.FlowLogsEvery, Now: c.Now,
+		Parameter: func(ctx context.Context, account, region, name string) (string, string, error) {
+			return systems.ImageParameter(ctx, account, region, name)
+		},
 	})
 	identities.KnowHolder(ec2Principal, made.machines.HoldsRole)
-	systems := ssm.New(ssm.Config{
-		DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters, Machines: managedMachines(made.machines), Home: made.machines.HomeOf, Links: links, Sessions: made.sessions,
+	systems = ssm.New(ssm.Config{
+		DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters, Machines: managedMachines(made.machines), Machine: managedMachine(made.machines), Home: made.machines.HomeOf,
+		Links: links, Sessions: made.sessions, HasImage: made.machines.HasImage,
 	})
 
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.

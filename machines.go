@@ -66,6 +66,14 @@ func managedMachines(machines *ec2.Service) func(context.Context, string, string
 	}
 }
 
+// managedMachine answers one of them.
+func managedMachine(machines *ec2.Service) func(context.Context, string, string, string) (ssm.Machine, bool, error) {
+	return func(ctx context.Context, account, region, id string) (ssm.Machine, bool, error) {
+		m, ok, err := machines.ManagedBy(ctx, account, region, id)
+		return ssm.Machine(m), ok, err
+	}
+}
+
 // channels puts the data channels of sessions beside the API. Their path is no bucket's: a name has three letters.
 func (c *cloud) channels(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -259,6 +259,9 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 		return enough, err
 	}
 	if refused == nil {
+		l.in, err = s.withImage(ctx, scope, l.in)
+	}
+	if refused == nil && err == nil {
 		l.profile, err = s.profileIn(ctx, scope.Account, l.in.IamInstanceProfile)
 	}
 	if refused == nil && err == nil {

@@ -161,12 +161,15 @@ func (s *Service) registerInstances(server *awsapi.Server) {
 		awsapi.Op(s.DescribeSpotInstanceRequests, inRegion[ec2.DescribeSpotInstanceRequestsInput]("DescribeSpotInstanceRequests")),
 		awsapi.Op(s.CancelSpotInstanceRequests, on(s, "CancelSpotInstanceRequests", func(in *ec2.CancelSpotInstanceRequestsInput) []string { return in.SpotInstanceRequestIds })),
 
-		awsapi.Op(s.CreateLaunchTemplate, makes(s, "CreateLaunchTemplate", types.ResourceTypeLaunchTemplate, func(*ec2.CreateLaunchTemplateInput) []string { return nil })),
-		awsapi.Op(s.CreateLaunchTemplateVersion, onTemplate(s, "CreateLaunchTemplateVersion", func(in *ec2.CreateLaunchTemplateVersionInput) (*string, *string) {
+		awsapi.Op(s.CreateLaunchTemplate, readsImage(makes(s, "CreateLaunchTemplate", types.ResourceTypeLaunchTemplate, func(*ec2.CreateLaunchTemplateInput) []string { return nil }),
+			func(in *ec2.CreateLaunchTemplateInput) *types.RequestLaunchTemplateData { return in.LaunchTemplateData })),
+		awsapi.Op(s.CreateLaunchTemplateVersion, readsImage(onTemplate(s, "CreateLaunchTemplateVersion", func(in *ec2.CreateLaunchTemplateVersionInput) (*string, *string) {
 			return in.LaunchTemplateId, in.LaunchTemplateName
+		}), func(in *ec2.CreateLaunchTemplateVersionInput) *types.RequestLaunchTemplateData {
+			return in.LaunchTemplateData
 		})),
 		awsapi.Op(s.DescribeLaunchTemplates, inRegion[ec2.DescribeLaunchTemplatesInput]("DescribeLaunchTemplates")),
-		awsapi.Op(s.DescribeLaunchTemplateVersions, inRegion[ec2.DescribeLaunchTemplateVersionsInput]("DescribeLaunchTemplateVersions")),
+		awsapi.Op(s.DescribeLaunchTemplateVersions, s.versionsAccess),
 		awsapi.Op(s.ModifyLaunchTemplate, onTemplate(s, "ModifyLaunchTemplate", func(in *ec2.ModifyLaunchTemplateInput) (*string, *string) {
 			return in.LaunchTemplateId, in.LaunchTemplateName
 		})),

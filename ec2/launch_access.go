@@ -32,14 +32,21 @@ func (s *Service) runAccess(ctx context.Context, in *ec2.RunInstancesInput) ([]a
 	if err != nil {
 		return nil, err
 	}
+	passed := parameterAccess(scopeOf(ctx), merged.ImageId)
+	resolved, err := s.withImage(ctx, scopeOf(ctx), merged)
+	if err = unlessRefused(err); err != nil {
+		return nil, err
+	}
+	merged = resolved
 	l := launchAccess{service: s, asked: in, in: merged, template: template}
 	profile := ""
-	var passed []awsapi.Access
 	if found, err := s.findProfile(ctx, merged.IamInstanceProfile); err == nil && found != nil {
 		profile = found.ARN
-		if passed, err = s.passRole(ctx, merged.IamInstanceProfile, "*"); err != nil {
+		role, err := s.passRole(ctx, merged.IamInstanceProfile, "*")
+		if err != nil {
 			return nil, err
 		}
+		passed = append(passed, role...)
 	}
 	err = s.view(ctx, func(t tx) error {
 		l.t, l.all = t, nil

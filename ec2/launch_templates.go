@@ -79,6 +79,9 @@ func (s *Service) CreateLaunchTemplate(ctx context.Context, in *ec2.CreateLaunch
 	if err != nil {
 		return nil, err
 	}
+	if _, err := s.resolveImage(ctx, scopeOf(ctx), in.LaunchTemplateData.ImageId); err != nil {
+		return nil, err
+	}
 	creator := awsapi.FromContext(ctx).Principal.ARN
 	out := &ec2.CreateLaunchTemplateOutput{}
 	return out, s.update(ctx, func(t tx) error {
@@ -188,6 +191,9 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, in *ec2.Creat
 	if err := checkTemplateData(in.LaunchTemplateData); err != nil {
 		return nil, err
 	}
+	if _, err := s.resolveImage(ctx, scopeOf(ctx), in.LaunchTemplateData.ImageId); err != nil {
+		return nil, err
+	}
 	creator := awsapi.FromContext(ctx).Principal.ARN
 	out := &ec2.CreateLaunchTemplateVersionOutput{}
 	return out, s.update(ctx, func(t tx) error {
@@ -278,7 +284,7 @@ func (s *Service) DescribeLaunchTemplateVersions(ctx context.Context, in *ec2.De
 		return nil, err
 	}
 	out := &ec2.DescribeLaunchTemplateVersionsOutput{}
-	return out, s.view(ctx, func(t tx) error {
+	err = s.view(ctx, func(t tx) error {
 		out.LaunchTemplateVersions = []types.LaunchTemplateVersion{}
 		listed, err := s.versionsAsked(t, in)
 		if err != nil {
@@ -302,6 +308,14 @@ func (s *Service) DescribeLaunchTemplateVersions(ctx context.Context, in *ec2.De
 		out.NextToken = next
 		return nil
 	})
+	for i := range out.LaunchTemplateVersions {
+		// AWS: "DescribeLaunchTemplateVersions", ResolveAlias: the AMI's id, and not the parameter's name.
+		data := out.LaunchTemplateVersions[i].LaunchTemplateData
+		if err == nil && aws.ToBool(in.ResolveAlias) && data != nil {
+			data.ImageId, err = s.resolveImage(ctx, scopeOf(ctx), data.ImageId)
+		}
+	}
+	return out, err
 }
 
 func (s *Service) versionsAsked(t tx, in *ec2.DescribeLaunchTemplateVersionsInput) ([]*listedVersion, error) {

@@ -37,19 +37,37 @@ func (s *Service) Managed(ctx context.Context, account, region string) ([]Manage
 		all = nil
 		list, err := instances.all(t)
 		for _, i := range list {
-			if i.State == stateTerminated || i.State == stateShuttingDown {
+			if i.ended() {
 				continue
 			}
-			m := Managed{ID: i.ID, Address: i.PrivateIP, Platform: platforms[i.Login], Tags: maps.Clone(i.Tags), Launched: i.Launched, Running: i.State == stateRunning}
-			m.Type, m.State, m.Architecture, m.KeyName = string(i.Type), string(i.State), i.Architecture, i.KeyName
-			if i.Profile != nil {
-				m.Profile = i.Profile.ARN
-			}
-			if i.PrivateIP != "" {
-				m.Name = privateName(t, i.PrivateIP)
-			}
-			all = append(all, m)
+			all = append(all, i.managed(t))
 		}
 		return err
 	})
+}
+
+// ManagedBy answers one of them by its id; ok is false for one that ended, or is not the account's in this region.
+func (s *Service) ManagedBy(ctx context.Context, account, region, id string) (m Managed, ok bool, err error) {
+	return m, ok, s.viewIn(ctx, store.Scope{Account: account, Region: region}, func(t tx) error {
+		i, err := instances.see(t, id)
+		if ok = i != nil && err == nil && !i.ended(); ok {
+			m = i.managed(t)
+		}
+		return err
+	})
+}
+
+// ended tells whether there will be nothing of it any more.
+func (i *instance) ended() bool { return i.State == stateTerminated || i.State == stateShuttingDown }
+
+func (i *instance) managed(t tx) Managed {
+	m := Managed{ID: i.ID, Address: i.PrivateIP, Platform: platforms[i.Login], Tags: maps.Clone(i.Tags), Launched: i.Launched, Running: i.State == stateRunning}
+	m.Type, m.State, m.Architecture, m.KeyName = string(i.Type), string(i.State), i.Architecture, i.KeyName
+	if i.Profile != nil {
+		m.Profile = i.Profile.ARN
+	}
+	if i.PrivateIP != "" {
+		m.Name = privateName(t, i.PrivateIP)
+	}
+	return m
 }

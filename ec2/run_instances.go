@@ -70,6 +70,9 @@ func (s *Service) RunInstances(ctx context.Context, in *ec2.RunInstancesInput) (
 	if err != nil {
 		return nil, err
 	}
+	if merged, err = s.withImage(ctx, scopeOf(ctx), merged); err != nil {
+		return nil, err
+	}
 	l, err := checkLaunch(merged)
 	if err != nil {
 		return nil, err

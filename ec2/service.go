@@ -30,6 +30,8 @@ type Config struct {
 	Init func() (InitBinary, error)
 	// FindProfile answers an instance profile of an account by its name; nil knows none.
 	FindProfile func(ctx context.Context, account, name string) (Profile, error)
+	// Parameter answers the value and the data type of a parameter of Systems Manager, "" for none; nil knows none.
+	Parameter func(ctx context.Context, account, region, name string) (value, typ string, err error)
 	// RoleSession begins a session of the role for the instance; nil gives instances none.
 	RoleSession func(ctx context.Context, roleARN string, who RoleHolder) (RoleCredentials, error)
 	// FlowLogBuckets writes what flow logs deliver; nil delivers nothing. FlowLogsEvery is the time between two deliveries;

@@ -45,12 +45,10 @@ func (s *Service) connected(m Machine) bool {
 
 // machine answers an instance by its id; ok is false for one that is not the caller's.
 func (s *Service) machine(ctx context.Context, c call, id string) (m Machine, ok bool, err error) {
-	all, err := s.machines(ctx, c)
-	i := slices.IndexFunc(all, func(m Machine) bool { return m.ID == id })
-	if i < 0 || err != nil {
-		return Machine{}, false, err
+	if s.config.Machine == nil {
+		return Machine{}, false, nil
 	}
-	return all[i], true, nil
+	return s.config.Machine(ctx, c.scope.Account, c.scope.Region, id)
 }
 
 // targets answers the instances that ids or targets name.

@@ -369,6 +369,23 @@ func (s *Service) GetParameter(ctx context.Context, in *api.GetParameterInput) (
 	return out, err
 }
 
+// ImageParameter answers the value and the data type of a parameter, with an optional selector, to what launches by it; "" where
+// there is none, or a secret.
+func (s *Service) ImageParameter(ctx context.Context, account, region, name string) (value, dataType string, err error) {
+	return value, dataType, s.config.DB.View(ctx, func(tx store.Tx) error {
+		found, err := s.lookUp(tx, store.Scope{Account: account, Region: region}, name, false)
+		switch {
+		case codeOf(err) == "ParameterVersionNotFound", err == nil && (found == nil || found.Type == types.ParameterTypeSecureString):
+			value, dataType = "", ""
+			return nil
+		case err != nil:
+			return err
+		}
+		value, dataType = aws.ToString(found.Value), aws.ToString(found.DataType)
+		return nil
+	})
+}
+
 // GetParameters answers up to ten at once; those that are not there are listed as invalid.
 func (s *Service) GetParameters(ctx context.Context, in *api.GetParametersInput) (*api.GetParametersOutput, error) {
 	c := callOf(ctx)

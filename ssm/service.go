@@ -33,6 +33,8 @@ type Config struct {
 	Public func(region string) []PublicParameter
 	// Machines answers the instances of an account in a region that did not end, in the order of their ids; nil knows none.
 	Machines func(ctx context.Context, account, region string) ([]Machine, error)
+	// Machine answers one of them by its id; ok is false for one that is not the account's in this region. nil knows none.
+	Machine func(ctx context.Context, account, region, id string) (m Machine, ok bool, err error)
 	// Links lead into instances, Sessions are those that go on; nil where nothing real runs.
 	Links    *guestlink.Links
 	Sessions *session.Sessions
