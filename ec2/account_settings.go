@@ -21,6 +21,8 @@ type settings struct {
 	Metadata metadataOptions
 	// Credits are the default credit options of families, by family.
 	Credits map[string]string `json:",omitempty"`
+	// ImagesBlocked refuses to make images public.
+	ImagesBlocked bool `json:",omitempty"`
 }
 
 const settingsID = "instances"

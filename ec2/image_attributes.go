@@ -148,6 +148,9 @@ func (s *Service) changePermissions(t tx, im *image, in *ec2.ModifyImageAttribut
 			accounts = slices.DeleteFunc(accounts, func(a string) bool { return a == *p.UserId })
 		}
 	}
+	if err := mayBePublic(t, im, public); err != nil {
+		return err
+	}
 	if err := share(t, im, accounts, public); err != nil {
 		return err
 	}

@@ -98,6 +98,10 @@ func (s *Service) registerInstances(server *awsapi.Server) {
 		awsapi.Op(s.DescribeImageAttribute, on(s, "DescribeImageAttribute", func(in *ec2.DescribeImageAttributeInput) []string { return strs(in.ImageId) })),
 		awsapi.Op(s.ModifyImageAttribute, on(s, "ModifyImageAttribute", func(in *ec2.ModifyImageAttributeInput) []string { return strs(in.ImageId) })),
 		awsapi.Op(s.ResetImageAttribute, on(s, "ResetImageAttribute", func(in *ec2.ResetImageAttributeInput) []string { return strs(in.ImageId) })),
+		awsapi.Op(s.GetImageBlockPublicAccessState, inRegion[ec2.GetImageBlockPublicAccessStateInput]("GetImageBlockPublicAccessState")),
+		awsapi.Op(s.EnableImageBlockPublicAccess, inRegion[ec2.EnableImageBlockPublicAccessInput]("EnableImageBlockPublicAccess")),
+		awsapi.Op(s.DisableImageBlockPublicAccess, inRegion[ec2.DisableImageBlockPublicAccessInput]("DisableImageBlockPublicAccess")),
+		awsapi.Op(s.CancelImageLaunchPermission, on(s, "CancelImageLaunchPermission", func(in *ec2.CancelImageLaunchPermissionInput) []string { return strs(in.ImageId) })),
 		awsapi.Op(s.EnableImage, on(s, "EnableImage", func(in *ec2.EnableImageInput) []string { return strs(in.ImageId) })),
 		awsapi.Op(s.DisableImage, on(s, "DisableImage", func(in *ec2.DisableImageInput) []string { return strs(in.ImageId) })),
 		awsapi.Op(s.EnableImageDeprecation, on(s, "EnableImageDeprecation", func(in *ec2.EnableImageDeprecationInput) []string { return strs(in.ImageId) })),
@@ -107,6 +111,7 @@ func (s *Service) registerInstances(server *awsapi.Server) {
 
 		awsapi.Op(s.RunInstances, s.runAccess),
 		awsapi.Op(s.DescribeInstances, inRegion[ec2.DescribeInstancesInput]("DescribeInstances")),
+		awsapi.Op(s.DescribeInstanceImageMetadata, inRegion[ec2.DescribeInstanceImageMetadataInput]("DescribeInstanceImageMetadata")),
 		awsapi.Op(s.DescribeInstanceStatus, inRegion[ec2.DescribeInstanceStatusInput]("DescribeInstanceStatus")),
 		awsapi.Op(s.StartInstances, on(s, "StartInstances", func(in *ec2.StartInstancesInput) []string { return in.InstanceIds })),
 		awsapi.Op(s.StopInstances, on(s, "StopInstances", func(in *ec2.StopInstancesInput) []string { return in.InstanceIds })),

@@ -34,6 +34,10 @@ type spotRequest struct {
 	InstanceType types.InstanceType
 	KeyName      string `json:",omitempty"`
 	Subnet       string `json:",omitempty"`
+	// Launch is what answers show of the launch besides.
+	Launch types.LaunchSpecification
+	// Until is the end of its time, as asked; a request that is fulfilled outlives it.
+	Until time.Time `json:",omitzero"`
 }
 
 func spotBase(r *spotRequest) *resource { return &r.resource }
@@ -74,7 +78,7 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	if options == nil {
 		options = &types.SpotMarketOptions{}
 	}
-	if err := unsupported("SpotOptions", "BlockDurationMinutes", options.BlockDurationMinutes, "ValidUntil", options.ValidUntil); err != nil {
+	if err := unsupported("SpotOptions", "BlockDurationMinutes", options.BlockDurationMinutes); err != nil {
 		return err
 	}
 	if price := options.MaxPrice; price != nil {
@@ -105,6 +109,19 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	default:
 		return errInvalidParameterValue("Value (%s) for parameter spotInstanceType is invalid.", r.Type)
 	}
+	if until := options.ValidUntil; until != nil {
+		switch {
+		case !until.After(t.Now()):
+			return errInvalidParameterValue("Value (%s) for parameter validUntil is invalid. The date must be in the future.", filterTime(*until))
+		case r.Type == types.SpotInstanceTypePersistent:
+			return errNotImplemented("ValidUntil of a persistent Spot request")
+		}
+		r.Until = *until
+	}
+	var err error
+	if r.Launch, err = spotSpecification(t, i, l.in); err != nil {
+		return err
+	}
 	persistent := r.Type == types.SpotInstanceTypePersistent
 	switch r.Interruption {
 	case "":
@@ -128,6 +145,24 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	return spotRequests.insert(t, r)
 }
 
+// spotSpecification is the launch as requests show it.
+func spotSpecification(t tx, i *instance, in *ec2.RunInstancesInput) (types.LaunchSpecification, error) {
+	out := types.LaunchSpecification{
+		EbsOptimized: in.EbsOptimized, IamInstanceProfile: in.IamInstanceProfile, BlockDeviceMappings: in.BlockDeviceMappings, NetworkInterfaces: in.NetworkInterfaces,
+		Monitoring: &types.RunInstancesMonitoringEnabled{Enabled: aws.Bool(i.Monitoring)}, Placement: &types.SpotPlacement{AvailabilityZone: optional(i.Zone)},
+	}
+	if p := in.Placement; p != nil {
+		out.Placement.GroupName, out.Placement.Tenancy = p.GroupName, p.Tenancy
+	}
+	plugged, err := interfacesOf(t, i.ID)
+	if len(plugged) == 0 || err != nil || len(in.NetworkInterfaces) > 0 {
+		return out, err // the groups of interfaces are shown with them
+	}
+	shown, err := interfaceToAPI(t, plugged[0])
+	out.SecurityGroups = shown.Groups
+	return out, err
+}
+
 // endSpot closes the request of an instance that ended.
 func (s *Service) endSpot(t tx, i *instance) error {
 	r, err := spotRequests.find(t, i.SpotRequest)
@@ -147,13 +182,19 @@ func (s *Service) endSpot(t tx, i *instance) error {
 func (s *Service) DescribeSpotInstanceRequests(ctx context.Context, in *ec2.DescribeSpotInstanceRequestsInput) (*ec2.DescribeSpotInstanceRequestsOutput, error) {
 	q := query{in.SpotInstanceRequestIds, "spotInstanceRequestIds", in.Filters, in.MaxResults, in.NextToken}
 	list, next, err := describe(ctx, s, spotRequests, q, func(_ tx, r *spotRequest) (types.SpotInstanceRequest, error) {
-		return types.SpotInstanceRequest{
+		launch := r.Launch
+		launch.ImageId, launch.InstanceType, launch.KeyName, launch.SubnetId = aws.String(r.ImageID), r.InstanceType, optional(r.KeyName), optional(r.Subnet)
+		shown := types.SpotInstanceRequest{
 			SpotInstanceRequestId: aws.String(r.ID), State: r.State, Type: r.Type, SpotPrice: optional(r.Price), InstanceId: optional(r.Instance),
 			InstanceInterruptionBehavior: r.Interruption, CreateTime: aws.Time(r.Created), LaunchedAvailabilityZone: aws.String(r.Zone),
 			LaunchedAvailabilityZoneId: aws.String(r.ZoneID), ProductDescription: types.RIProductDescriptionLinuxUnix, Tags: tagsToAPI(s.onEngine(), r.Tags),
 			Status:              &types.SpotInstanceStatus{Code: aws.String(r.Code), Message: aws.String(r.Message), UpdateTime: aws.Time(r.Updated)},
-			LaunchSpecification: &types.LaunchSpecification{ImageId: aws.String(r.ImageID), InstanceType: r.InstanceType, KeyName: optional(r.KeyName), SubnetId: optional(r.Subnet)},
-		}, nil
+			LaunchSpecification: &launch,
+		}
+		if !r.Until.IsZero() {
+			shown.ValidUntil = aws.Time(r.Until)
+		}
+		return shown, nil
 	})
 	return &ec2.DescribeSpotInstanceRequestsOutput{SpotInstanceRequests: list, NextToken: next}, err
 }
@@ -192,7 +233,7 @@ func (s *Service) CancelSpotInstanceRequests(ctx context.Context, in *ec2.Cancel
 // RequestSpotInstances launches instances as RunInstances does, in its older words.
 func (s *Service) RequestSpotInstances(ctx context.Context, in *ec2.RequestSpotInstancesInput) (*ec2.RequestSpotInstancesOutput, error) {
 	if err := unsupported("RequestSpotInstances", "AvailabilityZoneGroup", in.AvailabilityZoneGroup, "BlockDurationMinutes", in.BlockDurationMinutes,
-		"LaunchGroup", in.LaunchGroup, "ValidFrom", in.ValidFrom, "ValidUntil", in.ValidUntil); err != nil {
+		"LaunchGroup", in.LaunchGroup, "ValidFrom", in.ValidFrom); err != nil {
 		return nil, err
 	}
 	if in.LaunchSpecification == nil {
@@ -208,7 +249,7 @@ func (s *Service) RequestSpotInstances(ctx context.Context, in *ec2.RequestSpotI
 	}
 	run.MinCount, run.MaxCount, run.ClientToken, run.TagSpecifications = count, count, in.ClientToken, slices.Clone(in.TagSpecifications)
 	run.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot, SpotOptions: &types.SpotMarketOptions{
-		MaxPrice: in.SpotPrice, SpotInstanceType: in.Type, InstanceInterruptionBehavior: in.InstanceInterruptionBehavior,
+		MaxPrice: in.SpotPrice, SpotInstanceType: in.Type, InstanceInterruptionBehavior: in.InstanceInterruptionBehavior, ValidUntil: in.ValidUntil,
 	}}
 	made, err := s.RunInstances(ctx, run)
 	if err != nil {
