@@ -24,6 +24,9 @@ type doctorCommand struct {
 	Listen string `default:"127.0.0.1:4566" help:"Address and port that serve would take."`
 	// TLSCert makes it ask over TLS.
 	TLSCert string `name:"tls-cert" help:"Certificate that the server has, where it serves TLS."`
+	FixDNS  bool   `name:"fix-dns" env:"-" help:"Make the endpoint's names (api.DOMAIN and S3's) known in /etc/hosts, in a block of its own."`
+	Domain  string `default:"mini-aws.internal" help:"Domain that serve would take."`
+	Region  string `default:"us-east-1" help:"Region that serve would take."`
 	Data    bool   `env:"-" help:"Read all of the store, and compare its index with its log. Nothing may serve meanwhile."`
 	Folder  string `arg:"" optional:"" env:"MINI_AWS_DATA" default:"~/.mini-aws" help:"Data folder that serve would take."`
 }
@@ -61,6 +64,9 @@ func (c *doctorCommand) Run(ctx context.Context) error {
 		{"kernel", checkKernel},
 		{"endpoint", c.checkEndpoint},
 		{"data folder", c.checkData},
+	}
+	if c.FixDNS {
+		checks = append(checks, check{"names", func(context.Context) finding { return fixDNS(hostsFile, c.Domain, c.Region) }})
 	}
 	if c.Data {
 		checks = append(checks, check{"records", c.checkRecords})
