@@ -229,7 +229,8 @@ func (c *Control) CreateAccessPoint(ctx context.Context, in *s3control.CreateAcc
 		case err != nil:
 			return err
 		case b == nil || b.Region != r.Region:
-			return errNoSuchBucket(p.Bucket)
+			// AWS: "Error responses", InvalidRequest.
+			return errInvalidRequest("Amazon S3 AccessPoint can only be created for existing bucket")
 		case p.BucketAccount != "" && p.BucketAccount != b.Account, p.BucketAccount == "" && b.Account != p.Account:
 			return errAccessDenied()
 		}
