@@ -21,7 +21,7 @@ func (f *filter) guardedNATs() []string {
 	var all []string
 	for _, nat := range f.NATGateways {
 		acl := f.acls[f.subnets[nat.Subnet].NetworkACL]
-		if nat.Public.IsValid() && !(f.allows(acl.Ingress) && f.allows(acl.Egress)) {
+		if nat.Public.IsValid() && (!f.allows(acl.Ingress) || !f.allows(acl.Egress)) {
 			all = append(all, nat.Subnet)
 		}
 	}
