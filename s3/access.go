@@ -202,7 +202,7 @@ func isAccount(text string) bool {
 func (s *Service) locate(ctx context.Context, name, expectedOwner string) (b *bucket, err error) {
 	for _, header := range []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Source-Expected-Bucket-Owner"} {
 		if values := awsapi.FromContext(ctx).Header[header]; values != nil && !isAccount(values[0]) {
-			return nil, errNoAccountNumber(values[0])
+			return nil, errNoAccountNumber()
 		}
 	}
 	err = s.db.View(ctx, func(tx store.Tx) error {

@@ -157,7 +157,7 @@ func TestBadInput(t *testing.T) {
 		"source of no account":       {"PUT", "/bucket/k", "", map[string]string{"X-Amz-Copy-Source": "bucket/x", "X-Amz-Source-Expected-Bucket-Owner": "12"}, "InvalidBucketOwnerAWSAccountID", 400},
 		"matches anything":           {"PUT", "/bucket/k", large, map[string]string{"If-Match": "*"}, "NotImplemented", 501},
 		"marker that is no version":  {"GET", "/bucket?versions&key-marker=k&version-id-marker=x", "", nil, "InvalidArgument", 400},
-		"another configuration's id": {"PUT", "/bucket?metrics&id=a", "<MetricsConfiguration><Id>b</Id></MetricsConfiguration>", nil, "IdMismatch", 400},
+		"another configuration's id": {"PUT", "/bucket?metrics&id=a", "<MetricsConfiguration><Id>b</Id></MetricsConfiguration>", nil, "InvalidArgument", 400},
 		"redirects and an index":     {"PUT", "/bucket?website", "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument><RedirectAllRequestsTo><HostName>h</HostName></RedirectAllRequestsTo></WebsiteConfiguration>", nil, "InvalidArgument", 400},
 		"queue that is none":         {"PUT", "/bucket?notification", "<NotificationConfiguration><QueueConfiguration><Queue>q</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>", nil, "InvalidArgument", 400},
 		"event that is none":         {"PUT", "/bucket?notification", "<NotificationConfiguration><QueueConfiguration><Queue>arn:aws:sqs:us-east-1:000000000000:q</Queue><Event>x</Event></QueueConfiguration></NotificationConfiguration>", nil, "InvalidArgument", 400},

@@ -220,7 +220,7 @@ func (s *Service) CreateBucket(ctx context.Context, in *s3.CreateBucketInput) (*
 	if b.Region != "us-east-1" {
 		location = "http://" + b.Name + ".s3." + s.domain + "/"
 	}
-	return &s3.CreateBucketOutput{BucketArn: aws.String(bucketARN(b.Name)), Location: aws.String(location)}, nil
+	return &s3.CreateBucketOutput{Location: aws.String(location)}, nil
 }
 
 // regionOf answers the region that a CreateBucket means.
@@ -269,7 +269,7 @@ func (s *Service) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (out *
 	err = s.db.View(ctx, func(tx store.Tx) error {
 		b, err := s.bucketOf(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
 		if err == nil {
-			out = &s3.HeadBucketOutput{BucketArn: aws.String(bucketARN(b.Name)), BucketRegion: aws.String(b.Region), AccessPointAlias: aws.Bool(b.Name != aws.ToString(in.Bucket))}
+			out = &s3.HeadBucketOutput{BucketRegion: aws.String(b.Region), AccessPointAlias: aws.Bool(b.Name != aws.ToString(in.Bucket))}
 		}
 		return err
 	})
@@ -316,7 +316,7 @@ func (s *Service) ListBuckets(ctx context.Context, in *s3.ListBucketsInput) (*s3
 				out.ContinuationToken = aws.String(sealToken(*out.Buckets[limit-1].Name))
 				return nil
 			}
-			shown := types.Bucket{BucketArn: aws.String(bucketARN(b.Name)), Name: aws.String(b.Name), CreationDate: aws.Time(b.Created)}
+			shown := types.Bucket{Name: aws.String(b.Name), CreationDate: aws.Time(b.Created)}
 			if asked {
 				shown.BucketRegion = aws.String(b.Region)
 			}

@@ -32,12 +32,13 @@ func errTooManyConfigurations() error {
 }
 
 // putConfiguration stores one. The id of the request and the one in the document must be the same.
+// AWS: API reference of PutBucketInventoryConfiguration and its siblings, special errors: InvalidArgument.
 func (s *Service) putConfiguration(ctx context.Context, name, expectedOwner *string, kind string, id, inside *string, value any) error {
 	switch {
 	case aws.ToString(id) == "" || aws.ToString(inside) == "":
 		return errMalformedXML()
 	case *id != *inside:
-		return refusal(http.StatusBadRequest, "IdMismatch", "Document ID does not match the specified configuration ID.")
+		return errInvalidArgument("Invalid Argument", "id", *id)
 	}
 	if !configurationID.MatchString(*id) {
 		return refusal(http.StatusBadRequest, "InvalidConfigurationId", "The specified configuration id is invalid.", "ConfigurationId", *id)

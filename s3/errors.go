@@ -164,6 +164,8 @@ func errMissingHeader(name string) error {
 	return refusal(http.StatusBadRequest, "MissingSecurityHeader", "Your request was missing a required header", "MissingHeaderName", name)
 }
 
-func errNoAccountNumber(value string) error {
-	return refusal(http.StatusBadRequest, "InvalidBucketOwnerAWSAccountID", "The value of the expected bucket owner parameter must be an AWS Account ID... ["+value+"]")
+// errNoAccountNumber is of x-amz-expected-bucket-owner.
+// AWS: "Error responses", InvalidBucketOwnerAWSAccountID.
+func errNoAccountNumber() error {
+	return refusal(http.StatusBadRequest, "InvalidBucketOwnerAWSAccountID", "The value of the expected bucket owner parameter must be an AWS account ID.")
 }

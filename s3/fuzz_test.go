@@ -140,6 +140,9 @@ func FuzzListing(f *testing.F) {
 	f.Add("a", "b", "a/", byte(1))
 	f.Add("é", "/", "\x00", byte(3))
 	f.Fuzz(func(t *testing.T, prefix, delimiter, after string, size byte) {
+		if len(prefix)+len(delimiter)+len(after) > 4<<10 {
+			return // keys have 1024 bytes: refused, after much escaping
+		}
 		var want []string
 		for _, key := range fuzzKeys {
 			rest, fits := strings.CutPrefix(key, prefix)

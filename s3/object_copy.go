@@ -78,7 +78,7 @@ func (c copySource) find(ctx context.Context, tx store.Tx) (*bucket, *object, []
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if err := c.conditions.check(o, awsapi.FromContext(ctx).Time); err != nil {
+	if err := c.conditions.check(o); err != nil {
 		return nil, nil, nil, err
 	}
 	if o.archived() && o.readable(awsapi.FromContext(ctx).Time) != nil {

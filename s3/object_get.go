@@ -39,7 +39,7 @@ func (s *Service) read(ctx context.Context, tx store.Tx, in *s3.GetObjectInput) 
 	if r.o, _, err = find(tx, b, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
-	err = preconditions{match: in.IfMatch, noneMatch: in.IfNoneMatch, modifiedSince: in.IfModifiedSince, unmodifiedSince: in.IfUnmodifiedSince}.check(r.o, awsapi.FromContext(ctx).Time)
+	err = preconditions{match: in.IfMatch, noneMatch: in.IfNoneMatch, modifiedSince: in.IfModifiedSince, unmodifiedSince: in.IfUnmodifiedSince}.check(r.o)
 	if err != nil {
 		return nil, err
 	}

@@ -26,10 +26,9 @@ func etagMatches(list, etag string) bool {
 }
 
 // check answers 412 PreconditionFailed, or 304 NotModified for a read.
-// AWS: API reference of GetObject and CopyObject: a match counts more than a date.
-//
-// A date after now is not valid in If-Modified-Since (RFC 2616, 14.25), and as if it were not there.
-func (p preconditions) check(o *object, now time.Time) error {
+// AWS: API reference of GetObject and CopyObject, which follow RFC 7232: a match counts more than a date, and a date that
+// has not come counts as any other.
+func (p preconditions) check(o *object) error {
 	switch {
 	case p.match != nil && !etagMatches(*p.match, o.ETag):
 		return errPreconditionFailed(p.prefix + "If-Match")
@@ -40,7 +39,7 @@ func (p preconditions) check(o *object, now time.Time) error {
 	switch {
 	case p.noneMatch != nil && etagMatches(*p.noneMatch, o.ETag):
 		unchanged = "If-None-Match"
-	case p.noneMatch == nil && p.modifiedSince != nil && !p.modifiedSince.After(now) && !o.Modified.After(*p.modifiedSince):
+	case p.noneMatch == nil && p.modifiedSince != nil && !o.Modified.After(*p.modifiedSince):
 		unchanged = "If-Modified-Since"
 	}
 	switch {
@@ -56,8 +55,8 @@ func (p preconditions) check(o *object, now time.Time) error {
 type writeCondition struct{ match, noneMatch *string }
 
 // valid refuses what S3 does not do.
-// AWS: "How to prevent object overwrites with conditional writes"; API reference of PutObject, If-Match, which takes an ETag,
-// and of DeleteObject, which takes "*" too; the words as S3 sends them, with the backslash
+// AWS: "How to prevent object overwrites with conditional writes"; API reference of PutObject, CopyObject and
+// CompleteMultipartUpload, If-Match: it "expects the ETag value", where that of DeleteObject takes "*" too; the words as S3 sends them, with the backslash
 // (versitygw issue 2108).
 func (w writeCondition) valid() error {
 	if w.noneMatch != nil && strings.TrimSpace(*w.noneMatch) != "*" {

@@ -88,6 +88,8 @@ func TestPolicyResources(t *testing.T) {
 		`"Resource":"arn:aws:s3:::b/*","Action":["s3:GetObject","s3:ListBucket"]`: "Action does not apply to any resource(s) in statement",
 		`"Resource":"arn:aws:s3:::b/*","Action":"s3:ListObjects"`:                 "Policy has invalid action",
 		`"Resource":"arn:aws:s3:::b/*","Action":"iam:GetUser"`:                    "Policy has invalid action",
+		`"Resource":"arn:aws:s3:::b/*","Action":"s3:PutObjectAnnotation"`:         "",
+		`"Resource":"arn:aws:s3:::b","Action":"s3:ListObjectAnnotations"`:         "Action does not apply to any resource(s) in statement",
 		`"Resource":"arn:aws:s3:::b/*"`:                                           "Missing required field Action",
 		`"Action":"s3:GetObject"`:                                                 "Missing required field Resource",
 	} {
