@@ -24,7 +24,9 @@ type doctorCommand struct {
 	Listen string `default:"127.0.0.1:4566" help:"Address and port that serve would take."`
 	// TLSCert makes it ask over TLS.
 	TLSCert string `name:"tls-cert" help:"Certificate that the server has, where it serves TLS."`
-	FixDNS  bool   `name:"fix-dns" env:"-" help:"Make the endpoint's names (api.DOMAIN and S3's) known in /etc/hosts, in a block of its own."`
+	FixDNS  bool   `name:"fix-dns" env:"-" xor:"dns" help:"Have this machine's resolver ask serve's DNS server about names under the domain (systemd-resolved, macOS), or else make the endpoint's names known in /etc/hosts."`
+	UndoDNS bool   `name:"undo-dns" env:"-" xor:"dns" help:"Remove what --fix-dns wrote."`
+	DNS     string `name:"dns" default:"127.0.0.1:4553" help:"Address and port of the DNS server that serve would take, or off."`
 	Domain  string `default:"mini-aws.internal" help:"Domain that serve would take."`
 	Region  string `default:"us-east-1" help:"Region that serve would take."`
 	Data    bool   `env:"-" help:"Read all of the store, and compare its index with its log. Nothing may serve meanwhile."`
@@ -65,8 +67,14 @@ func (c *doctorCommand) Run(ctx context.Context) error {
 		{"endpoint", c.checkEndpoint},
 		{"data folder", c.checkData},
 	}
-	if c.FixDNS {
-		checks = append(checks, check{"names", func(context.Context) finding { return fixDNS(hostsFile, c.Domain, c.Region) }})
+	names := c.resolving()
+	switch {
+	case c.FixDNS:
+		checks = append(checks, check{"names", names.fix})
+	case c.UndoDNS:
+		checks = append(checks, check{"names", names.undo})
+	default:
+		checks = append(checks, check{"names", func(ctx context.Context) finding { return names.check(ctx, net.DefaultResolver.LookupHost) }})
 	}
 	if c.Data {
 		checks = append(checks, check{"records", c.checkRecords})

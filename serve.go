@@ -39,6 +39,9 @@ type serveCommand struct {
 	Region    string `default:"us-east-1" help:"Region of requests that name none."`
 	Domain    string `default:"mini-aws.internal" help:"Domain of the names that resources get."`
 
+	// DNS is nil where the default address is tried.
+	DNS *string `name:"dns" placeholder:"127.0.0.1:4553" help:"Address and port at which the names under the domain, and public names of instances, are answered by DNS (UDP and TCP); off for none."`
+
 	S3EventsWebhook  string `name:"s3-events-webhook" help:"URL that gets, as JSON, what S3 sends to EventBridge."`
 	S3ClassicBuckets bool   `name:"s3-classic-buckets" help:"Make buckets as AWS did before April 2023: ACLs count, and public access is not blocked."`
 	rootKeyFlags
@@ -51,7 +54,7 @@ func (c *serveCommand) Run() error {
 
 // check refuses settings that cannot be.
 func (c *serveCommand) check() error {
-	return errors.Join(c.checkTLS(), c.checkListen(), c.checkAccount(), c.checkDomain())
+	return errors.Join(c.checkTLS(), c.checkListen(), c.checkAccount(), c.checkDomain(), c.checkDNS())
 }
 
 // take opens the data folder and the listener, which outlive the process that serves.

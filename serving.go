@@ -39,7 +39,11 @@ func (c *workerCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, folder.close()) }()
-	return c.work(ctx, folder, listener, func() {
+	names, err := c.listenForNames(word == boot.ToFirst)
+	if err != nil {
+		return err
+	}
+	return c.work(ctx, folder, listener, names, func() {
 		if word != boot.ToNext {
 			fmt.Printf("mini-aws ready %s://%s\n", c.scheme(), listener.Addr())
 		}

@@ -14,6 +14,7 @@ import (
 	"miniaws/awsapi/sigv4"
 	"miniaws/backend"
 	"miniaws/backend/docker"
+	"miniaws/backend/nameserver"
 	"miniaws/backend/seal"
 	"miniaws/backend/sim"
 	"miniaws/backend/store"
@@ -39,8 +40,8 @@ type worker struct {
 func (w *worker) now() time.Time { return time.Now() }
 
 // work opens what the cloud stands on, serves on the listener until the context ends, and closes everything in the
-// opposite order. ready is called once, when the endpoint answers.
-func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener net.Listener, ready func()) (err error) {
+// opposite order. names may be nil. ready is called once, when the endpoint answers.
+func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener net.Listener, names *nameserver.Server, ready func()) (err error) {
 	w := &worker{command: c, folder: folder, answering: make(chan struct{}), stopping: make(chan struct{})}
 	w.failed = make(chan error, 1)
 	w.metrics = newMetrics(w.storeStats)
@@ -75,6 +76,10 @@ func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener ne
 	}()
 	ready()
 	close(w.answering)
+	if names != nil {
+		names.Serve(w.zone(listener.Addr(), names))
+		defer func() { err = errors.Join(err, names.Close()) }()
+	}
 	resting, stopResting := context.WithCancel(ctx)
 	var rest sync.WaitGroup
 	rest.Go(func() { w.idler.run(resting, func() store.DB { return w.world.Load().db }) })

@@ -40,6 +40,11 @@ func TestMain(m *testing.M) {
 			os.Exit(0)
 		}
 	}
+	// The default port of the DNS server is for one of the servers of a machine, and may be somebody's.
+	if err := os.Setenv("MINI_AWS_DNS", "off"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	folder, err := os.MkdirTemp("", "mini-aws-integration-*")
 	workFolder = folder
 	if err == nil {
@@ -143,6 +148,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("PYTHONPATH", shared)
 			env.Setenv("PYTHONDONTWRITEBYTECODE", "1")
 			env.Setenv("MINI_AWS_LISTEN", port)
+			env.Setenv("MINI_AWS_DNS", "off") // its port is for one of the servers of a machine
 			// For what a story starts beside the server.
 			if port, err = freePort(); err != nil {
 				return err
