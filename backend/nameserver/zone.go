@@ -254,6 +254,6 @@ func Reached(listens, asker netip.Addr) []netip.Addr {
 	if err != nil {
 		return nil
 	}
-	defer way.Close()
+	defer func() { _ = way.Close() }() // nothing was sent
 	return []netip.Addr{way.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone("")}
 }
