@@ -87,6 +87,7 @@ func splitUser(text string) (user, instance string) {
 type sshCommand struct {
 	Instance string   `arg:"" help:"[USER@]INSTANCE, such as i-0123456789abcdef0 or root@i-0123456789abcdef0."`
 	Command  []string `arg:"" optional:"" passthrough:"" help:"What to run instead of a shell."`
+	localForwards
 	guestFlags
 }
 
@@ -100,12 +101,23 @@ func (c *sshCommand) Run(ctx context.Context) error {
 }
 
 func (c *sshCommand) run(ctx context.Context) (status int, err error) {
+	if err := c.localForwards.check(); err != nil {
+		return 0, err
+	}
 	user, instance := splitUser(c.Instance)
 	client, err := c.login(ctx, user, instance)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = client.Close() }()
+	ports, err := forward(ctx, client, c.Local)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = ports.Close() }()
+	if c.NoCommand {
+		return 0, untilOver(ctx, client)
+	}
 	program, err := client.NewSession()
 	if err != nil {
 		return 0, err
