@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 INIT = backend/node/initbinary/built/init-linux-$$($(GO) env GOARCH)
 # Tests of a whole package that talks to an engine, or that kills processes, take longer than Go's own 10 minutes allow
 # on a busy machine; every single wait in them is bounded by itself.
-TEST := $(GO) test -timeout 20m
+TEST := $(GO) test -timeout 40m
 # The binary runs in containers of any kind, so it is static. Tests and linter use the same setting, and -trimpath is not
 # used: every other combination would compile the SDK's ec2 package once more, which takes minutes.
 export CGO_ENABLED := 0

@@ -137,7 +137,7 @@ type localForwards struct {
 	NoCommand bool     `short:"N" name:"no-command" help:"Run no command: only forward, until interrupted."`
 }
 
-func (l localForwards) check() error {
+func (l localForwards) checkForwards() error {
 	if l.NoCommand && len(l.Local) == 0 {
 		return errors.New("-N without -L would do nothing")
 	}

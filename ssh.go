@@ -101,7 +101,7 @@ func (c *sshCommand) Run(ctx context.Context) error {
 }
 
 func (c *sshCommand) run(ctx context.Context) (status int, err error) {
-	if err := c.localForwards.check(); err != nil {
+	if err := c.checkForwards(); err != nil {
 		return 0, err
 	}
 	user, instance := splitUser(c.Instance)
