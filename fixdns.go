@@ -149,12 +149,15 @@ func (r *resolving) endpointNames() []string {
 	return []string{"api." + r.domain, "s3." + r.domain, "s3." + r.region + "." + r.domain}
 }
 
-// withBlock answers a hosts file's text with the block in the place of an earlier one; an empty block removes that.
+// withBlock answers a hosts file's text with the block in the place of an earlier one; an empty block removes that. Of one
+// whose end somebody took away only the first line is known to be ours.
 func withBlock(text, block string) string {
 	before, rest, found := strings.Cut(text, hostsBegin+"\n")
 	after := ""
 	if found {
-		_, after, _ = strings.Cut(rest, hostsEnd+"\n")
+		if _, after, found = strings.Cut(rest, hostsEnd+"\n"); !found {
+			after = rest
+		}
 	} else if block != "" && before != "" && !strings.HasSuffix(before, "\n") {
 		before += "\n"
 	}

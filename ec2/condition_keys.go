@@ -238,14 +238,14 @@ func (g *placementGroup) conditions(_ tx, c conditions) {
 func (v *volume) conditions(_ tx, c conditions) {
 	c.set("ec2:AvailabilityZone", v.Zone)
 	c.set("ec2:AvailabilityZoneId", v.ZoneID)
-	ofVolume(c, v.GiB, v.Type)
+	ofVolume(c, v.GiB, v.Type, v.IOPS, v.Throughput)
 }
 
-func ofVolume(c conditions, gib int32, typ types.VolumeType) {
+func ofVolume(c conditions, gib int32, typ types.VolumeType, iops, throughput int32) {
 	c.set("ec2:Encrypted", "false")
 	c.set("ec2:VolumeSize", number(gib)...)
 	c.set("ec2:VolumeType", string(typ))
-	if iops, throughput := performance(typ, gib); iops > 0 {
+	if iops, throughput := performance(typ, gib, iops, throughput); iops > 0 {
 		c.set("ec2:VolumeIops", number(iops)...)
 		if throughput > 0 {
 			c.set("ec2:VolumeThroughput", number(throughput)...)

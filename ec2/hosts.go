@@ -339,7 +339,10 @@ func (s *Service) hostToAPI(t tx, h *dedicatedHost) (types.Host, error) {
 		HostRecovery: h.Recovery, HostMaintenance: h.Maintenance, ClientToken: optional(h.Token), AllocationTime: aws.Time(h.Allocated), OwnerId: aws.String(t.scope.Account),
 		AllowsMultipleInstanceTypes: types.AllowsMultipleInstanceTypes(named(h.Type == "", "on", "off")[0]), Instances: []types.HostInstance{},
 		MemberOfServiceLinkedResourceGroup: aws.Bool(false), Tags: tagsToAPI(s.onEngine(), h.Tags),
-		HostProperties: &types.HostProperties{InstanceFamily: aws.String(h.Family), InstanceType: optional(string(h.Type))},
+		HostProperties: &types.HostProperties{InstanceType: optional(string(h.Type))},
+	}
+	if h.Type == "" { // one of a single type has no family: whoever describes both as code would see a difference
+		out.HostProperties.InstanceFamily = aws.String(h.Family)
 	}
 	if !h.Released.IsZero() {
 		out.ReleaseTime = aws.Time(h.Released)

@@ -64,7 +64,12 @@ func parameterAccess(scope store.Scope, given *string) []awsapi.Access {
 	if !named {
 		return nil
 	}
-	if !strings.HasPrefix(name, "arn:") {
+	const before = ":parameter/"
+	if at := strings.Index(name, before); strings.HasPrefix(name, "arn:") && at >= 0 {
+		at += len(before)
+		plain, _, _ := strings.Cut(name[at:], ":")
+		name = name[:at] + plain
+	} else {
 		name, _, _ = strings.Cut(name, ":")
 		account := scope.Account
 		if strings.HasPrefix(name, "/aws/") {

@@ -566,7 +566,7 @@ func (s *Service) CopyImage(ctx context.Context, in *ec2.CopyImageInput) (*ec2.C
 			im.Name, im.OwnerID, im.OwnerAlias, im.Public, im.SharedWith = *in.Name, t.scope.Account, "", false, nil
 			im.Location, im.Created, im.SourceImage, im.SourceRegion = t.scope.Account+"/"+im.Name, t.Now(), from.ID, *in.SourceRegion
 			im.Description = aws.ToString(in.Description)
-			if im.Description == "" {
+			if in.Description == nil {
 				im.Description = fmt.Sprintf("[Copied %s from %s] %s", from.ID, *in.SourceRegion, from.Name)
 			}
 			im.SourceInstance, im.Protected, im.Deprecation, im.LastLaunched = "", false, time.Time{}, time.Time{}

@@ -120,6 +120,8 @@ type rootVolume struct {
 	Type        types.VolumeType
 	DeleteOnEnd bool
 	At          time.Time
+	// IOPS and Throughput, in MiB/s, are as asked; 0 is what the type does without.
+	IOPS, Throughput int32 `json:",omitempty"`
 }
 
 func (i *instance) vpc() string { return i.VPC }

@@ -230,7 +230,7 @@ func (l *launchAccess) volume(at *subnet, im *image) {
 		return
 	}
 	if root, err := rootVolumeOf(im, l.in.BlockDeviceMappings); err == nil {
-		ofVolume(c, root.GiB, root.Type)
+		ofVolume(c, root.GiB, root.Type, root.IOPS, root.Throughput)
 	}
 }
 

@@ -74,11 +74,14 @@ func templateDataOf(i *instance, shown *types.Instance) *types.ResponseLaunchTem
 		data.CreditSpecification = &types.CreditSpecification{CpuCredits: aws.String(i.Credit)}
 	}
 	for _, m := range shown.BlockDeviceMappings {
-		data.BlockDeviceMappings = append(data.BlockDeviceMappings, types.LaunchTemplateBlockDeviceMapping{
-			DeviceName: m.DeviceName, Ebs: &types.LaunchTemplateEbsBlockDevice{
-				DeleteOnTermination: m.Ebs.DeleteOnTermination, VolumeSize: aws.Int32(i.RootVolume.GiB), VolumeType: i.RootVolume.Type,
-			},
-		})
+		ebs := &types.LaunchTemplateEbsBlockDevice{DeleteOnTermination: m.Ebs.DeleteOnTermination, VolumeSize: aws.Int32(i.RootVolume.GiB), VolumeType: i.RootVolume.Type}
+		if iops := i.RootVolume.IOPS; iops > 0 {
+			ebs.Iops = aws.Int32(iops)
+		}
+		if throughput := i.RootVolume.Throughput; throughput > 0 {
+			ebs.Throughput = aws.Int32(throughput)
+		}
+		data.BlockDeviceMappings = append(data.BlockDeviceMappings, types.LaunchTemplateBlockDeviceMapping{DeviceName: m.DeviceName, Ebs: ebs})
 	}
 	for _, e := range shown.NetworkInterfaces {
 		data.NetworkInterfaces = append(data.NetworkInterfaces, templateInterface(e))

@@ -42,7 +42,9 @@ type launch struct {
 	templateNumber                            int64
 	// fleet is the one that launches, request the Spot request that launches again; "" for none.
 	fleet, request string
-	capacity       capacityOptions
+	// byRequest tells that RequestSpotInstances asks, and not RunInstances.
+	byRequest bool
+	capacity  capacityOptions
 }
 
 // spot tells whether the instances come from a market, and not On-Demand.
@@ -65,6 +67,11 @@ func (l *launch) tenancy() types.Tenancy {
 // RunInstances launches instances: all of at least MinCount, or none. It answers at once; they are pending until the
 // engine confirms that they run.
 func (s *Service) RunInstances(ctx context.Context, in *ec2.RunInstancesInput) (*ec2.RunInstancesOutput, error) {
+	return s.run(ctx, in, false)
+}
+
+// run is RunInstances; byRequest tells that RequestSpotInstances asks.
+func (s *Service) run(ctx context.Context, in *ec2.RunInstancesInput, byRequest bool) (*ec2.RunInstancesOutput, error) {
 	asked := in
 	merged, template, number, err := s.fromTemplate(ctx, in)
 	if err != nil {
@@ -77,7 +84,7 @@ func (s *Service) RunInstances(ctx context.Context, in *ec2.RunInstancesInput) (
 	if err != nil {
 		return nil, err
 	}
-	l.template, l.templateNumber = template, number
+	l.template, l.templateNumber, l.byRequest = template, number, byRequest
 	if l.profile, err = s.findProfile(ctx, merged.IamInstanceProfile); err != nil {
 		return nil, err
 	}
@@ -403,41 +410,4 @@ func (s *Service) insertInstance(t tx, inst *instance, l *launch, net *networkPl
 		return err
 	}
 	return reconcile.Want(t, t.item(instanceKind, inst.ID))
-}
-
-// rootVolumeOf answers the root volume that a launch asks for. Others come with EBS.
-func rootVolumeOf(im *image, mappings []types.BlockDeviceMapping) (rootVolume, error) {
-	root := rootVolume{GiB: im.VolumeGiB, Type: types.VolumeTypeGp3, DeleteOnEnd: true}
-	for _, m := range mappings {
-		if m.VirtualName != nil || m.NoDevice != nil {
-			continue // instance store volumes and devices that the image does not have: as in AWS nothing happens
-		}
-		if aws.ToString(m.DeviceName) != im.RootDevice {
-			return root, errNotImplemented("A volume other than the root volume")
-		}
-		e := m.Ebs
-		if e == nil {
-			continue
-		}
-		if e.DeleteOnTermination != nil && !*e.DeleteOnTermination {
-			return root, errNotImplemented("A root volume that outlives its instance")
-		}
-		if err := unsupported("EbsBlockDevice", "Encrypted", e.Encrypted, "KmsKeyId", e.KmsKeyId, "Iops", e.Iops, "Throughput", e.Throughput,
-			"SnapshotId", e.SnapshotId, "OutpostArn", e.OutpostArn, "VolumeInitializationRate", e.VolumeInitializationRate); err != nil {
-			return root, err
-		}
-		if e.VolumeSize != nil {
-			if *e.VolumeSize < im.VolumeGiB {
-				return root, errBlockDevice("Volume of size %dGB is smaller than snapshot, expect size >= %dGB", *e.VolumeSize, im.VolumeGiB)
-			}
-			root.GiB = *e.VolumeSize
-		}
-		if e.VolumeType != "" {
-			if !slices.Contains(e.VolumeType.Values(), e.VolumeType) {
-				return root, errInvalidParameterValue("Value (%s) for parameter volumeType is invalid.", e.VolumeType)
-			}
-			root.Type = e.VolumeType
-		}
-	}
-	return root, nil
 }

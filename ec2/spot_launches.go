@@ -62,6 +62,14 @@ func (s *Service) reconcileSpot(ctx context.Context, item reconcile.Item) (time.
 	if r == nil || kept == nil || err != nil || r.State != types.SpotInstanceStateOpen {
 		return 0, err
 	}
+	over := false
+	err = s.updateIn(ctx, scope, func(t tx) (err error) {
+		over, err = expireSpot(t, r.ID)
+		return err
+	})
+	if over || err != nil {
+		return 0, err
+	}
 	if r.Instance != "" {
 		err = s.updateIn(ctx, scope, func(t tx) error { return s.resumeSpot(t, r.ID) })
 	} else {
@@ -83,6 +91,17 @@ func (s *Service) reconcileSpot(ctx context.Context, item reconcile.Item) (time.
 			return nil
 		})
 	})
+}
+
+// expireSpot closes an open request whose time is over.
+// AWS: "Spot request status codes", schedule-expired.
+func expireSpot(t tx, id string) (over bool, err error) {
+	r, err := spotRequests.find(t, id)
+	if r == nil || err != nil || r.State != types.SpotInstanceStateOpen || !r.expired(t.Now()) {
+		return false, err
+	}
+	r.State, r.Code, r.Message, r.Updated = types.SpotInstanceStateClosed, "schedule-expired", "Your Spot request expired before it was fulfilled.", t.Now()
+	return true, errors.Join(spotRequests.put(t, r), spotLaunches.In(t, t.scope).Delete(id))
 }
 
 // launchAgain launches another instance for a persistent request.

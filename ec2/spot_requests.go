@@ -36,7 +36,7 @@ type spotRequest struct {
 	Subnet       string `json:",omitempty"`
 	// Launch is what answers show of the launch besides.
 	Launch types.LaunchSpecification
-	// Until is the end of its time, as asked; a request that is fulfilled outlives it.
+	// Until is the end of its time. A request that is fulfilled outlives it, but then no other instance follows.
 	Until time.Time `json:",omitzero"`
 }
 
@@ -81,7 +81,7 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	if err := unsupported("SpotOptions", "BlockDurationMinutes", options.BlockDurationMinutes); err != nil {
 		return err
 	}
-	if price := options.MaxPrice; price != nil {
+	if price := options.MaxPrice; aws.ToString(price) != "" {
 		if value, err := strconv.ParseFloat(*price, 64); err != nil || !(value > 0) || math.IsInf(value, 0) {
 			return errInvalidParameterValue(`Value (%s) for parameter price is invalid. "%[1]s" is an invalid spot instance price`, *price)
 		}
@@ -109,16 +109,10 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	default:
 		return errInvalidParameterValue("Value (%s) for parameter spotInstanceType is invalid.", r.Type)
 	}
-	if until := options.ValidUntil; until != nil {
-		switch {
-		case !until.After(t.Now()):
-			return errInvalidParameterValue("Value (%s) for parameter validUntil is invalid. The date must be in the future.", filterTime(*until))
-		case r.Type == types.SpotInstanceTypePersistent:
-			return errNotImplemented("ValidUntil of a persistent Spot request")
-		}
-		r.Until = *until
-	}
 	var err error
+	if r.Until, err = l.spotUntil(t, r.Type, options.ValidUntil); err != nil {
+		return err
+	}
 	if r.Launch, err = spotSpecification(t, i, l.in); err != nil {
 		return err
 	}
@@ -145,6 +139,27 @@ func (s *Service) requestSpot(t tx, i *instance, l *launch) error {
 	return spotRequests.insert(t, r)
 }
 
+// spotUntil answers the end of a request's time; the zero Time for none.
+// AWS: "SpotMarketOptions" and "RequestSpotInstances", ValidUntil.
+func (l *launch) spotUntil(t tx, typ types.SpotInstanceType, asked *time.Time) (time.Time, error) {
+	const days = 7 // of a one-time request that says nothing
+	once := typ == types.SpotInstanceTypeOneTime
+	switch {
+	case asked == nil && once && l.byRequest:
+		return t.Now().AddDate(0, 0, days).Truncate(time.Second), nil
+	case asked == nil:
+		return time.Time{}, nil
+	case once && !l.byRequest:
+		return time.Time{}, errInvalidParameterCombination("The parameter ValidUntil is supported for persistent Spot requests only.")
+	case !asked.After(t.Now()):
+		return time.Time{}, errInvalidParameterValue("Value (%s) for parameter validUntil is invalid. The date must be in the future.", filterTime(*asked))
+	}
+	return *asked, nil
+}
+
+// expired tells whether the request's time is over.
+func (r *spotRequest) expired(now time.Time) bool { return !r.Until.IsZero() && !now.Before(r.Until) }
+
 // spotSpecification is the launch as requests show it.
 func spotSpecification(t tx, i *instance, in *ec2.RunInstancesInput) (types.LaunchSpecification, error) {
 	out := types.LaunchSpecification{
@@ -169,11 +184,14 @@ func (s *Service) endSpot(t tx, i *instance) error {
 	if err != nil {
 		return err
 	}
-	if r != nil && r.Type == types.SpotInstanceTypePersistent && r.Instance == i.ID && r.State != types.SpotInstanceStateCancelled && r.State != types.SpotInstanceStateClosed {
+	if r != nil && r.Type == types.SpotInstanceTypePersistent && r.Instance == i.ID && r.State != types.SpotInstanceStateCancelled && r.State != types.SpotInstanceStateClosed && !r.expired(t.Now()) {
 		if i.ReasonCode == spotTermination {
 			return reopenSpot(t, r, "instance-terminated-no-capacity", "There is no Spot capacity available that matches your request.")
 		}
 		return reopenSpot(t, r, "instance-terminated-by-user", "Your spot instance was terminated by the user.")
+	}
+	if err := spotLaunches.In(t, t.scope).Delete(i.SpotRequest); i.Persistent && err != nil {
+		return err
 	}
 	return s.noteSpot(t, i, types.SpotInstanceStateClosed, "instance-terminated-by-user", "Your spot instance was terminated by the user.")
 }
@@ -251,7 +269,7 @@ func (s *Service) RequestSpotInstances(ctx context.Context, in *ec2.RequestSpotI
 	run.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot, SpotOptions: &types.SpotMarketOptions{
 		MaxPrice: in.SpotPrice, SpotInstanceType: in.Type, InstanceInterruptionBehavior: in.InstanceInterruptionBehavior, ValidUntil: in.ValidUntil,
 	}}
-	made, err := s.RunInstances(ctx, run)
+	made, err := s.run(ctx, run, true)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ type volume struct {
 	Created          time.Time
 	Instance, Device string
 	DeleteOnEnd      bool
+	// IOPS and Throughput, in MiB/s, are as asked; 0 is what the type does without.
+	IOPS, Throughput int32 `json:",omitempty"`
 }
 
 func volumeBase(v *volume) *resource { return &v.resource }
@@ -59,24 +61,11 @@ func insertRootVolume(t tx, i *instance, tags map[string]string) error {
 	return volumes.insert(t, &volume{
 		resource: resource{ID: i.RootVolume.ID, Tags: tags}, GiB: i.RootVolume.GiB, Type: i.RootVolume.Type, Zone: i.Zone, ZoneID: i.ZoneID,
 		Created: i.RootVolume.At, Instance: i.ID, Device: i.RootDevice, DeleteOnEnd: i.RootVolume.DeleteOnEnd,
+		IOPS: i.RootVolume.IOPS, Throughput: i.RootVolume.Throughput,
 	})
 }
 
 func removeRootVolume(t tx, i *instance) error { return volumes.delete(t, i.RootVolume.ID) }
-
-// baseline is what a type of volume does without asking. AWS: "Amazon EBS volume types".
-var baseline = map[types.VolumeType]struct{ iops, throughput int32 }{
-	types.VolumeTypeGp3: {3000, 125}, types.VolumeTypeGp2: {100, 0}, types.VolumeTypeIo1: {100, 0}, types.VolumeTypeIo2: {100, 0},
-}
-
-// performance answers the operations a second and MiB/s of a volume; 0 where the type does not say.
-func performance(typ types.VolumeType, gib int32) (iops, throughput int32) {
-	does := baseline[typ]
-	if typ == types.VolumeTypeGp2 {
-		does.iops = max(does.iops, 3*gib)
-	}
-	return does.iops, does.throughput
-}
 
 // DescribeVolumes lists the root volumes of instances.
 func (s *Service) DescribeVolumes(ctx context.Context, in *ec2.DescribeVolumesInput) (*ec2.DescribeVolumesOutput, error) {
@@ -90,7 +79,7 @@ func (s *Service) DescribeVolumes(ctx context.Context, in *ec2.DescribeVolumesIn
 				AttachTime: aws.Time(v.Created), DeleteOnTermination: aws.Bool(v.DeleteOnEnd),
 			}},
 		}
-		if iops, throughput := performance(v.Type, v.GiB); iops > 0 {
+		if iops, throughput := performance(v.Type, v.GiB, v.IOPS, v.Throughput); iops > 0 {
 			out.Iops = aws.Int32(iops)
 			if throughput > 0 {
 				out.Throughput = aws.Int32(throughput)

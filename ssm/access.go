@@ -6,10 +6,12 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/store"
 )
 
 // AWS: "Actions, resources, and condition keys for AWS Systems Manager" in the service authorization reference.
@@ -45,6 +47,16 @@ func splitSelector(name string) (plain, selector string) {
 	}
 	plain, selector, _ = strings.Cut(name, ":")
 	return plain, selector
+}
+
+// namesOwn tells whether a name is not the ARN of something in another account or region: parameters are shared with nobody.
+// Public parameters belong to no account.
+func namesOwn(scope store.Scope, name string) bool {
+	if !strings.HasPrefix(name, "arn:") {
+		return true
+	}
+	a, err := arn.Parse(name)
+	return err == nil && a.Service == "ssm" && a.Region == scope.Region && (a.AccountID == scope.Account || a.AccountID == "")
 }
 
 func on(ctx context.Context, action string, conditions map[string][]string, names ...string) ([]awsapi.Access, error) {

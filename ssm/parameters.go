@@ -310,6 +310,9 @@ func publicToAPI(region string, p PublicParameter) types.Parameter {
 // lookUp answers the version that a name with an optional selector means; nil where there is no such parameter.
 func (s *Service) lookUp(tx store.Tx, scope store.Scope, asked string, decrypt bool) (*types.Parameter, error) {
 	name, selector := splitSelector(asked)
+	if !namesOwn(scope, asked) {
+		return nil, nil
+	}
 	var found types.Parameter
 	if strings.HasPrefix(name, publicPrefix) {
 		all := s.config.Public(scope.Region)

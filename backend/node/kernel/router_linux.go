@@ -280,7 +280,7 @@ func (r *Router) applyRoutes(p plan.Plan) (changed bool, err error) {
 	}
 	stale := map[routeKey]netlink.Route{}
 	for _, route := range had {
-		if route.Table != unix.RT_TABLE_LOCAL && route.Protocol != unix.RTPROT_KERNEL {
+		if planned(route) {
 			stale[routeKey{route.Table, destinationOf(route)}] = route
 		}
 	}
@@ -314,6 +314,15 @@ func (r *Router) applyRoutes(p plan.Plan) (changed bool, err error) {
 		}
 	}
 	return changed, errors.Join(errs...)
+}
+
+// planned tells whether a route is of a plan, and not the kernel's own. The kernel's table of local addresses has its own routes
+// only; those that are there by a plan are of an agent whose tables had such numbers.
+func planned(route netlink.Route) bool {
+	if route.Table == unix.RT_TABLE_LOCAL {
+		return route.Protocol == unix.RTPROT_STATIC
+	}
+	return route.Protocol != unix.RTPROT_KERNEL
 }
 
 func destinationOf(route netlink.Route) netip.Prefix {
