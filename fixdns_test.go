@@ -162,7 +162,7 @@ func TestCheckNames(t *testing.T) {
 func TestBlockWithoutEnd(t *testing.T) {
 	const block = hostsBegin + "\n127.0.0.1 api.example\n" + hostsEnd + "\n"
 	for before, want := range map[string]string{
-		"a\n" + block + "b\n":                                  "a\n" + block + "b\n",
+		"a\n" + block + "b\n": "a\n" + block + "b\n",
 		"a\n" + hostsBegin + "\n127.0.0.1 old\n10.0.0.1 db\n": "a\n" + block + "127.0.0.1 old\n10.0.0.1 db\n",
 		"a": "a\n" + block,
 		"":  block,

@@ -44,7 +44,7 @@ func (r rootVolume) check() error {
 	may, bootable := volumeTypes[r.Type]
 	switch {
 	case !bootable:
-		// AWS: "Amazon EBS volume types": st1 and sc1 cannot be boot volumes; these are EC2's words for it.
+		// AWS: "Amazon EBS volume types": st1 and sc1 cannot be boot volumes.
 		return errInvalidParameterCombination("The parameter iops is not supported for %s volumes.", r.Type)
 	case r.GiB < may.minGiB:
 		return errInvalidParameterValue("Volume of %dGiB is too small; minimum is %dGiB.", r.GiB, may.minGiB)

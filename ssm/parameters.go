@@ -329,6 +329,11 @@ func (s *Service) lookUp(tx store.Tx, scope store.Scope, asked string, decrypt b
 			return nil, nil
 		}
 		p, err := parameters.In(tx, scope).Find(name)
+		if p == nil && err == nil && strings.HasPrefix(asked, "arn:") && !strings.HasPrefix(name, "/") {
+			// The ARN of a name of one level is the same with and without a slash before it.
+			name = "/" + name
+			p, err = parameters.In(tx, scope).Find(name)
+		}
 		if p == nil || err != nil {
 			return nil, err
 		}
