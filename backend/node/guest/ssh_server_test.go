@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -341,6 +342,10 @@ func TestKeysOutsideTheHomeAdmitNobody(t *testing.T) {
 
 // TestClosedSessionsHangUp: the programs of channels that the client has closed end, while the connection goes on.
 func TestClosedSessionsHangUp(t *testing.T) {
+	// Where the tests run under nohup, programs would ignore the hang-up, as this process does; init does not.
+	hungUp := make(chan os.Signal, 1)
+	signal.Notify(hungUp, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hungUp) })
 	address, _ := testServer(t)
 	client, err := dial(t, address, "admin", "configured")
 	if err != nil {
