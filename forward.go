@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strconv"
-	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"miniaws/backend/relay"
 )
 
 // forwarding is a port of this machine behind which something that an instance reaches answers.
@@ -54,18 +54,14 @@ func splitColons(text string) []string {
 	return fields
 }
 
-// forwardings are those that listen.
-type forwardings struct{ listeners []net.Listener }
+// forwardedPorts are those that listen.
+type forwardedPorts struct{ listeners []net.Listener }
 
 // forward listens for all of them, or for none. What is connected goes the session's way: past the instance's init, which
 // dials the target from inside.
-func forward(ctx context.Context, client *ssh.Client, all []string) (*forwardings, error) {
-	f := &forwardings{}
-	for _, text := range all {
-		one, err := parseForwarding(text)
-		if err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
+func forward(ctx context.Context, client *ssh.Client, all []forwarding) (*forwardedPorts, error) {
+	f := &forwardedPorts{}
+	for _, one := range all {
 		listener, err := net.Listen("tcp", one.listen)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
@@ -90,28 +86,13 @@ func accept(ctx context.Context, client *ssh.Client, listener net.Listener, targ
 				_ = near.Close()
 				return
 			}
-			couple(near, far)
+			relay.Both(near, far)
 		}()
 	}
 }
 
-// couple carries bytes both ways until both sides have said all. The end of one is told to the other.
-func couple(a, b net.Conn) {
-	var both sync.WaitGroup
-	carry := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from)
-		if half, ok := to.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite()
-		}
-	}
-	both.Go(func() { carry(a, b) })
-	both.Go(func() { carry(b, a) })
-	both.Wait()
-	_ = errors.Join(a.Close(), b.Close())
-}
-
 // Close ends the listening; connections end with the session.
-func (f *forwardings) Close() error {
+func (f *forwardedPorts) Close() error {
 	var errs []error
 	for _, l := range f.listeners {
 		errs = append(errs, l.Close())
@@ -137,14 +118,18 @@ type localForwards struct {
 	NoCommand bool     `short:"N" name:"no-command" help:"Run no command: only forward, until interrupted."`
 }
 
-func (l localForwards) checkForwards() error {
+// forwardings are those that are asked for.
+func (l localForwards) forwardings() ([]forwarding, error) {
 	if l.NoCommand && len(l.Local) == 0 {
-		return errors.New("-N without -L would do nothing")
+		return nil, errors.New("-N without -L would do nothing")
 	}
+	var all []forwarding
 	for _, text := range l.Local {
-		if _, err := parseForwarding(text); err != nil {
-			return err
+		one, err := parseForwarding(text)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, one)
 	}
-	return nil
+	return all, nil
 }

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"io"
-	"net"
-	"testing"
-)
+import "testing"
 
 func TestParseForwarding(t *testing.T) {
 	for text, want := range map[string]forwarding{
@@ -22,44 +18,4 @@ func TestParseForwarding(t *testing.T) {
 			t.Errorf("%q is taken for %v", text, got)
 		}
 	}
-}
-
-// TestCouple: the end of what one side says reaches the other, which may still answer.
-func TestCouple(t *testing.T) {
-	pair := func() (near, far net.Conn) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = listener.Close() }()
-		if near, err = net.Dial("tcp", listener.Addr().String()); err != nil {
-			t.Fatal(err)
-		}
-		if far, err = listener.Accept(); err != nil {
-			t.Fatal(err)
-		}
-		return near, far
-	}
-	client, here := pair()
-	there, server := pair()
-	done := make(chan struct{})
-	go func() { couple(here, there); close(done) }()
-	if _, err := client.Write([]byte("question")); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	if asked, err := io.ReadAll(server); err != nil || string(asked) != "question" {
-		t.Fatalf("%q, %v", asked, err)
-	}
-	if _, err := server.Write([]byte("answer")); err != nil {
-		t.Fatal(err)
-	}
-	_ = server.Close()
-	if answer, err := io.ReadAll(client); err != nil || string(answer) != "answer" {
-		t.Fatalf("%q, %v", answer, err)
-	}
-	<-done
-	_ = client.Close()
 }

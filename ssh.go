@@ -101,7 +101,8 @@ func (c *sshCommand) Run(ctx context.Context) error {
 }
 
 func (c *sshCommand) run(ctx context.Context) (status int, err error) {
-	if err := c.checkForwards(); err != nil {
+	wanted, err := c.forwardings()
+	if err != nil {
 		return 0, err
 	}
 	user, instance := splitUser(c.Instance)
@@ -110,7 +111,7 @@ func (c *sshCommand) run(ctx context.Context) (status int, err error) {
 		return 0, err
 	}
 	defer func() { _ = client.Close() }()
-	ports, err := forward(ctx, client, c.Local)
+	ports, err := forward(ctx, client, wanted)
 	if err != nil {
 		return 0, err
 	}

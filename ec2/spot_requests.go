@@ -190,8 +190,10 @@ func (s *Service) endSpot(t tx, i *instance) error {
 		}
 		return reopenSpot(t, r, "instance-terminated-by-user", "Your spot instance was terminated by the user.")
 	}
-	if err := spotLaunches.In(t, t.scope).Delete(i.SpotRequest); i.Persistent && err != nil {
-		return err
+	if i.Persistent {
+		if err := spotLaunches.In(t, t.scope).Delete(i.SpotRequest); err != nil {
+			return err
+		}
 	}
 	return s.noteSpot(t, i, types.SpotInstanceStateClosed, "instance-terminated-by-user", "Your spot instance was terminated by the user.")
 }

@@ -44,8 +44,8 @@ func (r rootVolume) check() error {
 	may, bootable := volumeTypes[r.Type]
 	switch {
 	case !bootable:
-		// AWS: "Amazon EBS volume types": st1 and sc1 cannot be boot volumes.
-		return errInvalidParameterCombination("The parameter iops is not supported for %s volumes.", r.Type)
+		// AWS: "Amazon EBS volume types": st1 and sc1 cannot be boot volumes. The words are ours.
+		return errInvalidParameterCombination("A volume of type %s cannot be a root volume.", r.Type)
 	case r.GiB < may.minGiB:
 		return errInvalidParameterValue("Volume of %dGiB is too small; minimum is %dGiB.", r.GiB, may.minGiB)
 	case r.GiB > may.maxGiB:

@@ -11,6 +11,8 @@ import (
 
 	"github.com/xtaci/smux"
 	"golang.org/x/crypto/ssh"
+
+	"miniaws/backend/relay"
 )
 
 // run runs what the session is for, to its end.
@@ -142,17 +144,7 @@ func (r *running) multiplex(client *ssh.Client, address string) error {
 				_ = r.talk.send(payloadFlag, binary.BigEndian.AppendUint32(nil, flagConnectError))
 				return
 			}
-			defer func() { _ = connection.Close() }()
-			var both sync.WaitGroup
-			both.Go(func() {
-				_, _ = io.Copy(connection, stream)
-				if half, ok := connection.(interface{ CloseWrite() error }); ok {
-					_ = half.CloseWrite()
-				}
-			})
-			_, _ = io.Copy(stream, connection)
-			_ = stream.Close()
-			both.Wait()
+			relay.Both(connection, stream)
 		})
 	}
 }

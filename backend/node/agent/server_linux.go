@@ -19,6 +19,7 @@ import (
 	"miniaws/backend"
 	"miniaws/backend/node/plan"
 	"miniaws/backend/node/protocol"
+	"miniaws/backend/relay"
 )
 
 // listen answers the gateway until the context ends.
@@ -233,7 +234,7 @@ func (a *Agent) dial(w http.ResponseWriter, r *http.Request) {
 		slog.Warn("dial", "vpc", id, "error", errors.Join(err, inside.Close()))
 		return
 	}
-	splice(inside, outside)
+	relay.Both(inside, outside)
 }
 
 func (a *Agent) dialInside(ctx context.Context, id, network string, address netip.AddrPort) (net.Conn, error) {
@@ -259,26 +260,4 @@ func (a *Agent) dialInside(ctx context.Context, id, network string, address neti
 		return nil, &backend.Error{Kind: backend.KindUnavailable, Op: "dial vpc", Object: id, Err: err}
 	}
 	return connection, nil
-}
-
-// splice copies both ways until both are done.
-func splice(a, b net.Conn) {
-	done := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(a, b)
-		closeWrite(a)
-		close(done)
-	}()
-	_, _ = io.Copy(b, a)
-	closeWrite(b)
-	<-done
-	_, _ = a.Close(), b.Close()
-}
-
-func closeWrite(c net.Conn) {
-	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-		return
-	}
-	_ = c.Close()
 }

@@ -18,6 +18,7 @@ import (
 	"miniaws/backend"
 	"miniaws/backend/node/plan"
 	"miniaws/backend/node/protocol"
+	"miniaws/backend/relay"
 )
 
 // services are the listeners inside one VPC's namespace.
@@ -253,7 +254,7 @@ func (s *services) tunnel(connection *net.TCPConn, reader io.Reader, header prot
 		_ = connection.Close()
 		return
 	}
-	splice(buffered{connection, reader}, stream)
+	relay.Both(buffered{connection, reader}, stream)
 }
 
 // buffered is a connection whose first bytes may have been read already. It embeds no TCPConn, whose WriteTo would go

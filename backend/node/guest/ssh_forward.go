@@ -4,13 +4,14 @@ package guest
 
 import (
 	"context"
-	"io"
 	"net"
 	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"miniaws/backend/relay"
 )
 
 const forwardDialTime = 15 * time.Second
@@ -49,19 +50,6 @@ func (s *sshServer) forward(ctx context.Context, offered ssh.NewChannel, who log
 		ssh.DiscardRequests(requests)
 		_ = connection.Close() // the client has closed the channel, or the connection has ended
 	})
-	// One side's end is passed on; the other side may go on sending.
-	var both sync.WaitGroup
-	both.Go(func() {
-		_, _ = io.Copy(channel, connection)
-		_ = channel.CloseWrite()
-	})
-	both.Go(func() {
-		_, _ = io.Copy(connection, channel)
-		if half, ok := connection.(*net.TCPConn); ok {
-			_ = half.CloseWrite()
-		}
-	})
-	both.Wait()
-	_ = channel.Close()
+	relay.Both(channel, connection)
 	copies.Wait()
 }
