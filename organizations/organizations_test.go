@@ -217,7 +217,7 @@ func TestUnits(t *testing.T) {
 	ask[organizations.MoveAccountOutput](f, &organizations.MoveAccountInput{AccountId: &member, SourceParentId: &root, DestinationParentId: &at})
 	f.refused("OrganizationalUnitNotEmptyException", &organizations.DeleteOrganizationalUnitInput{OrganizationalUnitId: &at})
 	m, err := f.service.Membership(t.Context(), member)
-	if err != nil || strings.Count(m.Path, "ou-") != maxDepth || !strings.HasSuffix(m.Path, at+"/") {
+	if err != nil || strings.Count(m.Path, "/ou-") != maxDepth || !strings.HasSuffix(m.Path, at+"/") {
 		t.Errorf("%+v, %v", m, err)
 	}
 	status := f.ready(&organizations.CreateAccountInput{AccountName: aws.String("x"), Email: aws.String("taken@example.com")})
