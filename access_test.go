@@ -39,7 +39,7 @@ var idPrefixes = map[string]string{
 	"EgressOnlyInternetGateway": "eigw-", "NatGateway": "nat-", "NetworkAcl": "acl-", "NetworkInterface": "eni-", "Host": "h-", "CapacityReservation": "cr-", "PrefixList": "pl-", "VpcEndpoint": "vpce-",
 	"VpcPeeringConnection": "pcx-", "Allocation": "eipalloc-", "Association": "eipassoc-", "DhcpOptions": "dopt-", "LaunchTemplate": "lt-", "Volume": "vol-",
 	"SpotInstanceRequest": "sir-", "FlowLog": "fl-", "NetworkInsightsPath": "nip-", "NetworkInsightsAnalysis": "nia-", "SourceImage": "ami-", "PeerVpc": "vpc-", "Snapshot": "snap-",
-	"TransitGateway": "tgw-", "InstanceEventWindow": "iew-", "Fleet": "fleet-", "Exclusion": "vpcbpa-exclude-", "TransitGatewayAttachment": "tgw-attach-", "TransitGatewayRouteTable": "tgw-rtb-",
+	"TransitGateway": "tgw-", "InstanceEventWindow": "iew-", "Fleet": "fleet-", "SpotFleetRequest": "sfr-", "Exclusion": "vpcbpa-exclude-", "TransitGatewayAttachment": "tgw-attach-", "TransitGatewayRouteTable": "tgw-rtb-",
 	"Root": "r-", "Policy": "p-", "OrganizationalUnit": "ou-", "Parent": "r-", "Target": "ou-", "SourceParent": "r-", "DestinationParent": "ou-", "Child": "ou-",
 }
 

@@ -290,7 +290,7 @@ var attributed = map[string]types.ResourceType{
 	"ModifyNetworkInterfaceAttribute": types.ResourceTypeNetworkInterface, "ModifyManagedPrefixList": types.ResourceTypePrefixList,
 	"ModifyHosts": types.ResourceTypeDedicatedHost, "ModifySubnetAttribute": types.ResourceTypeSubnet, "ModifyVpcAttribute": types.ResourceTypeVpc, "ModifyVpcTenancy": types.ResourceTypeVpc,
 	"ModifyVpcEndpoint": types.ResourceTypeVpcEndpoint, "ModifyVpcPeeringConnectionOptions": types.ResourceTypeVpcPeeringConnection,
-	"ModifyTransitGateway": types.ResourceTypeTransitGateway, "ModifyInstancePlacement": types.ResourceTypeInstance, "ModifyInstanceCpuOptions": types.ResourceTypeInstance, "ModifyFleet": types.ResourceTypeFleet, "ModifyCapacityReservation": types.ResourceTypeCapacityReservation, "ModifyInstanceEventWindow": types.ResourceTypeInstanceEventWindow,
+	"ModifyTransitGateway": types.ResourceTypeTransitGateway, "ModifyInstancePlacement": types.ResourceTypeInstance, "ModifyInstanceCpuOptions": types.ResourceTypeInstance, "ModifyFleet": types.ResourceTypeFleet, "ModifySpotFleetRequest": types.ResourceTypeSpotFleetRequest, "ModifyCapacityReservation": types.ResourceTypeCapacityReservation, "ModifyInstanceEventWindow": types.ResourceTypeInstanceEventWindow,
 	"ModifyPrivateDnsNameOptions": types.ResourceTypeInstance,
 	"ModifyAddressAttribute":      types.ResourceTypeElasticIp, "ResetAddressAttribute": types.ResourceTypeElasticIp,
 	"ModifyVpcBlockPublicAccessExclusion": types.ResourceTypeVpcBlockPublicAccessExclusion, "ModifyTransitGatewayPrefixListReference": types.ResourceTypePrefixList,
@@ -331,7 +331,7 @@ func withAttributes(action string, in any, all []awsapi.Access) {
 // notAttributes are members of inputs that say which resource is meant, or how the call is made.
 var notAttributes = []string{
 	"DryRun", "ClientToken", "Attribute", "Value", "InstanceId", "ImageId", "VpcId", "SubnetId", "NetworkInterfaceId", "LaunchTemplateId", "LaunchTemplateName",
-	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "InstanceEventWindowId", "FleetId", "CapacityReservationId", "TransitGatewayId", "AllocationId", "ExclusionId", "TransitGatewayRouteTableId",
+	"PrefixListId", "VpcEndpointId", "VpcPeeringConnectionId", "InstanceEventId", "InstanceEventWindowId", "FleetId", "SpotFleetRequestId", "CapacityReservationId", "TransitGatewayId", "AllocationId", "ExclusionId", "TransitGatewayRouteTableId",
 }
 
 // attributesOf answers the attributes that an input sets, by name, with their values. The older way to name one, by the

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,12 +20,15 @@ import (
 	"miniaws/backend/store"
 )
 
-// pool is where a fleet may launch: a launch template, with what is overridden of it.
+// pool is where a fleet may launch: a launch template, with what is overridden of it, or a launch specification of a Spot Fleet.
 type pool struct {
 	config   types.FleetLaunchTemplateConfigRequest
 	override *types.FleetLaunchTemplateOverridesRequest
-	// typ is the override's instance type, or one that has what it requires; "" for the template's.
+	spec     *types.SpotFleetLaunchSpecification
+	// typ is the pool's instance type, or one that has what it requires; "" for the template's.
 	typ types.InstanceType
+	// subnet and zone are one of those that are listed; nil for none.
+	subnet, zone *string
 }
 
 // maxPoolTypes is how many types of those that have what is required are tried.
@@ -42,21 +46,56 @@ func (f *fleet) pools(region string) []pool {
 		}
 		for i := range config.Overrides {
 			o := &config.Overrides[i]
-			if o.InstanceRequirements == nil {
-				all = append(all, pool{config, o, o.InstanceType})
-				continue
-			}
-			if checkRequirements(o.InstanceRequirements) != nil {
-				continue
-			}
-			names := typesFor(region, o.InstanceRequirements, func(i *typeInfo) bool {
-				return slices.Contains(i.ProcessorInfo.SupportedArchitectures, types.ArchitectureTypeX8664)
-			})
-			slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(cheapness(a), cheapness(b)) })
-			for _, name := range names[:min(len(names), maxPoolTypes)] {
-				all = append(all, pool{config, o, types.InstanceType(name)})
+			p := pool{config: config, override: o, typ: o.InstanceType}
+			all = append(all, p.variants(region, o.InstanceRequirements, o.SubnetId, o.AvailabilityZone)...)
+		}
+	}
+	if f.SpotFleet != nil {
+		all = append(all, f.SpotFleet.pools(region)...)
+	}
+	return all
+}
+
+// variants are the pool with each of the types that have what is required, in each of the subnets and zones that are listed.
+func (p pool) variants(region string, required *types.InstanceRequirementsRequest, subnets, zones *string) []pool {
+	names := []types.InstanceType{p.typ}
+	if required != nil {
+		names = typesHaving(region, required)
+	}
+	var all []pool
+	for _, p.typ = range names {
+		for _, p.subnet = range listed(subnets) {
+			for _, p.zone = range listed(zones) {
+				all = append(all, p)
 			}
 		}
+	}
+	return all
+}
+
+// typesHaving are some types that have what is required, the cheapest first; none where that is wrong.
+func typesHaving(region string, required *types.InstanceRequirementsRequest) (found []types.InstanceType) {
+	if checkRequirements(required) != nil {
+		return nil
+	}
+	names := typesFor(region, required, func(i *typeInfo) bool {
+		return slices.Contains(i.ProcessorInfo.SupportedArchitectures, types.ArchitectureTypeX8664)
+	})
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(cheapness(a), cheapness(b)) })
+	for _, name := range names[:min(len(names), maxPoolTypes)] {
+		found = append(found, types.InstanceType(name))
+	}
+	return found
+}
+
+// listed are the members of a list that is separated by commas; a nil one for no list.
+func listed(text *string) []*string {
+	if text == nil {
+		return []*string{nil}
+	}
+	var all []*string
+	for one := range strings.SplitSeq(*text, ",") {
+		all = append(all, aws.String(strings.TrimSpace(one)))
 	}
 	return all
 }
@@ -86,9 +125,16 @@ func (f *fleet) ordered(all []pool, lifecycle types.InstanceLifecycle) []pool {
 	return all
 }
 
-// spread tells whether the fleet wants its instances in several pools.
-func (f *fleet) spread(lifecycle types.InstanceLifecycle) bool {
-	return lifecycle == types.InstanceLifecycleSpot && f.Spot != nil && f.Spot.AllocationStrategy == types.SpotAllocationStrategyDiversified
+// spread is in how many pools the fleet wants its instances.
+func (f *fleet) spread(lifecycle types.InstanceLifecycle) int {
+	switch {
+	case lifecycle != types.InstanceLifecycleSpot || f.Spot == nil:
+	case f.Spot.AllocationStrategy == types.SpotAllocationStrategyDiversified:
+		return math.MaxInt
+	case f.Spot.AllocationStrategy == "" || f.Spot.AllocationStrategy == types.SpotAllocationStrategyLowestPrice:
+		return max(1, int(aws.ToInt32(f.Spot.InstancePoolsToUseCount)))
+	}
+	return 1
 }
 
 // priority is the override's, the highest being 0; those without one come last.
@@ -101,31 +147,49 @@ func (p pool) priority() float64 {
 
 // weight is what an instance counts for the target.
 func (p pool) weight() float64 {
-	if p.override == nil || aws.ToFloat64(p.override.WeightedCapacity) <= 0 {
+	var weight *float64
+	switch {
+	case p.override != nil:
+		weight = p.override.WeightedCapacity
+	case p.spec != nil:
+		weight = p.spec.WeightedCapacity
+	}
+	if aws.ToFloat64(weight) <= 0 {
 		return 1
 	}
-	return *p.override.WeightedCapacity
+	return *weight
+}
+
+// price is the most that a Spot Instance may cost an hour, nil for any.
+func (p pool) price(f *fleet) *string {
+	switch {
+	case p.override != nil && p.override.MaxPrice != nil:
+		return p.override.MaxPrice
+	case p.spec != nil && p.spec.SpotPrice != nil:
+		return p.spec.SpotPrice
+	case f.SpotFleet != nil:
+		return f.SpotFleet.Config.SpotPrice
+	}
+	return nil
 }
 
 // input is the launch of count instances.
 func (p pool) input(f *fleet, count int32, lifecycle types.InstanceLifecycle) (*ec2.RunInstancesInput, error) {
-	in := &ec2.RunInstancesInput{
-		MinCount: aws.Int32(1), MaxCount: aws.Int32(count), InstanceType: p.typ, TagSpecifications: slices.Clone(f.Launch),
-		LaunchTemplate: &types.LaunchTemplateSpecification{
+	in := &ec2.RunInstancesInput{TagSpecifications: slices.Clone(f.Launch)}
+	if p.spec != nil {
+		if err := specifiedLaunch(p.spec, in); err != nil {
+			return nil, err
+		}
+	} else {
+		in.LaunchTemplate = &types.LaunchTemplateSpecification{
 			LaunchTemplateId: p.config.LaunchTemplateSpecification.LaunchTemplateId, LaunchTemplateName: p.config.LaunchTemplateSpecification.LaunchTemplateName,
 			Version: p.config.LaunchTemplateSpecification.Version,
-		},
-	}
-	if o := p.override; o != nil {
-		in.SubnetId, in.ImageId, in.Placement = o.SubnetId, o.ImageId, o.Placement
-		if o.AvailabilityZone != nil || o.AvailabilityZoneId != nil {
-			place := types.Placement{}
-			if in.Placement != nil {
-				place = *in.Placement
-			}
-			place.AvailabilityZone, place.AvailabilityZoneId = o.AvailabilityZone, o.AvailabilityZoneId
-			in.Placement = &place
 		}
+	}
+	in.MinCount, in.MaxCount, in.InstanceType, in.SubnetId = aws.Int32(1), aws.Int32(count), p.typ, p.subnet
+	var zoneID *string
+	if o := p.override; o != nil {
+		in.ImageId, in.Placement, zoneID = o.ImageId, o.Placement, o.AvailabilityZoneId
 		for _, m := range o.BlockDeviceMappings {
 			var made types.BlockDeviceMapping
 			if err := reshape(&m, &made); err != nil {
@@ -134,17 +198,28 @@ func (p pool) input(f *fleet, count int32, lifecycle types.InstanceLifecycle) (*
 			in.BlockDeviceMappings = append(in.BlockDeviceMappings, made)
 		}
 	}
+	if p.zone != nil || zoneID != nil {
+		place := types.Placement{}
+		if in.Placement != nil {
+			place = *in.Placement
+		}
+		place.AvailabilityZone, place.AvailabilityZoneId = p.zone, cmp.Or(zoneID, place.AvailabilityZoneId)
+		in.Placement = &place
+	}
 	if lifecycle == types.InstanceLifecycleSpot {
 		in.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot}
-		if p.override != nil && p.override.MaxPrice != nil {
-			in.InstanceMarketOptions.SpotOptions = &types.SpotMarketOptions{MaxPrice: p.override.MaxPrice}
+		if price := p.price(f); price != nil {
+			in.InstanceMarketOptions.SpotOptions = &types.SpotMarketOptions{MaxPrice: price}
 		}
 	}
 	return in, nil
 }
 
-// from is the pool as answers show it.
+// from is the pool as answers show it; nil for a launch specification.
 func (p pool) from(template string, number string) *types.LaunchTemplateAndOverridesResponse {
+	if p.spec != nil {
+		return nil
+	}
 	out := &types.LaunchTemplateAndOverridesResponse{
 		LaunchTemplateSpecification: &types.FleetLaunchTemplateSpecification{
 			LaunchTemplateId: optional(template), LaunchTemplateName: p.config.LaunchTemplateSpecification.LaunchTemplateName, Version: aws.String(number),
@@ -158,7 +233,7 @@ func (p pool) from(template string, number string) *types.LaunchTemplateAndOverr
 	}
 	if p.override != nil {
 		shown := *p.override
-		shown.InstanceRequirements, shown.BlockDeviceMappings = nil, nil
+		shown.InstanceRequirements, shown.BlockDeviceMappings, shown.SubnetId, shown.AvailabilityZone = nil, nil, p.subnet, p.zone
 		_ = reshape(&shown, out.Overrides) // of the same fields
 		out.Overrides.InstanceType = p.typ
 	}
@@ -171,7 +246,7 @@ func (s *Service) fillFleet(ctx context.Context, scope store.Scope, id string) e
 		var f *fleet
 		var missing float64
 		err := s.viewIn(ctx, scope, func(t tx) (err error) {
-			if f, err = fleets.find(t, id); f != nil && err == nil {
+			if f, err = fleetsOf(id).find(t, id); f != nil && err == nil {
 				missing, err = f.missing(t, lifecycle)
 			}
 			return err
@@ -184,11 +259,8 @@ func (s *Service) fillFleet(ctx context.Context, scope store.Scope, id string) e
 		}
 		pools := f.ordered(f.pools(scope.Region), lifecycle)
 		for i, p := range pools {
-			share := 1
-			if f.spread(lifecycle) {
-				share = len(pools) - i
-			}
-			enough, err := s.launchFor(ctx, scope, id, p, lifecycle, share)
+			parts := max(1, min(f.spread(lifecycle), len(pools))-i)
+			enough, err := s.launchFor(ctx, scope, id, p, lifecycle, parts)
 			if err != nil {
 				return err
 			}
@@ -198,12 +270,12 @@ func (s *Service) fillFleet(ctx context.Context, scope store.Scope, id string) e
 		}
 	}
 	return s.updateIn(ctx, scope, func(t tx) error {
-		f, err := fleets.find(t, id)
+		f, err := fleetsOf(id).find(t, id)
 		if f == nil || err != nil {
 			return err
 		}
 		f.Filled = true
-		return fleets.put(t, f)
+		return fleetsOf(id).put(t, f)
 	})
 }
 
@@ -230,7 +302,7 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 	var l *launch
 	var refused *awsapi.Error
 	err = s.viewIn(ctx, scope, func(t tx) error {
-		f, err := fleets.get(t, id)
+		f, err := fleetsOf(id).get(t, id)
 		if err != nil {
 			return err
 		}
@@ -243,12 +315,22 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 		if err != nil {
 			return err
 		}
-		merged, template, number, err := templated(t, in)
+		template, number := "", int64(0)
+		if in.LaunchTemplate != nil {
+			in, template, number, err = templated(t, in)
+		}
 		if err == nil {
-			l, err = checkLaunch(merged)
+			l, err = checkLaunch(in)
 		}
 		if err == nil {
 			l.template, l.templateNumber, l.fleet = template, number, id
+			if f.SpotFleet != nil {
+				l.spotTags = maps.Clone(l.spotTags)
+				if l.spotTags == nil {
+					l.spotTags = map[string]string{}
+				}
+				l.spotTags[fleetTag(id)] = id
+			}
 		}
 		if errors.As(err, &refused) {
 			return nil
@@ -269,7 +351,7 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 			if err := ensureNetwork(t); err != nil {
 				return err
 			}
-			f, err := fleets.get(t, id)
+			f, err := fleetsOf(id).get(t, id)
 			if err != nil || !f.Deleted.IsZero() {
 				return err
 			}
@@ -289,10 +371,11 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 			slices.SortFunc(made, positions)
 			for _, i := range made {
 				f.Members = append(f.Members, fleetMember{i.ID, i.Type, lifecycle, p.weight(), p.from(l.template, l.versionText())})
+				f.noteInstance(t, "launched", i)
 			}
 			missing, err := f.missing(t, lifecycle)
 			enough = missing <= 0
-			return errors.Join(err, fleets.put(t, f))
+			return errors.Join(err, fleetsOf(id).put(t, f))
 		})
 	}
 	if refused != nil || errors.As(err, &refused) {
@@ -306,19 +389,20 @@ const maxFleetErrors = 50
 
 func (s *Service) noteFleetError(ctx context.Context, scope store.Scope, id string, p pool, lifecycle types.InstanceLifecycle, refused *awsapi.Error) error {
 	return s.updateIn(ctx, scope, func(t tx) error {
-		f, err := fleets.find(t, id)
+		f, err := fleetsOf(id).find(t, id)
 		if f == nil || err != nil {
 			return err
 		}
-		made := types.CreateFleetError{
-			ErrorCode: aws.String(refused.Code), ErrorMessage: aws.String(refused.Message), Lifecycle: lifecycle,
-			LaunchTemplateAndOverrides: p.from("", aws.ToString(p.config.LaunchTemplateSpecification.Version)),
+		made := types.CreateFleetError{ErrorCode: aws.String(refused.Code), ErrorMessage: aws.String(refused.Message), Lifecycle: lifecycle}
+		if l := p.config.LaunchTemplateSpecification; l != nil {
+			made.LaunchTemplateAndOverrides = p.from("", aws.ToString(l.Version))
 		}
 		if slices.ContainsFunc(f.Errors, func(have types.CreateFleetError) bool { return sameJSON(have, made) }) || len(f.Errors) >= maxFleetErrors {
 			return nil
 		}
 		f.Errors = append(f.Errors, made)
-		return fleets.put(t, f)
+		f.noteRefusal(t, p, refused)
+		return fleetsOf(id).put(t, f)
 	})
 }
 
@@ -328,6 +412,9 @@ const refill = time.Minute
 // reconcileFleet launches what a fleet has too little of, and ends what it has too much of.
 func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time.Duration, error) {
 	scope := scopeOfItem(item)
+	if fleetsOf(item.ID) == spotFleets {
+		return s.reconcileSpotFleet(ctx, scope, item.ID)
+	}
 	var f *fleet
 	err := s.viewIn(ctx, scope, func(t tx) (err error) {
 		f, err = fleets.find(t, item.ID)
@@ -346,31 +433,42 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 			return err
 		}
 		// Those that ended long ago are of no interest any more.
-		alive, err := f.alive(t)
-		if err != nil {
+		if f.Members, err = f.alive(t); err != nil {
 			return err
 		}
-		f.Members, again = alive, 0
-		for _, lifecycle := range []types.InstanceLifecycle{types.InstanceLifecycleOnDemand, types.InstanceLifecycleSpot} {
-			missing, err := f.missing(t, lifecycle)
-			if err != nil {
-				return err
-			}
-			if missing > 0 {
-				again = refill
-			}
-			for _, m := range slices.Backward(alive) {
-				if f.Excess == types.FleetExcessCapacityTerminationPolicyTermination && m.Lifecycle == lifecycle && missing+m.Weight <= 0 {
-					missing += m.Weight
-					if err := f.endMembers(t, []fleetMember{m}); err != nil {
-						return err
-					}
+		again, err = f.trim(t)
+		return errors.Join(err, fleets.put(t, f))
+	})
+	return again, err
+}
+
+// trim ends what the fleet has too much of, if it wants that; after is when to try again, 0 where nothing is missing.
+func (f *fleet) trim(t tx) (after time.Duration, err error) {
+	alive, err := f.alive(t)
+	if err != nil {
+		return 0, err
+	}
+	for _, lifecycle := range []types.InstanceLifecycle{types.InstanceLifecycleOnDemand, types.InstanceLifecycleSpot} {
+		missing, err := f.missing(t, lifecycle)
+		if err != nil {
+			return 0, err
+		}
+		if missing > 0 {
+			after = refill
+		}
+		for _, m := range slices.Backward(alive) {
+			if f.Excess == types.FleetExcessCapacityTerminationPolicyTermination && m.Lifecycle == lifecycle && missing+m.Weight <= 0 {
+				missing += m.Weight
+				if err := f.endMembers(t, []fleetMember{m}); err != nil {
+					return 0, err
+				}
+				if err := f.noteMember(t, "termination_notified", m); err != nil {
+					return 0, err
 				}
 			}
 		}
-		return fleets.put(t, f)
-	})
-	return again, err
+	}
+	return after, nil
 }
 
 // sameJSON tells whether two of the API's values say the same.

@@ -44,6 +44,8 @@ type fleet struct {
 	// Deleted is when it was; Ends tells that its instances end with it.
 	Deleted time.Time `json:",omitzero"`
 	Ends    bool      `json:",omitempty"`
+	// SpotFleet is what a Spot Fleet has besides; nil for others.
+	SpotFleet *spotFleet `json:",omitempty"`
 }
 
 // fleetMember is an instance that a fleet launched.
@@ -82,17 +84,30 @@ var fleets = &kind[fleet]{
 
 var uuidPattern = lazyregexp.New(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// fleetID is a fleet's: unlike others it is a UUID.
-func fleetID(t tx) string {
+// fleetsOf is the kind of fleets that an id is of.
+func fleetsOf(id string) *kind[fleet] {
+	if strings.HasPrefix(id, spotFleets.prefix) {
+		return spotFleets
+	}
+	return fleets
+}
+
+// newFleetID makes the id of a fleet: unlike others it is a UUID.
+func newFleetID(t tx, of *kind[fleet]) string {
 	digits := t.NewID("") + t.NewID("")
-	return "fleet-" + strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]}, "-")
+	return of.prefix + strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]}, "-")
 }
 
 // fleetKind is the kind of work of the reconcile loop.
 const fleetKind = "ec2.fleet"
 
-// fleetTag is on what a fleet launched. AWS: "Tag your EC2 Fleet".
-const fleetTag = "aws:ec2:fleet-id"
+// fleetTag is on what a fleet launched, by the fleet's id. AWS: "Tag your EC2 Fleet", "Tag your Spot Fleet".
+func fleetTag(id string) string {
+	if fleetsOf(id) == spotFleets {
+		return "aws:ec2spot:fleet-request-id"
+	}
+	return "aws:ec2:fleet-id"
+}
 
 func (s *Service) registerFleets(server *awsapi.Server) {
 	server.Register(meta.EC2,
@@ -117,10 +132,16 @@ func (s *Service) fleetAccess(ctx context.Context, in *ec2.CreateFleetInput) ([]
 	}
 	made := awsapi.Access{Action: "ec2:CreateFleet", Resources: []string{arn(scope, types.ResourceTypeFleet, "*")}, Conditions: requestTags(own)}
 	conditionsOf(&made, scope, types.ResourceTypeFleet)
-	all := append([]awsapi.Access{made}, tagOnCreate(ctx, "CreateFleet", own)...)
-	f := &fleet{Configs: in.LaunchTemplateConfigs, Launch: launched}
+	launches, err := s.launchesAccess(ctx, &fleet{Configs: in.LaunchTemplateConfigs, Launch: launched}, types.InstanceLifecycleOnDemand)
+	return slices.Concat([]awsapi.Access{made}, tagOnCreate(ctx, "CreateFleet", own), launches), err
+}
+
+// launchesAccess is what the launches that a fleet may make need.
+func (s *Service) launchesAccess(ctx context.Context, f *fleet, lifecycle types.InstanceLifecycle) ([]awsapi.Access, error) {
+	scope := scopeOf(ctx)
+	var all []awsapi.Access
 	for _, p := range f.pools(scope.Region) {
-		launch, err := p.input(f, 1, types.InstanceLifecycleOnDemand)
+		launch, err := p.input(f, 1, lifecycle)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +174,7 @@ func (s *Service) CreateFleet(ctx context.Context, in *ec2.CreateFleetInput) (*e
 	err = s.update(ctx, func(t tx) (err error) {
 		made, err = fleets.makeOnce(t, "CreateFleet", in.ClientToken, in, func() (string, error) {
 			fresh := *f
-			fresh.ID, fresh.Created = fleetID(t), t.Now().UTC().Truncate(time.Second)
+			fresh.ID, fresh.Created = newFleetID(t, fleets), t.Now().UTC().Truncate(time.Second)
 			// One of type instant is filled by this very call, and by the loop if the call does not come to its end.
 			var patience time.Duration
 			if fresh.Type == types.FleetTypeInstant {
@@ -316,6 +337,17 @@ func (f *fleet) alive(t tx) ([]fleetMember, error) {
 	return all, nil
 }
 
+// capacityOf is what members count for the target, and those of them that are On-Demand.
+func capacityOf(members []fleetMember) (all, demand float64) {
+	for _, m := range members {
+		all += m.Weight
+		if m.Lifecycle == types.InstanceLifecycleOnDemand {
+			demand += m.Weight
+		}
+	}
+	return all, demand
+}
+
 func (f *fleet) toAPI(t tx) (types.FleetData, error) {
 	out := types.FleetData{
 		FleetId: aws.String(f.ID), CreateTime: aws.Time(f.Created), ClientToken: optional(f.Token), Type: f.Type, ExcessCapacityTerminationPolicy: f.Excess, Context: optional(f.Context),
@@ -336,13 +368,7 @@ func (f *fleet) toAPI(t tx) (types.FleetData, error) {
 	if err = errors.Join(err, failure); err != nil {
 		return out, err
 	}
-	var fulfilled, demand float64
-	for _, m := range alive {
-		fulfilled += m.Weight
-		if m.Lifecycle == types.InstanceLifecycleOnDemand {
-			demand += m.Weight
-		}
-	}
+	fulfilled, demand := capacityOf(alive)
 	out.FulfilledCapacity, out.FulfilledOnDemandCapacity = aws.Float64(fulfilled), aws.Float64(demand)
 	if f.Filled {
 		out.FleetState = types.FleetStateCodeActive
@@ -414,26 +440,32 @@ func (s *Service) DescribeFleetInstances(ctx context.Context, in *ec2.DescribeFl
 		if f.Type == types.FleetTypeInstant {
 			return errUnsupported("DescribeFleetInstances does not support fleets of type instant.")
 		}
-		alive, err := f.alive(t)
-		if err != nil {
-			return err
+		out.ActiveInstances, out.NextToken, err = f.active(t, query{max: in.MaxResults, token: in.NextToken}, func(i *instance) bool { return match.matches(t, i) })
+		return err
+	})
+}
+
+// active answers a page of the instances that run for the fleet, those of them that are asked for.
+func (f *fleet) active(t tx, q query, wanted func(*instance) bool) (list []types.ActiveInstance, next *string, err error) {
+	alive, err := f.alive(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.SortFunc(alive, func(a, b fleetMember) int { return cmp.Compare(a.Instance, b.Instance) })
+	list = []types.ActiveInstance{}
+	page, next, err := cut(alive, func(m fleetMember) string { return m.Instance }, "fleet-instances", pageBounds{1, 1000}, q)
+	for _, m := range page {
+		i, failure := instances.read(t, m.Instance)
+		if failure != nil {
+			return nil, nil, failure
 		}
-		page, next, err := cut(alive, func(m fleetMember) string { return m.Instance }, "fleet-instances", pageBounds{1, 1000}, query{max: in.MaxResults, token: in.NextToken})
-		for _, m := range page {
-			i, failure := instances.read(t, m.Instance)
-			if failure != nil {
-				return failure
-			}
-			if !match.matches(t, i) {
-				continue
-			}
-			out.ActiveInstances = append(out.ActiveInstances, types.ActiveInstance{
+		if wanted(i) {
+			list = append(list, types.ActiveInstance{
 				InstanceId: aws.String(i.ID), InstanceType: aws.String(string(i.Type)), SpotInstanceRequestId: optional(i.SpotRequest), InstanceHealth: types.InstanceHealthStatusHealthyStatus,
 			})
 		}
-		out.NextToken = next
-		return err
-	})
+	}
+	return list, next, err
 }
 
 // ModifyFleet gives a fleet of type maintain another target; the loop launches what is missing, and ends what is too much if
@@ -510,6 +542,9 @@ func (s *Service) DeleteFleets(ctx context.Context, in *ec2.DeleteFleetsInput) (
 	})
 }
 
+// endedByFleet is the reason of instances that their fleet ended.
+const endedByFleet = "Server.FleetTermination"
+
 // endMembers ends instances of the fleet.
 func (f *fleet) endMembers(t tx, members []fleetMember) error {
 	for _, m := range members {
@@ -520,7 +555,7 @@ func (f *fleet) endMembers(t tx, members []fleetMember) error {
 		if i == nil || i.State == stateTerminated || i.State == stateShuttingDown {
 			continue
 		}
-		terminate(t, i, "Server.FleetTermination", "The fleet that launched the instance ended it")
+		terminate(t, i, endedByFleet, "The fleet that launched the instance ended it")
 		if err := errors.Join(instances.put(t, i), reconcile.Want(t, t.item(instanceKind, i.ID))); err != nil {
 			return err
 		}

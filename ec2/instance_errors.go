@@ -50,6 +50,23 @@ func errFleetNotFound(id string) error {
 	return awsapi.Errorf("InvalidFleetId.NotFound", "The fleet ID '%s' does not exist", id)
 }
 
+func errSpotFleetNotFound(id string) error {
+	return awsapi.Errorf("InvalidSpotFleetRequestId.NotFound", "The spot fleet request ID '%s' does not exist", id)
+}
+
+func errSpotFleetMalformed(id string) error {
+	return awsapi.Errorf("InvalidSpotFleetRequestId.Malformed", "The spot fleet request ID '%s' is malformed", id)
+}
+
+func errSpotFleetConfig(format string, args ...any) error {
+	return awsapi.Errorf("InvalidSpotFleetRequestConfig", format, args...)
+}
+
+// errSpotFleetParameter names the parameter as EC2 does: "Parameter: SpotFleetRequestConfig.IamFleetRole is invalid."
+func errSpotFleetParameter(name string) error {
+	return errSpotFleetConfig("Parameter: SpotFleetRequestConfig.%s is invalid.", name)
+}
+
 // AWS: 500 for the lack of capacity; a placement group's own limit is the client's.
 func errInsufficientCapacity(message string) error {
 	return awsapi.Errorf("InsufficientInstanceCapacity", "%s", message)

@@ -71,12 +71,12 @@ func (s *Service) readConsole(ctx context.Context, id string, out io.Writer) err
 func instanceTables() []store.Schema {
 	return []store.Schema{
 		keyPairs.table, images.table, sharedImages, imageLayers, instances.table, userDatas, homes, volumes.table, identitySigners, connectKeys,
-		placementGroups.table, dedicatedHosts.table, capacityReservations.table, eventWindows.table, accountSettings, spotRequests.table, spotLaunches, fleets.table, launchTemplates.table, templateVersions,
+		placementGroups.table, dedicatedHosts.table, capacityReservations.table, eventWindows.table, accountSettings, spotRequests.table, spotLaunches, fleets.table, spotFleets.table, launchTemplates.table, templateVersions,
 	}
 }
 
 func instanceKinds() []taggable {
-	return []taggable{keyPairs, images, instances, volumes, placementGroups, dedicatedHosts, capacityReservations, eventWindows, fleets, spotRequests, launchTemplates}
+	return []taggable{keyPairs, images, instances, volumes, placementGroups, dedicatedHosts, capacityReservations, eventWindows, fleets, spotFleets, spotRequests, launchTemplates}
 }
 
 // registerInstances adds the operations on instances, images, key pairs and launch templates.

@@ -401,9 +401,9 @@ func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duratio
 		if excluded != nil && excluded.gone() {
 			return accessExclusions.delete(t, excluded.ID)
 		}
-		if f, err := fleets.find(t, item.ID); f != nil || err != nil {
+		if f, err := fleetsOf(item.ID).find(t, item.ID); f != nil || err != nil {
 			if err == nil && !f.Deleted.IsZero() {
-				err = fleets.delete(t, f.ID)
+				err = fleetsOf(f.ID).delete(t, f.ID)
 			}
 			return err
 		}

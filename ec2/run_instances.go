@@ -339,15 +339,15 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 		if key != nil {
 			inst.PublicKey = key.PublicKey + " " + key.Name
 		}
+		if inst.Tags == nil && (l.template != "" || l.fleet != "") {
+			inst.Tags = map[string]string{}
+		}
 		if l.template != "" {
 			// AWS: "Launch an instance from a launch template": instances carry tags of their template.
-			if inst.Tags == nil {
-				inst.Tags = map[string]string{}
-			}
 			inst.Tags[templateTag], inst.Tags[templateVersionTag] = l.template, l.versionText()
 		}
 		if l.fleet != "" {
-			inst.Tags[fleetTag], inst.Fleet = l.fleet, l.fleet
+			inst.Tags[fleetTag(l.fleet)], inst.Fleet = l.fleet, l.fleet
 		}
 		if inst.Shutdown == "" {
 			inst.Shutdown = types.ShutdownBehaviorStop

@@ -76,6 +76,7 @@ func (s *Service) Register(server *awsapi.Server) {
 	s.registerConnect(server)
 	s.registerEventWindows(server)
 	s.registerFleets(server)
+	s.registerSpotFleets(server)
 	s.registerCapacityReservations(server)
 }
 
