@@ -257,16 +257,17 @@ func (s *Service) fillFleet(ctx context.Context, scope store.Scope, id string) e
 		case missing <= 0:
 			continue
 		}
-		pools := f.ordered(f.pools(scope.Region), lifecycle)
-		for i, p := range pools {
-			parts := max(1, min(f.spread(lifecycle), len(pools))-i)
-			enough, err := s.launchFor(ctx, scope, id, p, lifecycle, parts)
+		// What a pool refuses, the others take.
+		for pools := f.ordered(f.pools(scope.Region), lifecycle); ; {
+			enough, good, err := s.launchAmong(ctx, scope, f, pools, lifecycle)
 			if err != nil {
 				return err
 			}
-			if enough {
+			if enough || len(good) == len(pools) || len(good) == 0 {
 				break
 			}
+			slices.Reverse(good[:min(f.spread(lifecycle), len(good))]) // the last one's part was the smallest
+			pools = good
 		}
 	}
 	return s.updateIn(ctx, scope, func(t tx) error {
@@ -277,6 +278,21 @@ func (s *Service) fillFleet(ctx context.Context, scope store.Scope, id string) e
 		f.Filled = true
 		return fleetsOf(id).put(t, f)
 	})
+}
+
+// launchAmong launches in each of the pools its part of what is missing; good are those that did not refuse.
+func (s *Service) launchAmong(ctx context.Context, scope store.Scope, f *fleet, pools []pool, lifecycle types.InstanceLifecycle) (enough bool, good []pool, err error) {
+	for i, p := range pools {
+		parts := max(1, min(f.spread(lifecycle), len(pools))-i)
+		enough, refused, err := s.launchFor(ctx, scope, f.ID, p, lifecycle, parts)
+		if enough || err != nil {
+			return enough, nil, err
+		}
+		if !refused {
+			good = append(good, p)
+		}
+	}
+	return false, good, nil
 }
 
 // missing is how much of a market the fleet has too little of, or, negative, too much.
@@ -295,9 +311,9 @@ func (f *fleet) missing(t tx, lifecycle types.InstanceLifecycle) (float64, error
 	return missing, err
 }
 
-// launchFor launches in a pool one part of what is missing, of so many. It answers true once nothing is missing. What is
-// wrong with the pool is written into the fleet.
-func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p pool, lifecycle types.InstanceLifecycle, parts int) (enough bool, err error) {
+// launchFor launches in a pool one part of what is missing, of so many. It answers enough once nothing is missing, and
+// refusal where something is wrong with the pool, which is written into the fleet.
+func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p pool, lifecycle types.InstanceLifecycle, parts int) (enough, refusal bool, err error) {
 	var count int32
 	var l *launch
 	var refused *awsapi.Error
@@ -338,7 +354,7 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 		return err
 	})
 	if enough || err != nil {
-		return enough, err
+		return enough, false, err
 	}
 	if refused == nil {
 		l.in, err = s.withImage(ctx, scope, l.in)
@@ -379,9 +395,9 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 		})
 	}
 	if refused != nil || errors.As(err, &refused) {
-		return false, s.noteFleetError(ctx, scope, id, p, lifecycle, refused)
+		return false, true, s.noteFleetError(ctx, scope, id, p, lifecycle, refused)
 	}
-	return enough, err
+	return enough, false, err
 }
 
 // maxFleetErrors bounds a fleet's record.

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -212,27 +213,45 @@ func TestSpotFleetIsMaintained(test *testing.T) {
 // TestSpotFleetOfTemplates: On-Demand and Spot capacity of launch templates, spread over what they are overridden with.
 func TestSpotFleetOfTemplates(test *testing.T) {
 	t := newSpotFleetTest(test)
-	subnets := must[*ec2.DescribeSubnetsOutput](t.T)(t.client.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{})).Subnets
-	id := t.request(t.of(5, func(c *types.SpotFleetRequestConfigData) {
-		c.LaunchSpecifications, c.Type, c.OnDemandTargetCapacity, c.AllocationStrategy = nil, types.FleetTypeRequest, aws.Int32(1), types.AllocationStrategyDiversified
-		c.LaunchTemplateConfigs = []types.LaunchTemplateConfig{{
-			LaunchTemplateSpecification: &types.FleetLaunchTemplateSpecification{LaunchTemplateName: aws.String("web"), Version: aws.String("$Latest")},
-			Overrides:                   []types.LaunchTemplateOverrides{{SubnetId: aws.String(*subnets[0].SubnetId + ", " + *subnets[1].SubnetId), SpotPrice: aws.String("0.5")}},
-		}}
-	}))
+	subnets := map[string]string{}
+	for _, sub := range must[*ec2.DescribeSubnetsOutput](t.T)(t.client.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{})).Subnets {
+		subnets[*sub.AvailabilityZone] = *sub.SubnetId
+	}
+	one, other, lacking := subnets["us-east-1a"], subnets["us-east-1b"], subnets["us-east-1e"] // where a t4g.nano is not to be had
+	of := func(subnets string) *ec2.RequestSpotFleetInput {
+		return t.of(5, func(c *types.SpotFleetRequestConfigData) {
+			c.LaunchSpecifications, c.Type, c.OnDemandTargetCapacity, c.AllocationStrategy = nil, types.FleetTypeRequest, aws.Int32(1), types.AllocationStrategyDiversified
+			c.LaunchTemplateConfigs = []types.LaunchTemplateConfig{{
+				LaunchTemplateSpecification: &types.FleetLaunchTemplateSpecification{LaunchTemplateName: aws.String("web"), Version: aws.String("$Latest")},
+				Overrides:                   []types.LaunchTemplateOverrides{{SubnetId: aws.String(subnets), SpotPrice: aws.String("0.5")}},
+			}}
+		})
+	}
+	spread := func(id string) map[string]int {
+		spots := map[string]int{}
+		for _, i := range t.active(id) {
+			if i.SpotInstanceRequestId != nil {
+				spots[*shownInstance(t.T, t.client, i.InstanceId).SubnetId]++
+			}
+		}
+		return spots
+	}
+	id := t.request(of(one + ", " + other))
 	t.reconcile(id)
 	t.is(id, types.BatchStateActive, types.ActivityStatusFulfilled, 5)
 	if got := *t.show(id).SpotFleetRequestConfig.OnDemandFulfilledCapacity; got != 1 {
 		t.Errorf("%v On-Demand", got)
 	}
-	spots := map[string]int{}
-	for _, i := range t.active(id) {
-		if i.SpotInstanceRequestId != nil {
-			spots[*shownInstance(t.T, t.client, i.InstanceId).SubnetId]++
-		}
-	}
-	if spots[*subnets[0].SubnetId] != 2 || spots[*subnets[1].SubnetId] != 2 {
+	even := map[string]int{one: 2, other: 2}
+	if spots := spread(id); !maps.Equal(spots, even) {
 		t.Errorf("%v", spots)
+	}
+	// What a pool refuses, the others take.
+	around := t.request(of(one + "," + lacking + "," + other))
+	t.reconcile(around)
+	t.is(around, types.BatchStateActive, types.ActivityStatusFulfilled, 5)
+	if spots, got := spread(around), t.happened(around); !maps.Equal(spots, even) || !slices.Contains(got, "spotFleetRequestConfigurationInvalid") {
+		t.Errorf("%v, %q", spots, got)
 	}
 	// One of type request is not filled again, and its instances may outlive it.
 	lost := t.active(id)[0]
