@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"debug/elf"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -136,7 +134,7 @@ func (n *Network) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	digest, err := digestOf(n.options.Binary)
+	digest, err := protocol.Digest(n.options.Binary)
 	if err != nil {
 		return err
 	}
@@ -154,19 +152,6 @@ func (n *Network) prepare(ctx context.Context) error {
 	n.options.spec = backend.AgentSpec{Binary: n.options.Binary, Digest: digest, Arguments: options.arguments(), Folder: folder, Target: target}
 	n.folder, err = os.Open(folder)
 	return err
-}
-
-func digestOf(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // Possible answers why this program could not be a node agent at all, or nil. Empty names the program that runs. Whether

@@ -54,7 +54,7 @@ func (a *Agent) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /info", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.info()) })
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
-		digest, err := ownDigest()
+		digest, err := protocol.Digest("/proc/self/exe")
 		if err != nil {
 			fail(w, "version", "agent", err)
 			return
@@ -147,19 +147,6 @@ func read(w http.ResponseWriter, r *http.Request, value any) bool {
 		return false
 	}
 	return true
-}
-
-func ownDigest() (string, error) {
-	file, err := os.Open("/proc/self/exe")
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // upgrade takes a new binary and ends: the supervisor starts it.

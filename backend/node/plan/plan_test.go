@@ -225,40 +225,8 @@ func TestDeviceNames(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	wanted := twoTiers()
 	wanted.Endpoints = []backend.WantedVPCEndpoint{{ID: "vpce-1", RouteTables: []string{"rtb-prv"}}}
-	attached := twoTiers()
-	attached.TransitAttachments = []backend.WantedTransitAttachment{
-		{ID: "tgw-attach-0123456789abcdef0", Gateway: "tgw-1", Subnets: []string{"subnet-0000000000000prv1"}, Ways: map[string]string{"subnet-0000000000000prv1": "subnet-0000000000000prv1"}},
-		{ID: "tgw-attach-gone", Gateway: "tgw-2", Subnets: []string{"subnet-0000000000000pub1"}},
-	}
-	attached.RouteTables[0].Routes = append(attached.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"})
-	attached.RouteTables[1].Routes = append(attached.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"},
-		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.64.0.0/10")}, Target: "tgw-2"})
-	dual := twoTiers()
-	dual.CIDRs = append(dual.CIDRs, prefix("2001:db8:1::/56"))
-	dual.EgressGateways = []string{"eigw-1"}
-	for i, v6 := range []string{"2001:db8:1:0::/64", "2001:db8:1:1::/64"} {
-		dual.Subnets[i].IPv6 = prefix(v6)
-	}
-	dual.ENIs[0].Addresses, dual.ENIs[1].Addresses = append(dual.ENIs[0].Addresses, addr("2001:db8:1::4")), append(dual.ENIs[1].Addresses, addr("2001:db8:1:1::4"))
-	dual.RouteTables[0].Routes = append(dual.RouteTables[0].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "igw-1"},
-		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:9::/56")}, Target: "pcx-0123456789abcdef0"})
-	dual.RouteTables[1].Routes = append(dual.RouteTables[1].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "eigw-1"},
-		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:2::/56")}, Target: "pcx-gone"})
-	dual.NetworkACLs[1].Ingress = append(dual.NetworkACLs[1].Ingress, backend.WantedACLEntry{Number: 300, Allow: true, Protocol: 58, FromPort: 128, ToPort: -1, CIDR: prefix("::/0")})
-	// The public subnet reaches the private one by an instance, and the private one all of the VPC by another, which is gone.
-	steered := twoTiers()
-	steered.RouteTables[0].Routes = append(steered.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"},
-		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.1.128/25")}, Target: "eni-0000000000000000c"})
-	steered.RouteTables[1].Routes = append(steered.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "eni-0000000000000gone"})
-	// The NAT gateway's subnet lets in HTTPS, and answers.
-	guarded := twoTiers()
-	guarded.NetworkACLs[0].Ingress = []backend.WantedACLEntry{
-		{Number: 1, Allow: true, Protocol: 6, FromPort: 443, ToPort: 443, CIDR: prefix("10.0.2.0/24")}, {Number: 2, Allow: true, Protocol: 6, FromPort: 1024, ToPort: 65535, CIDR: prefix("0.0.0.0/0")},
-	}
-	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded} {
-		if err := wanted.Check(); err != nil {
-			t.Fatal(err)
-		}
+	if err := wanted.Check(); err != nil {
+		t.Fatal(err)
 	}
 	place := Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted)}
 	for source, want := range map[string]struct {
@@ -289,40 +257,8 @@ func TestAddressedEndpoint(t *testing.T) {
 	}})
 	wanted.ENIs = append(wanted.ENIs, backend.WantedENI{ID: "eni-e", Subnet: "subnet-0000000000000prv1", MAC: "0a:00:00:00:00:09", Addresses: []netip.Addr{addr("10.0.2.99")}, Groups: []string{"sg-endpoint"}, SourceDestCheck: true})
 	wanted.Endpoints = []backend.WantedVPCEndpoint{{ID: "vpce-i", ENIs: []string{"eni-e"}}}
-	attached := twoTiers()
-	attached.TransitAttachments = []backend.WantedTransitAttachment{
-		{ID: "tgw-attach-0123456789abcdef0", Gateway: "tgw-1", Subnets: []string{"subnet-0000000000000prv1"}, Ways: map[string]string{"subnet-0000000000000prv1": "subnet-0000000000000prv1"}},
-		{ID: "tgw-attach-gone", Gateway: "tgw-2", Subnets: []string{"subnet-0000000000000pub1"}},
-	}
-	attached.RouteTables[0].Routes = append(attached.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"})
-	attached.RouteTables[1].Routes = append(attached.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.128.0.0/9")}, Target: "tgw-1"},
-		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.64.0.0/10")}, Target: "tgw-2"})
-	dual := twoTiers()
-	dual.CIDRs = append(dual.CIDRs, prefix("2001:db8:1::/56"))
-	dual.EgressGateways = []string{"eigw-1"}
-	for i, v6 := range []string{"2001:db8:1:0::/64", "2001:db8:1:1::/64"} {
-		dual.Subnets[i].IPv6 = prefix(v6)
-	}
-	dual.ENIs[0].Addresses, dual.ENIs[1].Addresses = append(dual.ENIs[0].Addresses, addr("2001:db8:1::4")), append(dual.ENIs[1].Addresses, addr("2001:db8:1:1::4"))
-	dual.RouteTables[0].Routes = append(dual.RouteTables[0].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "igw-1"},
-		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:9::/56")}, Target: "pcx-0123456789abcdef0"})
-	dual.RouteTables[1].Routes = append(dual.RouteTables[1].Routes, backend.WantedRoute{Destinations: everywhere[1:], Target: "eigw-1"},
-		backend.WantedRoute{Destinations: []netip.Prefix{prefix("2001:db8:2::/56")}, Target: "pcx-gone"})
-	dual.NetworkACLs[1].Ingress = append(dual.NetworkACLs[1].Ingress, backend.WantedACLEntry{Number: 300, Allow: true, Protocol: 58, FromPort: 128, ToPort: -1, CIDR: prefix("::/0")})
-	// The public subnet reaches the private one by an instance, and the private one all of the VPC by another, which is gone.
-	steered := twoTiers()
-	steered.RouteTables[0].Routes = append(steered.RouteTables[0].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"},
-		backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.1.128/25")}, Target: "eni-0000000000000000c"})
-	steered.RouteTables[1].Routes = append(steered.RouteTables[1].Routes, backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.0.0.0/16")}, Target: "eni-0000000000000gone"})
-	// The NAT gateway's subnet lets in HTTPS, and answers.
-	guarded := twoTiers()
-	guarded.NetworkACLs[0].Ingress = []backend.WantedACLEntry{
-		{Number: 1, Allow: true, Protocol: 6, FromPort: 443, ToPort: 443, CIDR: prefix("10.0.2.0/24")}, {Number: 2, Allow: true, Protocol: 6, FromPort: 1024, ToPort: 65535, CIDR: prefix("0.0.0.0/0")},
-	}
-	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded} {
-		if err := wanted.Check(); err != nil {
-			t.Fatal(err)
-		}
+	if err := wanted.Check(); err != nil {
+		t.Fatal(err)
 	}
 	place := Place{Gateway: addr("198.18.0.1"), Subnets: Number(nil, wanted)}
 	for source, want := range map[string]bool{"10.0.2.4": true, "10.0.2.5": false, "10.0.1.4": false} {

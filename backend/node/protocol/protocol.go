@@ -17,11 +17,15 @@
 //	POST   /dial?vpc=&network=&address=   becomes the connection
 //	POST   /back                    becomes a yamux session on which the agent opens streams
 //
-// Each stream of the session begins with one line, a [Stream]; what follows depends on its kind. It holds no logic.
+// Each stream of the session begins with one line, a [Stream]; what follows depends on its kind. It holds no logic but Digest.
 package protocol
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"io"
+	"os"
 
 	"miniaws/backend"
 )
@@ -93,4 +97,18 @@ type Resolved struct {
 	Records []string `json:"records,omitempty"`
 	Exists  bool     `json:"exists"`
 	Failed  bool     `json:"failed,omitempty"`
+}
+
+// Digest is by what both sides tell one binary from another: SHA-256 of the file, in hexadecimal digits.
+func Digest(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
