@@ -13,10 +13,12 @@ import (
 
 	"miniaws/backend"
 	"miniaws/backend/docker"
+	"miniaws/backend/hostports"
 	"miniaws/backend/node"
 	"miniaws/backend/node/guest"
 	"miniaws/backend/node/protocol"
 	"miniaws/backend/sim"
+	"miniaws/ec2"
 )
 
 // nodeFolder is where the node agent has its socket, in the data folder.
@@ -37,7 +39,11 @@ func (w *worker) newNetwork() backend.VPCNetwork {
 		slog.Warn("VPC NETWORKS ARE SIMULATED: instances sit together on the engine's plain network, and no route, security group or network ACL is true of them", "reason", err)
 		return sim.OpenNetwork(time.Now)
 	}
-	return node.New(node.Options{Host: engine, Owner: w.folder.installation, Folder: filepath.Join(w.folder.path, nodeFolder)})
+	made := node.New(node.Options{Host: engine, Owner: w.folder.installation, Folder: filepath.Join(w.folder.path, nodeFolder)})
+	if w.command.HostEndpoints == "off" {
+		return made
+	}
+	return hostports.Wrap(made, w.command.HostEndpoints == "on")
 }
 
 // forgetAgent removes the socket of an agent that was removed, so that nobody takes it for one to bring back.
@@ -88,4 +94,12 @@ func apiNames(domain, name, qtype string) (records []string, exists bool) {
 		records = append(records, fmt.Sprintf("%s.%s. %d IN A %s", inside, domain, lifetime, backend.APIAddress))
 	}
 	return records, true
+}
+
+// hostEndpoints are the network's ports of this machine; nil where it has none.
+func hostEndpoints(network backend.VPCNetwork) ec2.HostEndpoints {
+	if ports, ok := network.(*hostports.Network); ok {
+		return ports
+	}
+	return nil
 }

@@ -42,6 +42,8 @@ type serveCommand struct {
 	// DNS is nil where the default address is tried.
 	DNS *string `name:"dns" placeholder:"127.0.0.1:4553" help:"Address and port at which the names under the domain, and public names of instances, are answered by DNS (UDP and TCP); off for none."`
 
+	HostEndpoints string `name:"host-endpoints" default:"auto" enum:"auto,on,off" help:"Ports on 127.0.0.1 that lead to public addresses of instances: ${enum}. auto is on where this machine does not reach those addresses itself."`
+
 	S3EventsWebhook  string `name:"s3-events-webhook" env:"MINI_AWS_S3_EVENTS_WEBHOOK" help:"URL that gets, as JSON, what S3 sends to EventBridge."`
 	S3ClassicBuckets bool   `name:"s3-classic-buckets" env:"MINI_AWS_S3_CLASSIC_BUCKETS" help:"Make buckets as AWS did before April 2023: ACLs count, and public access is not blocked."`
 	rootKeyFlags

@@ -53,6 +53,13 @@ type Reach interface {
 	Flows(ctx context.Context) ([]FlowRecord, error)
 }
 
+// PublicDialer connects to public addresses from the engine's host, as somebody outside of every VPC: the packets come by the
+// internet gateway, and network ACLs and security groups decide about them. Kinds: KindPermanent (no public address of a
+// VPC), KindUnavailable (nothing answers there).
+type PublicDialer interface {
+	DialPublic(ctx context.Context, address netip.AddrPort) (net.Conn, error)
+}
+
 // NetworkLooker is a network of which somebody can be shown what it really is.
 type NetworkLooker interface {
 	// LookVPC answers what the kernel holds at this moment for the VPC, or for the thing in it that has the id: devices,
@@ -142,7 +149,9 @@ type NetworkInfo struct {
 	Public netip.Prefix `json:"public"`
 	// HostReaches tells whether processes on the gateway's machine reach public addresses directly.
 	HostReaches bool `json:"hostReaches"`
-	Simulated   bool `json:"simulated"`
+	// HostSource is the address as which the engine's host comes to public addresses.
+	HostSource netip.Addr `json:"hostSource,omitzero"`
+	Simulated  bool       `json:"simulated"`
 }
 
 // Attachment is one interface in one running container.

@@ -490,7 +490,7 @@ func (s *Service) DescribeAddresses(ctx context.Context, in *ec2.DescribeAddress
 func elasticIPToAPI(t tx, a *elasticIP) (types.Address, error) {
 	shown := types.Address{
 		AllocationId: aws.String(a.ID), PublicIp: aws.String(a.Public), Domain: types.DomainTypeVpc, PublicIpv4Pool: aws.String("amazon"),
-		NetworkBorderGroup: aws.String(t.scope.Region), Tags: tagsToAPI(t, a.Tags), AssociationId: optional(a.Association),
+		NetworkBorderGroup: aws.String(t.scope.Region), Tags: withHostEndpoints(t, tagsToAPI(t, a.Tags), a.Public), AssociationId: optional(a.Association),
 		NetworkInterfaceId: optional(a.Interface), PrivateIpAddress: optional(a.Private), InstanceId: optional(instanceOf(t, a)),
 	}
 	if a.Interface != "" {

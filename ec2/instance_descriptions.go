@@ -86,7 +86,7 @@ func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (ty
 		},
 		NetworkPerformanceOptions: &types.InstanceNetworkPerformanceOptions{BandwidthWeighting: types.InstanceBandwidthWeightingDefault},
 		Operator:                  &types.OperatorResponse{Managed: aws.Bool(false)},
-		Tags:                      s.shownInstanceTags(i), ProductCodes: []types.ProductCode{}, SecurityGroups: []types.GroupIdentifier{},
+		Tags:                      withHostEndpoints(t, s.shownInstanceTags(i), publicOf(wired)...), ProductCodes: []types.ProductCode{}, SecurityGroups: []types.GroupIdentifier{},
 		NetworkInterfaces: []types.InstanceNetworkInterface{}, BlockDeviceMappings: []types.InstanceBlockDeviceMapping{},
 		PrivateDnsName: aws.String(""), PublicDnsName: aws.String(""),
 	}

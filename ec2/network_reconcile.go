@@ -449,6 +449,9 @@ func (s *Service) sweepNetworks(ctx context.Context) error {
 	if used, err := s.UsesEngine(ctx); !used || err != nil {
 		return err
 	}
+	if err := s.openHostPorts(ctx); err != nil {
+		return err
+	}
 	vpcs, err := s.config.Network.ListVPCs(ctx)
 	if err != nil {
 		return err

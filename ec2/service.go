@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"miniaws/awsapi"
@@ -46,6 +47,8 @@ type Config struct {
 	LinkToken func(instance string) string
 	// GuestEndpoint is the URL of the API from inside an instance; empty for none.
 	GuestEndpoint string
+	// HostEndpoints are ports of the gateway's machine; nil where there are none.
+	HostEndpoints HostEndpoints
 }
 
 // Service is EC2.
@@ -59,6 +62,8 @@ type Service struct {
 	tokens, secrets *seal.Sealer
 	remembered      rememberedAnswers
 	signer          openSigner
+	// portsOpened tells that every VPC was wanted for its ports of the gateway's machine.
+	portsOpened atomic.Bool
 }
 
 // New makes the service.
@@ -98,6 +103,8 @@ type tx struct {
 	simulated bool
 	// public is the range of public addresses; invalid while it is not known.
 	public netip.Prefix
+	// hosts are ports of the gateway's machine; nil for none.
+	hosts HostEndpoints
 	// failed is where [tx.fail] writes; nil outside of transactions.
 	failed *error
 }
@@ -124,7 +131,7 @@ func scopeOf(ctx context.Context) store.Scope {
 }
 
 func (s *Service) tx(t store.Tx, scope store.Scope) tx {
-	return tx{t, scope, s.config.Simulated, s.public.known(), new(error)}
+	return tx{t, scope, s.config.Simulated, s.public.known(), s.config.HostEndpoints, new(error)}
 }
 
 // ForgetAccount removes what an account has outside of its own part of the tree, before that part goes.

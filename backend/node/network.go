@@ -45,6 +45,7 @@ type Network struct {
 var (
 	_ backend.VPCNetwork    = (*Network)(nil)
 	_ backend.NetworkLooker = (*Network)(nil)
+	_ backend.PublicDialer  = (*Network)(nil)
 )
 
 // patience is how long a call waits for an agent that does not answer: one that is being replaced is back in less.
@@ -118,8 +119,22 @@ func (n *Network) once(ctx context.Context, method, path string, body []byte, ou
 // NetworkInfo asks the agent what it can do.
 func (n *Network) NetworkInfo(ctx context.Context) (info backend.NetworkInfo, err error) {
 	err = n.call(ctx, http.MethodGet, "/info", nil, &info)
-	info.HostReaches = true // the socket is on this machine, and so is the bridge
+	if err == nil {
+		info.HostReaches, err = n.isHere(info.HostSource)
+	}
 	return info, err
+}
+
+// isHere tells whether an address of the engine's host is one of this process's network: not in a container of its own, whose
+// network has other ones.
+func (n *Network) isHere(address netip.Addr) (bool, error) {
+	all, err := net.InterfaceAddrs()
+	for _, one := range all {
+		if prefix, err := netip.ParsePrefix(one.String()); err == nil && prefix.Addr() == address {
+			return true, nil
+		}
+	}
+	return false, err
 }
 
 // ApplyVPC tells the agent the VPC as it should be.
@@ -213,6 +228,18 @@ func (n *Network) DialVPC(ctx context.Context, vpc, network string, address neti
 	connection, err := n.become(ctx, "/dial?"+query.Encode())
 	if err != nil && backend.KindOf(err) == 0 {
 		err = &backend.Error{Kind: backend.KindUnavailable, Op: "dial vpc", Object: vpc, Err: err}
+	}
+	return connection, err
+}
+
+// DialPublic connects through the agent, from its engine's host.
+func (n *Network) DialPublic(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
+	if err := n.ready(ctx); err != nil {
+		return nil, err
+	}
+	connection, err := n.become(ctx, "/dial-public?address="+url.QueryEscape(address.String()))
+	if err != nil && backend.KindOf(err) == 0 {
+		err = &backend.Error{Kind: backend.KindUnavailable, Op: "dial public", Object: address.String(), Err: err}
 	}
 	return connection, err
 }

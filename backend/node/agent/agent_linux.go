@@ -385,7 +385,7 @@ func (a *Agent) info() backend.NetworkInfo {
 	info.Usable = len(info.Missing) == 0
 	info.IPv6 = info.Usable && kernel.HasIPv6()
 	if a.options.Bridge != "" {
-		info.Public = givenOut(a.options.Range)
+		info.Public, info.HostSource = givenOut(a.options.Range), a.options.Gateway
 	}
 	return info
 }

@@ -123,6 +123,7 @@ func (a *Agent) routes() http.Handler {
 	mux.HandleFunc("GET /vpcs/{vpc}/look", a.look)
 	mux.HandleFunc("GET /flows", a.sendFlows)
 	mux.HandleFunc("POST /dial", a.dial)
+	mux.HandleFunc("POST /dial-public", a.dialPublic)
 	mux.HandleFunc("POST /back", a.back.accept)
 	mux.HandleFunc("POST /upgrade", upgrade)
 	return mux
@@ -247,4 +248,29 @@ func (a *Agent) dialInside(ctx context.Context, id, network string, address neti
 		return nil, &backend.Error{Kind: backend.KindUnavailable, Op: "dial vpc", Object: id, Err: err}
 	}
 	return connection, nil
+}
+
+// dialPublic connects the gateway with a public address, from the engine's host: by the public bridge, as everybody outside.
+func (a *Agent) dialPublic(w http.ResponseWriter, r *http.Request) {
+	const op = "dial public"
+	text := r.URL.Query().Get("address")
+	address, err := netip.ParseAddrPort(text)
+	if err == nil && !givenOut(a.options.Range).Contains(address.Addr()) {
+		err = fmt.Errorf("%s is no public address of a VPC", text)
+	}
+	if err != nil {
+		fail(w, op, text, &backend.Error{Kind: backend.KindPermanent, Op: op, Object: text, Err: err})
+		return
+	}
+	inside, err := (&net.Dialer{Timeout: dialPatience}).DialContext(r.Context(), "tcp", address.String())
+	if err != nil {
+		fail(w, op, text, &backend.Error{Kind: backend.KindUnavailable, Op: op, Object: text, Err: err})
+		return
+	}
+	outside, err := hijack(w)
+	if err != nil {
+		slog.Warn(op, "address", text, "error", errors.Join(err, inside.Close()))
+		return
+	}
+	relay.Both(inside, outside)
 }

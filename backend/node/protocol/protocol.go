@@ -15,6 +15,7 @@
 //	GET    /version                 Version
 //	POST   /upgrade?digest=SHA256   a new binary; the agent ends and its supervisor starts that
 //	POST   /dial?vpc=&network=&address=   becomes the connection
+//	POST   /dial-public?address=    becomes the connection, from the engine's host to a public address
 //	POST   /back                    becomes a yamux session on which the agent opens streams
 //
 // Each stream of the session begins with one line, a [Stream]; what follows depends on its kind. It holds no logic but Digest.
