@@ -184,6 +184,8 @@ type WantedVPC struct {
 	ENIs          []WantedENI             `json:"enis,omitempty"`
 	// InternetGateway is the attached one's id; empty for none, which makes routes to one blackholes.
 	InternetGateway string `json:"internetGateway,omitempty"`
+	// InternetTable is the route table that is associated with it; empty for none.
+	InternetTable string `json:"internetTable,omitempty"`
 	// EgressGateways are the ids of egress-only internet gateways: IPv6 goes out by them, and comes in as answers alone.
 	EgressGateways []string           `json:"egressGateways,omitempty"`
 	NATGateways    []WantedNATGateway `json:"natGateways,omitempty"`

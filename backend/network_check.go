@@ -107,6 +107,9 @@ func (c *checker) tables() {
 			c.ports(group.ID, rule.Protocol, rule.FromPort, rule.ToPort)
 		}
 	}
+	if table := c.vpc.InternetTable; table != "" && !tables[table] {
+		c.fail("route table %q of the internet gateway is not there", table)
+	}
 	for _, subnet := range c.vpc.Subnets {
 		if !tables[subnet.RouteTable] || !acls[subnet.NetworkACL] {
 			c.fail("%s: route table %q or network ACL %q is not there", subnet.ID, subnet.RouteTable, subnet.NetworkACL)

@@ -107,6 +107,9 @@ func (s *Service) DetachInternetGateway(ctx context.Context, in *ec2.DetachInter
 		if public {
 			return errDependencyViolation("Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", v.ID)
 		}
+		if err := leaveEdge(t, g.ID); err != nil {
+			return err
+		}
 		g.VPC = ""
 		if err := internetGateways.put(t, g); err != nil {
 			return err

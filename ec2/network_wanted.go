@@ -87,6 +87,10 @@ func (b *networkBuilder) routeTables() error {
 		}
 		b.wanted.RouteTables = append(b.wanted.RouteTables, w)
 		for _, a := range r.Associations {
+			if a.Gateway != "" {
+				b.wanted.InternetTable = r.ID
+				continue
+			}
 			b.eachSubnet(a.Subnet, func(n *backend.WantedSubnet) {
 				if !a.Main || n.RouteTable == "" {
 					n.RouteTable = r.ID

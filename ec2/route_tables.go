@@ -21,7 +21,9 @@ type routeTable struct {
 type routeTableAssociation struct {
 	ID     string
 	Subnet string `json:",omitempty"`
-	Main   bool   `json:",omitempty"`
+	// Gateway is an internet gateway, whose packets into the VPC the table steers.
+	Gateway string `json:",omitempty"`
+	Main    bool   `json:",omitempty"`
 }
 
 func (r *routeTable) vpc() string { return r.VPC }
@@ -75,11 +77,12 @@ var routeTables = &kind[routeTable]{
 		"vpc":         func(r *routeTable) []string { return one(r.VPC) },
 		"subnet":      routeTableSubnets,
 		"association": routeTableAssociations,
+		"gateway":     func(r *routeTable) []string { return r.gateways() },
 	}),
-	narrow: map[string]string{"vpc-id": "vpc", "association.subnet-id": "subnet", "association.route-table-association-id": "association"},
+	narrow: map[string]string{"vpc-id": "vpc", "association.subnet-id": "subnet", "association.gateway-id": "gateway", "association.route-table-association-id": "association"},
 	pages:  pageBounds{5, 100},
 	filters: filters[routeTable]{
-		"association.gateway-id":                 func(tx, *routeTable) []string { return nil },
+		"association.gateway-id":                 func(_ tx, r *routeTable) []string { return r.gateways() },
 		"association.route-table-association-id": func(_ tx, r *routeTable) []string { return routeTableAssociations(r) },
 		"association.route-table-id": func(_ tx, r *routeTable) []string {
 			if len(r.Associations) == 0 {
@@ -185,43 +188,64 @@ func (s *Service) DeleteRouteTable(ctx context.Context, in *ec2.DeleteRouteTable
 	})
 }
 
-// AssociateRouteTable makes a subnet use a table. A subnet that uses one already refuses another.
+// AssociateRouteTable makes a subnet use a table, or an internet gateway for what it brings into the VPC. One that uses a table
+// already refuses another.
 func (s *Service) AssociateRouteTable(ctx context.Context, in *ec2.AssociateRouteTableInput) (*ec2.AssociateRouteTableOutput, error) {
-	if err := unsupported("AssociateRouteTable", "GatewayId", in.GatewayId, "PublicIpv4Pool", in.PublicIpv4Pool); err != nil {
+	if err := unsupported("AssociateRouteTable", "PublicIpv4Pool", in.PublicIpv4Pool); err != nil {
 		return nil, err
 	}
-	if in.SubnetId == nil {
+	switch {
+	case in.SubnetId == nil && in.GatewayId == nil:
 		return nil, errMissingParameter("subnetId")
+	case in.SubnetId != nil && in.GatewayId != nil:
+		return nil, errInvalidParameterCombination("The parameters subnetId and gatewayId cannot be used together.")
 	}
 	out := &ec2.AssociateRouteTableOutput{AssociationState: associated()}
 	return out, s.update(ctx, func(t tx) error {
 		return routeTables.changeNetwork(t, aws.ToString(in.RouteTableId), func(r *routeTable) error {
-			n, err := subnets.get(t, *in.SubnetId)
+			made, index, err := newAssociation(t, r, in)
 			if err != nil {
 				return err
 			}
-			if n.VPC != r.VPC {
-				return errInvalidParameterValue("Route table %s and subnet %s belong to different networks", r.ID, n.ID)
-			}
 			for _, a := range r.Associations {
-				if a.Subnet == n.ID {
+				if a.Subnet == made.Subnet && a.Gateway == made.Gateway && !a.Main {
 					out.AssociationId = aws.String(a.ID)
 					return nil
 				}
 			}
-			taken, err := routeTables.any(t, "subnet", n.ID)
+			taken, err := routeTables.any(t, index, made.Subnet+made.Gateway)
 			if err != nil {
 				return err
 			}
 			if taken {
 				return errResourceAlreadyAssociated("the specified association for route table %s conflicts with an existing association", r.ID)
 			}
-			a := routeTableAssociation{ID: t.NewID("rtbassoc-"), Subnet: n.ID}
-			r.Associations = append(r.Associations, a)
-			out.AssociationId = aws.String(a.ID)
+			made.ID = t.NewID("rtbassoc-")
+			r.Associations = append(r.Associations, made)
+			out.AssociationId = aws.String(made.ID)
 			return nil
 		})
 	})
+}
+
+// newAssociation is what an association is to be, and the index that knows others of the same kind.
+func newAssociation(t tx, r *routeTable, in *ec2.AssociateRouteTableInput) (made routeTableAssociation, index string, err error) {
+	if in.GatewayId != nil {
+		made.Gateway = *in.GatewayId
+		return made, "gateway", checkEdge(t, r, made.Gateway)
+	}
+	n, err := subnets.get(t, *in.SubnetId)
+	if err != nil {
+		return made, "", err
+	}
+	if n.VPC != r.VPC {
+		return made, "", errInvalidParameterValue("Route table %s and subnet %s belong to different networks", r.ID, n.ID)
+	}
+	if len(r.gateways()) > 0 {
+		return made, "", errInvalidParameterValue("Route table %s is associated with a gateway and cannot be associated with a subnet.", r.ID)
+	}
+	made.Subnet = n.ID
+	return made, "subnet", nil
 }
 
 func associated() *types.RouteTableAssociationState {
@@ -279,6 +303,13 @@ func (s *Service) ReplaceRouteTableAssociation(ctx context.Context, in *ec2.Repl
 			return nil
 		}
 		moved := old.Associations[i]
+		if moved.Gateway != "" {
+			if err := checkEdge(t, r, moved.Gateway); err != nil {
+				return err
+			}
+		} else if len(r.gateways()) > 0 {
+			return errInvalidParameterValue("Route table %s is associated with a gateway and cannot be associated with a subnet.", r.ID)
+		}
 		moved.ID = t.NewID("rtbassoc-")
 		old.Associations = slices.Delete(old.Associations, i, i+1)
 		r.Associations = append(r.Associations, moved)
@@ -318,9 +349,7 @@ func routeTableToAPI(t tx, r *routeTable) (types.RouteTable, error) {
 		association := types.RouteTableAssociation{
 			RouteTableAssociationId: aws.String(a.ID), RouteTableId: aws.String(r.ID), Main: aws.Bool(a.Main), AssociationState: associated(),
 		}
-		if a.Subnet != "" {
-			association.SubnetId = aws.String(a.Subnet)
-		}
+		association.SubnetId, association.GatewayId = optional(a.Subnet), optional(a.Gateway)
 		shown.Associations = append(shown.Associations, association)
 	}
 	return shown, err

@@ -49,6 +49,11 @@ func (s *Service) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput) (*e
 			if err != nil {
 				return err
 			}
+			if len(r.gateways()) > 0 {
+				if err := checkEdgeRoute(t, r, destination, target); err != nil {
+					return err
+				}
+			}
 			if i := r.find(destination); i >= 0 {
 				if r.Routes[i].Target == target {
 					return nil // the very same once more is no error
@@ -83,6 +88,9 @@ func (s *Service) ReplaceRoute(ctx context.Context, in *ec2.ReplaceRouteInput) (
 				return r.replaceLocal(to, local, destination)
 			}
 			target, err := resolveTarget(t, r, destination, to)
+			if err == nil && len(r.gateways()) > 0 {
+				err = checkEdgeRoute(t, r, destination, target)
+			}
 			switch {
 			case err != nil:
 				return err
@@ -215,7 +223,7 @@ func resolveTarget(t tx, r *routeTable, destination string, wanted routeTarget) 
 			return "", errGatewayNotFound(id)
 		}
 		return id, differ("network gateway", g.VPC)
-	case wanted.gateway != nil && (strings.HasPrefix(id, "vgw-") || id == localTarget):
+	case wanted.gateway != nil && id == localTarget:
 		return "", errNotImplemented("A route to " + id)
 	case wanted.gateway != nil:
 		return "", errGatewayNotFound(id)

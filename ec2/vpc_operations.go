@@ -76,7 +76,9 @@ func (s *Service) registerRouting(server *awsapi.Server) {
 		awsapi.Op(s.CreateRouteTable, makes(s, "CreateRouteTable", types.ResourceTypeRouteTable, func(in *ec2.CreateRouteTableInput) []string { return strs(in.VpcId) })),
 		awsapi.Op(s.DescribeRouteTables, inRegion[ec2.DescribeRouteTablesInput]("DescribeRouteTables")),
 		awsapi.Op(s.DeleteRouteTable, on(s, "DeleteRouteTable", func(in *ec2.DeleteRouteTableInput) []string { return strs(in.RouteTableId) })),
-		awsapi.Op(s.AssociateRouteTable, on(s, "AssociateRouteTable", func(in *ec2.AssociateRouteTableInput) []string { return strs(in.RouteTableId, in.SubnetId) })),
+		awsapi.Op(s.AssociateRouteTable, on(s, "AssociateRouteTable", func(in *ec2.AssociateRouteTableInput) []string {
+			return strs(in.RouteTableId, in.SubnetId, in.GatewayId)
+		})),
 		awsapi.Op(s.DisassociateRouteTable, onAssociated(s, "DisassociateRouteTable", routeTables, "association", func(in *ec2.DisassociateRouteTableInput) *string { return in.AssociationId }, nil)),
 		awsapi.Op(s.ReplaceRouteTableAssociation, onAssociated(s, "ReplaceRouteTableAssociation", routeTables, "association", func(in *ec2.ReplaceRouteTableAssociationInput) *string { return in.AssociationId },
 			func(in *ec2.ReplaceRouteTableAssociationInput, _ *routeTable) []string { return strs(in.RouteTableId) })),

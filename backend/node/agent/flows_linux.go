@@ -114,7 +114,16 @@ func (f *flows) look() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	counted := make(map[connectionKey][2]kernel.Tuple, len(all))
+	inner := map[packetKey]bool{}
 	for _, c := range all {
+		if c.Zone == 0 {
+			inner[betweenTranslations(c)] = true
+		}
+	}
+	for _, c := range all {
+		if c.Zone != 0 && inner[betweenTranslations(c)] {
+			continue // the interface sees what is before, or behind, the instance that forwards
+		}
 		key := connectionKey{c.Protocol, c.Forward.Source, c.Forward.Destination, c.Forward.SourcePort, c.Forward.DestPort, c.Began.UnixNano()}
 		counted[key] = [2]kernel.Tuple{c.Forward, c.Reply}
 		before, known := f.counted[key]
@@ -126,6 +135,11 @@ func (f *flows) look() error {
 	f.counted, f.looked = counted, now
 	f.dropped, f.droppedBefore = map[packetKey]*[2]uint64{}, f.dropped
 	return nil
+}
+
+// betweenTranslations is how the rules see a connection's packets.
+func betweenTranslations(c kernel.Connection) packetKey {
+	return packetKey{c.Protocol, c.Forward.Source, c.Reply.Source, c.Forward.SourcePort, c.Reply.SourcePort}
 }
 
 // passed records what a connection carried since before.
@@ -149,7 +163,7 @@ func (f *flows) passed(c kernel.Connection, before [2]kernel.Tuple, now time.Tim
 		})
 	}
 	there, back := tcpFlags(c, before)
-	sent := f.carried(packetKey{c.Protocol, c.Forward.Source, c.Reply.Source, c.Forward.SourcePort, c.Reply.SourcePort}, c.Forward, before[0])
+	sent := f.carried(betweenTranslations(c), c.Forward, before[0])
 	answered := f.carried(packetKey{c.Protocol, c.Reply.Source, c.Forward.Source, c.Reply.SourcePort, c.Forward.SourcePort}, c.Reply, before[1])
 	// The interface where it began sees what was sent there, the other one what came out of a translation.
 	if eni, ok := f.view.enis[c.Forward.Source]; ok {

@@ -25,6 +25,8 @@ type Connection struct {
 	Protocol       int
 	Forward, Reply Tuple
 	Began          time.Time
+	// Zone is that of connection tracking: one packet is in two connections, of two zones, where an instance forwards it.
+	Zone int
 	// Ended tells that both sides of a TCP connection said that they are done.
 	Ended bool
 }
@@ -41,7 +43,7 @@ func (r *Router) Connections() ([]Connection, error) {
 	}
 	all := make([]Connection, 0, len(list))
 	for _, flow := range list {
-		c := Connection{Protocol: int(flow.Forward.Protocol), Forward: tupleOf(flow.Forward), Reply: tupleOf(flow.Reverse), Began: time.Unix(0, int64(flow.TimeStart))}
+		c := Connection{Protocol: int(flow.Forward.Protocol), Forward: tupleOf(flow.Forward), Reply: tupleOf(flow.Reverse), Began: time.Unix(0, int64(flow.TimeStart)), Zone: int(flow.Zone)}
 		const timeWait = 7 // TCP_CONNTRACK_TIME_WAIT
 		if tcp, ok := flow.ProtoInfo.(*routes.ProtoInfoTCP); ok {
 			c.Ended = tcp.State == timeWait

@@ -83,7 +83,7 @@ var hooks = map[string]*nftables.ChainHook{
 }
 
 var priorities = map[string]*nftables.ChainPriority{
-	"mangle": nftables.ChainPriorityMangle, "filter": nftables.ChainPriorityFilter,
+	"raw": nftables.ChainPriorityRaw, "mangle": nftables.ChainPriorityMangle, "filter": nftables.ChainPriorityFilter,
 	"dstnat": nftables.ChainPriorityNATDest, "srcnat": nftables.ChainPriorityNATSource,
 }
 
@@ -317,6 +317,11 @@ func (w *tableWriter) term(term plan.Term) ([]expr.Any, error) {
 		return []expr.Any{
 			&expr.Numgen{Register: 1, Modulus: uint32(t.Of), Type: unix.NFT_NG_RANDOM},
 			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binary.NativeEndian.AppendUint32(nil, 0)},
+		}, nil
+	case plan.Zone:
+		return []expr.Any{
+			&expr.Immediate{Register: 1, Data: binary.NativeEndian.AppendUint16(nil, t.Number)},
+			&expr.Ct{Register: 1, SourceRegister: true, Key: expr.CtKeyZONE},
 		}, nil
 	case plan.Log:
 		return []expr.Any{&expr.Log{Key: 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_PREFIX | 1<<unix.NFTA_LOG_SNAPLEN, Group: plan.LogGroup, Snaplen: logLength, Data: []byte(t.Prefix)}}, nil

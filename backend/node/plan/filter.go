@@ -39,6 +39,7 @@ func (m *model) filter(ipv6 bool) Table {
 	f.members()
 	f.devices()
 	f.transitDevices()
+	f.zones()
 	f.arrive()
 	if !ipv6 {
 		f.translations()

@@ -39,7 +39,7 @@ func LeadsOut(wanted backend.WantedVPC) bool {
 
 // routes6 are the routes of IPv6: local ones, and each subnet's.
 func (m *model) routes6() []Route {
-	all := append(m.localRoutes(true), m.detourRoutes(true)...)
+	all := slices.Concat(m.localRoutes(true), m.edgeRoutes(true), m.detourRoutes(true))
 	for _, id := range m.subnetIDs {
 		table := SubnetTables + m.place.Subnets[id]
 		steps := m.stepsOf(id, true)

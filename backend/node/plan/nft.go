@@ -126,6 +126,8 @@ type (
 	}
 	// Share is true for one of that many packets, by chance.
 	Share struct{ Of int }
+	// Zone puts the packet into a zone of connection tracking; the chain's priority is raw.
+	Zone struct{ Number uint16 }
 	// Log sends the packet's head to the group's listener.
 	Log struct{ Prefix string }
 	// Count counts packets and bytes.
@@ -230,6 +232,7 @@ func (t Translate) String() string {
 	return fmt.Sprintf("%s to %s", kind, t.To)
 }
 func (t Share) String() string { return fmt.Sprintf("numgen random mod %d 0", t.Of) }
+func (t Zone) String() string  { return fmt.Sprintf("ct zone set %d", t.Number) }
 func (t Log) String() string   { return fmt.Sprintf("log prefix %q group %d", t.Prefix, LogGroup) }
 func (Count) String() string   { return "counter" }
 func (t Verdict) String() string {

@@ -123,7 +123,16 @@ func TestPlan(t *testing.T) {
 	guarded.NetworkACLs[0].Ingress = []backend.WantedACLEntry{
 		{Number: 1, Allow: true, Protocol: 6, FromPort: 443, ToPort: 443, CIDR: prefix("10.0.2.0/24")}, {Number: 2, Allow: true, Protocol: 6, FromPort: 1024, ToPort: 65535, CIDR: prefix("0.0.0.0/0")},
 	}
-	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded} {
+	// What the internet gateway brings for the private subnet goes to an instance, and what is for the public one to one that
+	// takes nothing from outside.
+	edged := twoTiers()
+	edged.InternetTable = "rtb-edge"
+	edged.ENIs[2].Public = []backend.WantedPublicAddress{{Private: addr("10.0.2.5"), Public: addr("198.18.8.3")}}
+	edged.ENIs = append(edged.ENIs, backend.WantedENI{ID: "eni-0000000000000000d", Subnet: "subnet-0000000000000prv1", MAC: "0a:00:00:00:00:04", Addresses: []netip.Addr{addr("10.0.2.6")}})
+	edged.RouteTables = append(edged.RouteTables, backend.WantedRouteTable{ID: "rtb-edge", Routes: []backend.WantedRoute{
+		{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"}, {Destinations: []netip.Prefix{prefix("10.0.1.0/24")}, Target: "eni-0000000000000000d"},
+	}})
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded, edged} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +141,7 @@ func TestPlan(t *testing.T) {
 		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
 		Peers:    map[string]bool{"vpc-0bbb": true}, Transits: map[string]bool{"tgw-1": true},
 		Gateway6: addr("fe80::42"), World: []Reach{{Range: prefix("2001:db8:2::/56"), Via: addr("fe80::2")}, {Range: prefix("2001:db8:3::/56"), Via: addr("fe80::3")}}}
-	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered, "guarded": guarded} {
+	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered, "guarded": guarded, "edged": edged} {
 		t.Run(name, func(t *testing.T) {
 			place.Subnets = Number(nil, wanted)
 			compare(t, name, Of(wanted, place))

@@ -61,11 +61,13 @@ func (m *model) stepsOf(subnet string, ipv6 bool) []step {
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b step) int {
-		return cmp.Or(cmp.Compare(b.destination.Bits(), a.destination.Bits()), a.destination.Addr().Compare(b.destination.Addr()))
-	})
+	slices.SortStableFunc(all, longestFirst)
 	// A range that is there twice, from a prefix list and by itself: the first route of the table wins.
 	return slices.CompactFunc(all, func(a, b step) bool { return a.destination == b.destination })
+}
+
+func longestFirst(a, b step) int {
+	return cmp.Or(cmp.Compare(b.destination.Bits(), a.destination.Bits()), a.destination.Addr().Compare(b.destination.Addr()))
 }
 
 // follow answers where a route's target leads from the subnet.
@@ -160,7 +162,7 @@ func (m *model) beyondNAT(nat backend.WantedNATGateway, subnet, target string, d
 }
 
 func (m *model) routingRules() []RoutingRule {
-	var rules []RoutingRule
+	rules := m.edgeRules()
 	for _, id := range m.subnetIDs {
 		if n := m.place.Subnets[id]; len(m.detours(id, false))+len(m.detours(id, true)) > 0 {
 			rules = append(rules, RoutingRule{Priority: 400, Mark: n, Table: DetourTables + n})
@@ -193,7 +195,7 @@ func (m *model) localRoutes(six bool) []Route {
 }
 
 func (m *model) routes() []Route {
-	all := append(m.localRoutes(false), m.detourRoutes(false)...)
+	all := slices.Concat(m.localRoutes(false), m.edgeRoutes(false), m.detourRoutes(false))
 	for _, address := range m.publicAddresses() {
 		all = append(all, Route{Table: mainTable, Destination: netip.PrefixFrom(address, 32), Device: PublicDevice})
 	}

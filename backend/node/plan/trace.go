@@ -561,6 +561,8 @@ func (t *tracer) fromInternet(m *model, toVPC, toENI string, p Packet) (Packet, 
 	t.hop(at)
 	if nat >= 0 {
 		t.passNAT(m, m.NATGateways[nat], public, p)
+	} else if t.edge(m, p) {
+		return p, false
 	}
 	return t.deliver(m, "", toENI, p)
 }

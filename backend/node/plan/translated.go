@@ -32,7 +32,7 @@ func (f *filter) guardedNATs() []string {
 // marksAnswers tells whether what comes back to NAT gateways has to be known from other packets.
 func (m *model) marksAnswers() bool {
 	f := filter{model: m}
-	return len(m.transits) > 0 || len(f.guardedNATs()) > 0
+	return len(m.transits) > 0 || len(m.edgeSteps(false)) > 0 || len(f.guardedNATs()) > 0
 }
 
 // translatedACLs makes for every such subnet a chain for what passes its NAT gateways, and two that say which packets these are.
