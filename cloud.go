@@ -133,7 +133,7 @@ func newCloud(c cloudConfig) *cloud {
 	made.machines = ec2.New(ec2.Config{
 		DB: c.DB, Key: c.Key, Network: c.Network, Simulated: simulated, Domain: c.Domain, RoleSession: roleSession(identities),
 		Engine: c.Engine, EngineSimulated: engineSimulated, Init: instanceInit, FindProfile: findProfile(identities), GuestEndpoint: guestEndpoint,
-		HostEndpoints: hostEndpoints(c.Network), LinkToken: links.Token, CheckPolicy: checkResourcePolicy, FlowLogBuckets: flowLogBuckets{made}, FlowLogsEvery: c.FlowLogsEvery, Now: c.Now,
+		HostEndpoints: hostEndpoints(c.Network), LinkToken: links.Token, Reachable: links.Reachable, CheckPolicy: checkResourcePolicy, FlowLogBuckets: flowLogBuckets{made}, FlowLogsEvery: c.FlowLogsEvery, Now: c.Now,
 		Parameter: func(ctx context.Context, account, region, name string) (string, string, error) {
 			return systems.ImageParameter(ctx, account, region, name)
 		},

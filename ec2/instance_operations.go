@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -44,12 +42,6 @@ type Compute interface {
 	EnsureNetwork(ctx context.Context, spec backend.NetworkSpec) (backend.Network, error)
 	EnsureFiles(ctx context.Context, id string, files fs.FS) error
 	Info(ctx context.Context) (backend.Info, error)
-}
-
-// engineState notes since when the engine does not answer.
-type engineState struct {
-	sync.Mutex
-	since time.Time
 }
 
 // onEngine is for showing tags of what stands on the engine, which may be real where the network is simulated.

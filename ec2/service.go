@@ -45,6 +45,9 @@ type Config struct {
 	CheckPolicy func(document string) error
 	// LinkToken answers what the init of an instance shows to offer sessions; nil for none.
 	LinkToken func(instance string) string
+	// Reachable answers whether an instance's init answers, and since when that is so: zero where it never did. nil takes
+	// every instance that runs for well.
+	Reachable func(instance string) (answers bool, since time.Time)
 	// GuestEndpoint is the URL of the API from inside an instance; empty for none.
 	GuestEndpoint string
 	// HostEndpoints are ports of the gateway's machine; nil where there are none.
@@ -57,6 +60,7 @@ type Service struct {
 	kinds  []taggable
 	flows  flowWindows
 	engine engineState
+	began  time.Time
 	public publicRange
 	// tokens seals those of the metadata service, secrets what is at rest.
 	tokens, secrets *seal.Sealer
@@ -68,10 +72,12 @@ type Service struct {
 
 // New makes the service.
 func New(c Config) *Service {
-	return &Service{
+	s := &Service{
 		config: c, kinds: append(vpcKinds(), instanceKinds()...),
 		tokens: c.Key.Sealer("ec2/metadata-tokens"), secrets: c.Key.Sealer("ec2/secrets"),
 	}
+	s.began = s.now()
+	return s
 }
 
 // Register adds the operations.

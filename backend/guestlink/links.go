@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -37,10 +38,14 @@ type Links struct {
 // OnLink has fn called with the instance of every new link. It is set once, before there are any.
 func (l *Links) OnLink(fn func(instance string)) { l.linked = fn }
 
+// link is an instance's; session is nil once it broke. since is when it was made, or broke.
 type link struct {
 	session *yamux.Session
 	since   time.Time
 }
+
+// brokenLinks is how long a link that broke is remembered.
+const brokenLinks = 24 * time.Hour
 
 // New answers links whose tokens are made with the key: 32 secret bytes.
 func New(key []byte) *Links { return &Links{key: key, all: map[string]*link{}} }
@@ -86,12 +91,25 @@ func (l *Links) Take(w http.ResponseWriter, r *http.Request, instance string) {
 	old := l.all[instance]
 	l.all[instance] = &link{session, time.Now()}
 	l.mu.Unlock()
-	if old != nil {
+	if old != nil && old.session != nil {
 		_ = old.session.Close()
 	}
+	go l.await(instance, session)
 	if l.linked != nil {
 		l.linked(instance)
 	}
+}
+
+// await notes that the link broke, once it did: by its other end, or by silence.
+func (l *Links) await(instance string, session *yamux.Session) {
+	<-session.CloseChan()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if have := l.all[instance]; have != nil && have.session == session {
+		l.all[instance] = &link{nil, now}
+	}
+	maps.DeleteFunc(l.all, func(_ string, one *link) bool { return one.session == nil && now.Sub(one.since) > brokenLinks })
 }
 
 // bufferedConnection reads first what came with the request.
@@ -107,17 +125,26 @@ const openPatience = 10 * time.Second
 
 // Linked answers since when the instance's link stands; ok is false where there is none.
 func (l *Links) Linked(instance string) (since time.Time, ok bool) {
+	ok, since = l.Reachable(instance)
+	if !ok {
+		return time.Time{}, false
+	}
+	return since, true
+}
+
+// Reachable answers whether the instance's init answers on its link, and since when that is so: zero where it had none.
+func (l *Links) Reachable(instance string) (answers bool, since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	found := l.all[instance]
 	if found == nil {
-		return time.Time{}, false
+		return false, time.Time{}
 	}
-	if found.session.IsClosed() {
-		delete(l.all, instance)
-		return time.Time{}, false
+	if found.session != nil && found.session.IsClosed() {
+		found = &link{nil, time.Now()}
+		l.all[instance] = found
 	}
-	return found.since, true
+	return found.session != nil, found.since
 }
 
 // Open opens a bare stream to the SSH server of the instance's init, which lets in any user that is named.
@@ -129,7 +156,7 @@ func (l *Links) Open(instance string) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) {
 		return nil, &backend.Error{Kind: backend.KindUnavailable, Op: "session", Object: instance, Err: err}
 	}
-	if found == nil {
+	if found == nil || found.session == nil {
 		return fail(errors.New("the instance is not connected"))
 	}
 	stream, err := found.session.OpenStream()
