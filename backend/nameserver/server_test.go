@@ -57,7 +57,7 @@ func TestServer(t *testing.T) {
 	if err := server.Close(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > connectionPatience/2 {
+	if took := time.Since(began); took >= connectionPatience {
 		t.Errorf("to close took %s", took)
 	}
 	for _, connection := range idle {

@@ -168,10 +168,14 @@ func (c *Client) Terminate() error {
 	return c.talk.send(payloadFlag, binary.BigEndian.AppendUint32(nil, flagTerminate))
 }
 
+// closePatience is how long Close waits for the other side to say that it knows: a session whose client only went away
+// waits there for its return.
+const closePatience = 10 * time.Second
+
 // Close ends the session, and lets go of the channel.
 func (c *Client) Close() error {
 	_ = c.Terminate() // the other side may have ended it
-	c.talk.flush(time.Second)
+	c.talk.flush(closePatience)
 	c.talk.close(nil)
 	c.output.close()
 	return nil

@@ -148,7 +148,7 @@ func (w *world) end(t *testing.T, want string) {
 		if got != want {
 			t.Errorf("ended with %q, not %q", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Errorf("no end: %q expected", want)
 	}
 }
