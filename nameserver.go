@@ -65,5 +65,8 @@ func (w *worker) zone(listens net.Addr, server *nameserver.Server) *nameserver.Z
 		Instance: func(ctx context.Context, name string) (netip.Addr, bool, error) {
 			return w.world.Load().cloud.machines.PublicName(ctx, name)
 		},
+		Pointer: func(ctx context.Context, address netip.Addr) (string, bool, error) {
+			return w.world.Load().cloud.machines.NameOfPublic(ctx, address)
+		},
 	}
 }

@@ -3,17 +3,17 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"miniaws/backend"
 	"miniaws/backend/docker"
 	"miniaws/backend/hostports"
+	"miniaws/backend/nameserver"
 	"miniaws/backend/node"
 	"miniaws/backend/node/guest"
 	"miniaws/backend/node/protocol"
@@ -55,13 +55,10 @@ func (w *worker) forgetAgent() error {
 	return err
 }
 
-// answers are what instances get from inside their VPCs: the API, without what is open on loopback alone, the metadata
-// of the service that has it, and the names under the domain.
-func (c *cloud) answers(domain string) backend.Answers {
-	all := backend.Answers{API: c.channels(c.api), Resolve: func(_ context.Context, _, name, qtype string) ([]string, bool, error) {
-		records, exists := apiNames(domain, name, qtype)
-		return records, exists, nil
-	}}
+// answers are what instances get from inside their VPCs: the API and websites, without what is open on loopback alone, the
+// metadata of the service that has it, and the names under the domain.
+func (c *cloud) answers(domain, region string) backend.Answers {
+	all := backend.Answers{API: c.front, Resolve: namesInside(domain, region)}
 	metadata := c.machines.Metadata()
 	all.Metadata = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != guest.LinkPath {
@@ -77,23 +74,18 @@ func (c *cloud) answers(domain string) backend.Answers {
 	return all
 }
 
-// apiNames answers the names under the domain at which the API answers inside a VPC: api.DOMAIN, and S3's for buckets.
-func apiNames(domain, name, qtype string) (records []string, exists bool) {
-	const lifetime = 60 // seconds
-	inside, ok := strings.CutSuffix(strings.TrimSuffix(strings.ToLower(name), "."), "."+domain)
-	if !ok {
-		return nil, false
+// namesInside answers the names under the domain as they are inside VPCs: those that the DNS server on the host knows, at the
+// address at which the API answers there.
+func namesInside(domain, region string) func(ctx context.Context, vpc, name, qtype string) ([]string, bool, error) {
+	zone := &nameserver.Zone{
+		Domain: domain, Region: region,
+		Endpoint: func(netip.Addr) []netip.Addr { return []netip.Addr{backend.APIAddress} },
+		Server:   func(netip.Addr) []netip.Addr { return nil }, // it is on the host alone
 	}
-	labels := strings.Split(inside, ".")
-	last := labels[len(labels)-1]
-	regional := len(labels) > 1 && labels[len(labels)-2] == "s3"
-	if last != "api" && last != "s3" && !regional {
-		return nil, false
+	return func(_ context.Context, _, name, qtype string) ([]string, bool, error) {
+		records, exists := zone.Records(name, qtype, netip.Addr{})
+		return records, exists, nil
 	}
-	if qtype == "A" {
-		records = append(records, fmt.Sprintf("%s.%s. %d IN A %s", inside, domain, lifetime, backend.APIAddress))
-	}
-	return records, true
 }
 
 // hostEndpoints are the network's ports of this machine; nil where it has none.

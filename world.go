@@ -72,7 +72,7 @@ func (w *worker) openWorld(ctx context.Context) (err error) {
 		Root: w.root, Recorders: []awsapi.Recorder{w.metrics},
 		S3EventsWebhook: w.command.S3EventsWebhook, ClassicBuckets: w.command.S3ClassicBuckets,
 	})
-	made.network.Answer(made.cloud.answers(w.command.Domain))
+	made.network.Answer(made.cloud.answers(w.command.Domain, w.command.Region))
 	looping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	made.stop = stop
 	made.looping.Go(func() {

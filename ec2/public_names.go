@@ -53,3 +53,26 @@ func (s *Service) PublicName(ctx context.Context, name string) (leads netip.Addr
 	})
 	return leads, ours, err
 }
+
+// NameOfPublic answers the name of a public address for those who ask from outside of VPCs: the one that its Elastic IP was
+// given, else its public DNS name; "" for one that nobody has. ours tells whether the address could only be this
+// installation's. It reads the store alone.
+// AWS: "Use reverse DNS for email applications".
+func (s *Service) NameOfPublic(ctx context.Context, address netip.Addr) (name string, ours bool, err error) {
+	known := s.public.known()
+	ours = known.IsValid() && known.Contains(address) || simulatedRange.Contains(address)
+	err = s.config.DB.View(ctx, func(in store.Tx) error {
+		row, err := publicAddresses.In(in, store.Scope{}).Find(address.String())
+		if err != nil || row == nil {
+			return err
+		}
+		ours = true
+		name = publicNameOf(row.Region, row.Address)
+		eip, err := elasticIPs.find(s.tx(in, store.Scope{Account: row.Account, Region: row.Region}), row.Owner)
+		if eip != nil && eip.PTR != "" {
+			name = strings.TrimSuffix(eip.PTR, ".")
+		}
+		return err
+	})
+	return name, ours, err
+}

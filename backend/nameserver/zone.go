@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ type Zone struct {
 	// Instance answers the address that an instance's public name leads to. With an invalid address the name is known to be
 	// nobody's if ours is true, else it may be somebody's elsewhere. The name is in lower case, without the last dot.
 	Instance func(ctx context.Context, name string) (address netip.Addr, ours bool, err error)
+	// Pointer answers the name of a public address, without the last dot; "" and ours are as an invalid address and ours of
+	// Instance.
+	Pointer func(ctx context.Context, address netip.Addr) (name string, ours bool, err error)
 }
 
 const (
@@ -83,11 +87,21 @@ func (z *Zone) look(reply *dns.Msg, asked dns.Question, asker netip.Addr) {
 		return
 	}
 	below, ok := strings.CutSuffix(name, "."+z.Domain)
+	if address, reverse := reversed(name); reverse {
+		z.pointer(reply, asked, name, address)
+		return
+	}
 	if !ok {
 		z.instance(reply, asked, name)
 		return
 	}
 	reply.Authoritative = true
+	z.below(reply, asked, below, asker)
+	z.denied(reply, z.Domain)
+}
+
+// below answers about a name below the domain.
+func (z *Zone) below(reply *dns.Msg, asked dns.Question, below string, asker netip.Addr) {
 	var addresses []netip.Addr
 	switch z.kindOf(strings.Split(below, ".")) {
 	case unknown:
@@ -99,7 +113,59 @@ func (z *Zone) look(reply *dns.Msg, asked dns.Question, asker netip.Addr) {
 	case parent:
 	}
 	addAddresses(reply, asked, addresses)
-	z.denied(reply, z.Domain)
+}
+
+// Records answers what there is of a type below the domain, in presentation format, for resolvers elsewhere that ask this one:
+// those of VPCs. qtype is a type's name, such as "A"; exists is false for a name that there is not.
+func (z *Zone) Records(name, qtype string, asker netip.Addr) (records []string, exists bool) {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	below, ok := strings.CutSuffix(name, "."+z.Domain)
+	if !ok {
+		return nil, name == z.Domain
+	}
+	reply := new(dns.Msg)
+	z.below(reply, dns.Question{Name: dns.Fqdn(name), Qtype: dns.StringToType[qtype], Qclass: dns.ClassINET}, below, asker)
+	for _, record := range reply.Answer {
+		records = append(records, record.String())
+	}
+	return records, reply.Rcode != dns.RcodeNameError
+}
+
+// reversed answers the address whose name is looked for below in-addr.arpa.
+func reversed(name string) (netip.Addr, bool) {
+	written, ok := strings.CutSuffix(name, ".in-addr.arpa")
+	if !ok {
+		return netip.Addr{}, false
+	}
+	labels := strings.Split(written, ".")
+	slices.Reverse(labels)
+	address, err := netip.ParseAddr(strings.Join(labels, "."))
+	return address, err == nil && address.Is4()
+}
+
+// pointer answers about the name of an address.
+func (z *Zone) pointer(reply *dns.Msg, asked dns.Question, name string, address netip.Addr) {
+	ctx, enough := context.WithTimeout(context.Background(), readPatience)
+	defer enough()
+	leads, ours, err := z.Pointer(ctx, address)
+	switch {
+	case err != nil:
+		slog.Warn("a public address cannot be looked up", "address", address.String(), "error", err)
+		reply.Rcode = dns.RcodeServerFailure
+		return
+	case leads != "":
+		if asked.Qtype == dns.TypePTR || asked.Qtype == dns.TypeANY {
+			reply.Answer = append(reply.Answer, &dns.PTR{Hdr: header(asked.Name, dns.TypePTR), Ptr: dns.Fqdn(leads)})
+		}
+	case ours:
+		reply.Rcode = dns.RcodeNameError
+	default:
+		reply.Rcode = dns.RcodeRefused
+		return
+	}
+	reply.Authoritative = true
+	_, above, _ := strings.Cut(name, ".")
+	z.denied(reply, above)
 }
 
 // instance answers about a name that is not below the domain.

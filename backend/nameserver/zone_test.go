@@ -29,6 +29,41 @@ func testZone(addresses ...netip.Addr) *Zone {
 			}
 			return netip.Addr{}, false, nil
 		},
+		Pointer: func(_ context.Context, address netip.Addr) (string, bool, error) {
+			switch address.String() {
+			case "198.18.0.9":
+				return "mail.example.com", true, nil
+			case "198.18.0.10":
+				return "", true, nil
+			case "198.18.0.11":
+				return "", false, errors.New("closed")
+			}
+			return "", false, nil
+		},
+	}
+}
+
+func TestPointers(t *testing.T) {
+	zone := testZone(gateway)
+	for name, want := range map[string]string{
+		"9.0.18.198.in-addr.arpa":   "mail.example.com.",
+		"10.0.18.198.in-addr.arpa":  "NXDOMAIN",
+		"11.0.18.198.in-addr.arpa":  "SERVFAIL",
+		"1.2.0.192.in-addr.arpa":    "REFUSED",
+		"18.198.in-addr.arpa":       "REFUSED",
+		"300.0.18.198.in-addr.arpa": "REFUSED",
+	} {
+		reply := zone.answer(ask(name, dns.TypePTR), gateway, true)
+		got := dns.RcodeToString[reply.Rcode]
+		if len(reply.Answer) == 1 {
+			got = reply.Answer[0].(*dns.PTR).Ptr
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	if reply := zone.answer(ask("9.0.18.198.in-addr.arpa", dns.TypeA), gateway, true); reply.Rcode != dns.RcodeSuccess || len(reply.Answer) != 0 || len(reply.Ns) != 1 {
+		t.Errorf("an address's address: %v", reply)
 	}
 }
 
