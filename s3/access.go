@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"miniaws/awsapi"
 	"miniaws/backend/store"
@@ -58,6 +59,16 @@ func keysOf(r *awsapi.Request, owner string) conditions {
 	return keys
 }
 
+// keys are keysOf, and the bucket's tags where ABAC is on.
+// AWS: "Using tags with S3 general purpose buckets": s3:BucketTag is about the data in the bucket too.
+func (b *bucket) keys(r *awsapi.Request) conditions {
+	keys := keysOf(r, b.Account)
+	for key, value := range b.tags {
+		keys["s3:BucketTag/"+key] = []string{value}
+	}
+	return keys
+}
+
 // members finds members of an input by their names, once for each operation.
 type members struct{ bucket, key, version, owner []int }
 
@@ -88,7 +99,7 @@ func onBucket[In any](s *Service, action string, more ...func(*In, conditions)) 
 		if err != nil {
 			return nil, err
 		}
-		keys := keysOf(awsapi.FromContext(ctx), b.Account)
+		keys := b.keys(awsapi.FromContext(ctx))
 		for _, add := range more {
 			add(in, keys)
 		}
@@ -105,7 +116,7 @@ func onObject[In any](s *Service, action, versionAction string, more ...func(*In
 		if err != nil {
 			return nil, err
 		}
-		keys := keysOf(awsapi.FromContext(ctx), b.Account)
+		keys := b.keys(awsapi.FromContext(ctx))
 		wanted := action
 		if version := member(in, names.version); version != "" {
 			keys["s3:VersionId"] = []string{version}
@@ -207,9 +218,23 @@ func (s *Service) locate(ctx context.Context, name, expectedOwner string) (b *bu
 	}
 	err = s.db.View(ctx, func(tx store.Tx) error {
 		b, err = s.sharedBucketOf(ctx, tx, &name, &expectedOwner)
+		if err == nil {
+			b, err = b.withTags(tx)
+		}
 		return err
 	})
 	return b, err
+}
+
+// withTags answers the bucket with its tags, where ABAC is on.
+func (b *bucket) withTags(tx store.Tx) (*bucket, error) {
+	if b.ABAC != types.BucketAbacStatusEnabled {
+		return b, nil
+	}
+	tagged := *b // the record is everybody's
+	tags, err := bucketTags(tx, b)
+	tagged.tags = tags
+	return &tagged, err
 }
 
 // bucketOf finds the bucket that an operation works on, in the operation's own transaction.

@@ -48,6 +48,9 @@ type bucket struct {
 	Accelerate    types.BucketAccelerateStatus `json:",omitempty"`
 	ABAC          types.BucketAbacStatus       `json:",omitempty"`
 	Has           map[string]bool              `json:",omitempty"` // kinds of settings that are set
+
+	// tags are no part of the record: [bucket.withTags] fills them in.
+	tags map[string]string
 }
 
 // buckets is one name space for all accounts and regions.
@@ -129,11 +132,20 @@ func (s *Service) createBucketAccess(ctx context.Context, in *s3.CreateBucketInp
 		}
 	}
 	ask(true, "s3:CreateBucket")
+	tags := map[string]string{}
+	if in.CreateBucketConfiguration != nil {
+		for _, tag := range in.CreateBucketConfiguration.Tags {
+			tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+		}
+	}
+	wanted[0] = wanted[0].WithTags(tags)
 	ask(in.ACL != "" && in.ACL != types.BucketCannedACLPrivate || in.GrantFullControl != nil || in.GrantRead != nil ||
 		in.GrantReadACP != nil || in.GrantWrite != nil || in.GrantWriteACP != nil, "s3:PutBucketAcl")
 	ask(aws.ToBool(in.ObjectLockEnabledForBucket), "s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning")
 	ask(in.ObjectOwnership != "", "s3:PutBucketOwnershipControls")
-	ask(in.CreateBucketConfiguration != nil && len(in.CreateBucketConfiguration.Tags) > 0, "s3:TagResource")
+	if len(tags) > 0 {
+		wanted = append(wanted, awsapi.Access{Action: "s3:TagResource", Resources: []string{bucketARN(name)}, Conditions: keysOf(r, r.Principal.Account)}.WithTags(tags))
+	}
 	return wanted, nil
 }
 

@@ -257,7 +257,7 @@ func (s *Service) onWrite(ctx context.Context, name, key, expectedOwner *string,
 	if err != nil {
 		return nil, nil, err
 	}
-	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys := b.keys(awsapi.FromContext(ctx))
 	keys.write(w, e)
 	wanted, err := s.accesses(ctx, b, aws.ToString(name), aws.ToString(key), w.writeActions(ctx), keys)
 	return keys, wanted, err
@@ -339,7 +339,10 @@ func (s *Service) sourceAccess(ctx context.Context, source copySource, copiesTag
 	var b *bucket
 	hasTags := false
 	err := s.db.View(ctx, func(tx store.Tx) (err error) {
-		if b, err = source.bucketOf(tx); err != nil || !copiesTags {
+		if b, err = source.bucketOf(tx); err != nil {
+			return err
+		}
+		if b, err = b.withTags(tx); err != nil || !copiesTags {
 			return err
 		}
 		o, _, err := find(tx, b, &source.key, source.version)
@@ -353,7 +356,7 @@ func (s *Service) sourceAccess(ctx context.Context, source copySource, copiesTag
 	if err != nil {
 		return nil, err
 	}
-	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys := b.keys(awsapi.FromContext(ctx))
 	actions := []string{"s3:GetObject"}
 	if source.version != nil {
 		actions[0] = "s3:GetObjectVersion"
@@ -376,7 +379,7 @@ func (s *Service) attributesAccess(ctx context.Context, in *s3.GetObjectAttribut
 	if err != nil {
 		return nil, err
 	}
-	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys := b.keys(awsapi.FromContext(ctx))
 	actions := []string{"s3:GetObject", "s3:GetObjectAttributes"}
 	if in.VersionId != nil {
 		keys["s3:VersionId"] = []string{*in.VersionId}
@@ -395,7 +398,7 @@ func (s *Service) retentionAccess(ctx context.Context, in *s3.PutObjectRetention
 	if err != nil {
 		return nil, err
 	}
-	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys := b.keys(awsapi.FromContext(ctx))
 	if in.Retention != nil {
 		keys.set("s3:object-lock-mode", (*string)(&in.Retention.Mode))
 		if until := in.Retention.RetainUntilDate; until != nil {
@@ -427,7 +430,7 @@ func (s *Service) deleteAccess(ctx context.Context, in *s3.DeleteObjectInput) ([
 	if err != nil {
 		return nil, err
 	}
-	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys := b.keys(awsapi.FromContext(ctx))
 	keys.set("s3:VersionId", in.VersionId)
 	keys.condition(in.IfMatch, nil)
 	return s.accesses(ctx, b, aws.ToString(in.Bucket), aws.ToString(in.Key), deleteActions(in.VersionId != nil, aws.ToBool(in.BypassGovernanceRetention)), keys)
@@ -441,7 +444,7 @@ func (s *Service) deleteManyAccess(ctx context.Context, in *s3.DeleteObjectsInpu
 
 // mayDelete asks for one key of DeleteObjects.
 func (s *Service) mayDelete(ctx context.Context, b *bucket, name, key string, version *string, bypass bool) (bool, error) {
-	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys := b.keys(awsapi.FromContext(ctx))
 	keys.set("s3:VersionId", version)
 	wanted, err := s.accesses(ctx, b, name, key, deleteActions(version != nil, bypass), keys)
 	if err != nil {
@@ -476,7 +479,7 @@ func (s *Service) mayKnow(ctx context.Context, name, key string) (bool, error) {
 	if free, err := s.undeniable(ctx, b, name); free || err != nil {
 		return free, err
 	}
-	keys := keysOf(awsapi.FromContext(ctx), b.Account)
+	keys := b.keys(awsapi.FromContext(ctx))
 	keys.list(&key, nil, nil)
 	wanted, err := s.through(ctx, name, "", awsapi.Access{Action: "s3:ListBucket", Resources: []string{b.arn()}, Conditions: keys})
 	if err != nil {

@@ -283,22 +283,24 @@ func withStatements(document string, extra []statement) (string, error) {
 	return string(text), err
 }
 
-// ResourceTags answers the tags that count as aws:ResourceTag: an access point's, and a bucket's where ABAC is on.
+// ResourceTags answers the tags that count as aws:ResourceTag: an access point's, and a bucket's where ABAC is on, also for
+// what is in it.
 func (s *Service) ResourceTags(ctx context.Context, arn string) (tags map[string]string, err error) {
 	err = s.db.View(ctx, func(tx store.Tx) error {
 		if strings.Contains(arn, ":accesspoint/") {
-			p, err := findAccessPoint(tx, arn)
-			if p != nil && p.arn() == arn {
+			point, _, _ := strings.Cut(arn, "/object/")
+			p, err := findAccessPoint(tx, point)
+			if p != nil && p.arn() == point {
 				tags = p.Tags
 			}
 			return err
 		}
-		name, key, ok := parseARN(arn)
+		name, _, ok := parseARN(arn)
 		if !ok {
 			return nil
 		}
 		b, err := findBucket(tx, name)
-		if err != nil || b == nil || key != "" || b.ABAC != types.BucketAbacStatusEnabled {
+		if err != nil || b == nil || b.ABAC != types.BucketAbacStatusEnabled {
 			return err
 		}
 		tags, err = bucketTags(tx, b)
