@@ -409,7 +409,9 @@ func (t *Table[T]) decode(k Key, b []byte) (*T, error) {
 		err = fmt.Errorf("schema version %d, want %d: run Migrate", version, len(t.spec.Migrations))
 	}
 	rec := new(T)
-	if err == nil {
+	if own, ok := any(rec).(json.Unmarshaler); ok && err == nil {
+		err = own.UnmarshalJSON(body) // nobody has to look for its end first: it is all there is
+	} else if err == nil {
 		err = json.Unmarshal(body, rec)
 	}
 	if err != nil {
