@@ -83,6 +83,7 @@ var images = &kind[image]{
 		"block-device-mapping.volume-type":           func(tx, *image) []string { return one("gp3") },
 		"block-device-mapping.encrypted":             func(tx, *image) []string { return yesNo(false) },
 		"creation-date":                              func(_ tx, i *image) []string { return one(imageTime(i.Created)) },
+		"free-tier-eligible":                         func(tx, *image) []string { return nil }, // nothing here has a price
 		"description":                                func(_ tx, i *image) []string { return one(i.Description) },
 		"ena-support":                                func(tx, *image) []string { return yesNo(true) },
 		"hypervisor":                                 func(tx, *image) []string { return one("xen") },

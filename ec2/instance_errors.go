@@ -203,6 +203,10 @@ func errSpotRequestNotFound(id string) error {
 	return awsapi.Errorf("InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist", id)
 }
 
+func errSpotRequestMalformed(id string) error {
+	return awsapi.Errorf("InvalidSpotInstanceRequestID.Malformed", "The spot instance request ID '%s' is malformed", id)
+}
+
 func errUserDataMalformed() error {
 	return awsapi.Errorf("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
 }

@@ -319,12 +319,9 @@ func assignPublicOf(t tx, i *instance) error {
 }
 
 // interfaceValues are what a filter of interfaces says of an instance's.
-func interfaceValues(t tx, i *instance, name string) []string {
-	values := interfaces.filters[name]
+func interfaceValues(t tx, i *instance, values func(tx, *networkInterface) []string) []string {
 	list, err := seenInterfacesOf(t, i.ID)
-	if t.fail(err); values == nil {
-		return nil
-	}
+	t.fail(err)
 	var all []string
 	for _, e := range list {
 		all = append(all, values(t, e)...)

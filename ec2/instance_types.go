@@ -32,26 +32,49 @@ func count32(value *int32) []string {
 }
 
 var typeFilters = filters[typeInfo]{
-	"auto-recovery-supported":         func(_ tx, i *typeInfo) []string { return flagValue(i.AutoRecoverySupported) },
-	"bare-metal":                      func(_ tx, i *typeInfo) []string { return flagValue(i.BareMetal) },
-	"burstable-performance-supported": func(_ tx, i *typeInfo) []string { return flagValue(i.BurstablePerformanceSupported) },
-	"current-generation":              func(_ tx, i *typeInfo) []string { return flagValue(i.CurrentGeneration) },
-	"dedicated-hosts-supported":       func(_ tx, i *typeInfo) []string { return flagValue(i.DedicatedHostsSupported) },
-	"ebs-info.ebs-optimized-support":  func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.EbsOptimizedSupport)) },
-	"ebs-info.encryption-support":     func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.EncryptionSupport)) },
-	"ebs-info.nvme-support":           func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.NvmeSupport)) },
-	"free-tier-eligible":              func(_ tx, i *typeInfo) []string { return flagValue(i.FreeTierEligible) },
-	"hibernation-supported":           func(_ tx, i *typeInfo) []string { return flagValue(i.HibernationSupported) },
-	"hypervisor":                      func(_ tx, i *typeInfo) []string { return one(string(i.Hypervisor)) },
-	"instance-storage-supported":      func(_ tx, i *typeInfo) []string { return flagValue(i.InstanceStorageSupported) },
-	"instance-storage-info.total-size-in-gb": func(_ tx, i *typeInfo) []string {
-		if i.InstanceStorageInfo == nil {
+	"auto-recovery-supported":                                 func(_ tx, i *typeInfo) []string { return flagValue(i.AutoRecoverySupported) },
+	"bare-metal":                                              func(_ tx, i *typeInfo) []string { return flagValue(i.BareMetal) },
+	"burstable-performance-supported":                         func(_ tx, i *typeInfo) []string { return flagValue(i.BurstablePerformanceSupported) },
+	"current-generation":                                      func(_ tx, i *typeInfo) []string { return flagValue(i.CurrentGeneration) },
+	"dedicated-hosts-supported":                               func(_ tx, i *typeInfo) []string { return flagValue(i.DedicatedHostsSupported) },
+	"ebs-info.ebs-optimized-support":                          func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.EbsOptimizedSupport)) },
+	"ebs-info.encryption-support":                             func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.EncryptionSupport)) },
+	"ebs-info.nvme-support":                                   func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.NvmeSupport)) },
+	"ebs-info.attachment-limit-type":                          func(_ tx, i *typeInfo) []string { return one(string(i.EbsInfo.AttachmentLimitType)) },
+	"ebs-info.maximum-ebs-attachments":                        func(_ tx, i *typeInfo) []string { return count32(i.EbsInfo.MaximumEbsAttachments) },
+	"ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps":  optimizedWith(func(o *types.EbsOptimizedInfo) []string { return count32(o.BaselineBandwidthInMbps) }),
+	"ebs-info.ebs-optimized-info.baseline-iops":               optimizedWith(func(o *types.EbsOptimizedInfo) []string { return count32(o.BaselineIops) }),
+	"ebs-info.ebs-optimized-info.baseline-throughput-in-mbps": optimizedWith(func(o *types.EbsOptimizedInfo) []string { return decimal(o.BaselineThroughputInMBps) }),
+	"ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps":   optimizedWith(func(o *types.EbsOptimizedInfo) []string { return count32(o.MaximumBandwidthInMbps) }),
+	"ebs-info.ebs-optimized-info.maximum-iops":                optimizedWith(func(o *types.EbsOptimizedInfo) []string { return count32(o.MaximumIops) }),
+	"ebs-info.ebs-optimized-info.maximum-throughput-in-mbps":  optimizedWith(func(o *types.EbsOptimizedInfo) []string { return decimal(o.MaximumThroughputInMBps) }),
+	"instance-storage-info.disk.count":                        disksWith(func(d types.DiskInfo) []string { return count32(d.Count) }),
+	"instance-storage-info.disk.size-in-gb":                   disksWith(func(d types.DiskInfo) []string { return number(aws.ToInt64(d.SizeInGB)) }),
+	"instance-storage-info.disk.type":                         disksWith(func(d types.DiskInfo) []string { return one(string(d.Type)) }),
+	"instance-storage-info.encryption-support":                storageWith(func(s *types.InstanceStorageInfo) []string { return one(string(s.EncryptionSupport)) }),
+	"instance-storage-info.nvme-support":                      storageWith(func(s *types.InstanceStorageInfo) []string { return one(string(s.NvmeSupport)) }),
+	"network-info.bandwidth-weightings":                       func(_ tx, i *typeInfo) []string { return texts(i.NetworkInfo.BandwidthWeightings) },
+	"network-info.efa-info.maximum-efa-interfaces": func(_ tx, i *typeInfo) []string {
+		if i.NetworkInfo.EfaInfo == nil {
 			return nil
 		}
-		return number(aws.ToInt64(i.InstanceStorageInfo.TotalSizeInGB))
+		return count32(i.NetworkInfo.EfaInfo.MaximumEfaInterfaces)
 	},
-	"instance-type":           func(_ tx, i *typeInfo) []string { return one(string(i.InstanceType)) },
-	"memory-info.size-in-mib": func(_ tx, i *typeInfo) []string { return number(aws.ToInt64(i.MemoryInfo.SizeInMiB)) },
+	"network-info.flexible-ena-queues-support": func(_ tx, i *typeInfo) []string { return one(string(i.NetworkInfo.FlexibleEnaQueuesSupport)) },
+	"nitro-tpm-info.supported-versions": func(_ tx, i *typeInfo) []string {
+		if i.NitroTpmInfo == nil {
+			return nil
+		}
+		return i.NitroTpmInfo.SupportedVersions
+	},
+	"reboot-migration-support":               func(_ tx, i *typeInfo) []string { return one(string(i.RebootMigrationSupport)) },
+	"free-tier-eligible":                     func(_ tx, i *typeInfo) []string { return flagValue(i.FreeTierEligible) },
+	"hibernation-supported":                  func(_ tx, i *typeInfo) []string { return flagValue(i.HibernationSupported) },
+	"hypervisor":                             func(_ tx, i *typeInfo) []string { return one(string(i.Hypervisor)) },
+	"instance-storage-supported":             func(_ tx, i *typeInfo) []string { return flagValue(i.InstanceStorageSupported) },
+	"instance-storage-info.total-size-in-gb": storageWith(func(s *types.InstanceStorageInfo) []string { return number(aws.ToInt64(s.TotalSizeInGB)) }),
+	"instance-type":                          func(_ tx, i *typeInfo) []string { return one(string(i.InstanceType)) },
+	"memory-info.size-in-mib":                func(_ tx, i *typeInfo) []string { return number(aws.ToInt64(i.MemoryInfo.SizeInMiB)) },
 	"network-info.efa-supported": func(_ tx, i *typeInfo) []string {
 		return flagValue(i.NetworkInfo.EfaSupported)
 	},
@@ -67,17 +90,12 @@ var typeFilters = filters[typeInfo]{
 	"nitro-tpm-support":                            func(_ tx, i *typeInfo) []string { return one(string(i.NitroTpmSupport)) },
 	"processor-info.supported-architecture":        func(_ tx, i *typeInfo) []string { return texts(i.ProcessorInfo.SupportedArchitectures) },
 	"processor-info.supported-features":            func(_ tx, i *typeInfo) []string { return texts(i.ProcessorInfo.SupportedFeatures) },
-	"processor-info.sustained-clock-speed-in-ghz": func(_ tx, i *typeInfo) []string {
-		if i.ProcessorInfo.SustainedClockSpeedInGhz == nil {
-			return nil
-		}
-		return one(strconv.FormatFloat(*i.ProcessorInfo.SustainedClockSpeedInGhz, 'f', -1, 64))
-	},
-	"supported-boot-mode":           func(_ tx, i *typeInfo) []string { return texts(i.SupportedBootModes) },
-	"supported-root-device-type":    func(_ tx, i *typeInfo) []string { return texts(i.SupportedRootDeviceTypes) },
-	"supported-usage-class":         func(_ tx, i *typeInfo) []string { return texts(i.SupportedUsageClasses) },
-	"supported-virtualization-type": func(_ tx, i *typeInfo) []string { return texts(i.SupportedVirtualizationTypes) },
-	"vcpu-info.default-cores":       func(_ tx, i *typeInfo) []string { return count32(i.VCpuInfo.DefaultCores) },
+	"processor-info.sustained-clock-speed-in-ghz":  func(_ tx, i *typeInfo) []string { return decimal(i.ProcessorInfo.SustainedClockSpeedInGhz) },
+	"supported-boot-mode":                          func(_ tx, i *typeInfo) []string { return texts(i.SupportedBootModes) },
+	"supported-root-device-type":                   func(_ tx, i *typeInfo) []string { return texts(i.SupportedRootDeviceTypes) },
+	"supported-usage-class":                        func(_ tx, i *typeInfo) []string { return texts(i.SupportedUsageClasses) },
+	"supported-virtualization-type":                func(_ tx, i *typeInfo) []string { return texts(i.SupportedVirtualizationTypes) },
+	"vcpu-info.default-cores":                      func(_ tx, i *typeInfo) []string { return count32(i.VCpuInfo.DefaultCores) },
 	"vcpu-info.default-threads-per-core": func(_ tx, i *typeInfo) []string {
 		return count32(i.VCpuInfo.DefaultThreadsPerCore)
 	},
@@ -98,6 +116,42 @@ var typeFilters = filters[typeInfo]{
 	},
 }
 
+// decimal is a filter's value of a number that need not be there.
+func decimal(value *float64) []string {
+	if value == nil {
+		return nil
+	}
+	return one(strconv.FormatFloat(*value, 'f', -1, 64))
+}
+
+// optimizedWith, storageWith and disksWith make filters of what types need not have.
+func optimizedWith(values func(*types.EbsOptimizedInfo) []string) func(tx, *typeInfo) []string {
+	return func(_ tx, i *typeInfo) []string {
+		if i.EbsInfo.EbsOptimizedInfo == nil {
+			return nil
+		}
+		return values(i.EbsInfo.EbsOptimizedInfo)
+	}
+}
+
+func storageWith(values func(*types.InstanceStorageInfo) []string) func(tx, *typeInfo) []string {
+	return func(_ tx, i *typeInfo) []string {
+		if i.InstanceStorageInfo == nil {
+			return nil
+		}
+		return values(i.InstanceStorageInfo)
+	}
+}
+
+func disksWith(values func(types.DiskInfo) []string) func(tx, *typeInfo) []string {
+	return storageWith(func(s *types.InstanceStorageInfo) (all []string) {
+		for _, d := range s.Disks {
+			all = append(all, values(d)...)
+		}
+		return all
+	})
+}
+
 // DescribeInstanceTypes lists AWS's types with what AWS says of them. What the engine's machine lacks of a type shows on
 // its instances.
 // AWS: "DescribeInstanceTypes": 5 to 100 a page.
@@ -108,7 +162,7 @@ func (s *Service) DescribeInstanceTypes(ctx context.Context, in *ec2.DescribeIns
 	}
 	catalog, region := instanceTypes(), scopeOf(ctx).Region
 	everything := !catalog.knows(region)
-	var found []types.InstanceTypeInfo
+	found := []types.InstanceTypeInfo{}
 	var wrong []string
 	for _, name := range in.InstanceTypes {
 		if _, ok := catalog.findCached(string(name)); !ok {

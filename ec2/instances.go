@@ -1,7 +1,9 @@
 package ec2
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -216,6 +218,16 @@ var instanceFilters = filters[instance]{
 		t.fail(err)
 		return one(id)
 	},
+	"capacity-reservation-specification.capacity-reservation-preference": func(_ tx, i *instance) []string {
+		if i.CapacityOptions.Target != "" {
+			return nil
+		}
+		return one(string(cmp.Or(i.CapacityOptions.Preference, types.CapacityReservationPreferenceOpen)))
+	},
+	"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id": func(_ tx, i *instance) []string {
+		return one(i.CapacityOptions.Target)
+	},
+	"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn": func(tx, *instance) []string { return nil },
 	"client-token":                   func(_ tx, i *instance) []string { return one(i.Token) },
 	"current-instance-boot-mode":     func(tx, *instance) []string { return one("legacy-bios") },
 	"dns-name":                       func(t tx, i *instance) []string { return one(instancePublicName(t, i)) },
@@ -249,30 +261,34 @@ var instanceFilters = filters[instance]{
 	"instance-state-code": func(_ tx, i *instance) []string { return number(stateCodes[i.State]) },
 	"instance-state-name": func(_ tx, i *instance) []string { return one(string(i.State)) },
 	"instance-type":       func(_ tx, i *instance) []string { return one(string(i.Type)) },
-	"instance.group-id":   func(t tx, i *instance) []string { return interfaceValues(t, i, "group-id") },
-	"instance.group-name": func(t tx, i *instance) []string { return interfaceValues(t, i, "group-name") },
-	"group-id":            func(t tx, i *instance) []string { return interfaceValues(t, i, "group-id") },
-	"group-name":          func(t tx, i *instance) []string { return interfaceValues(t, i, "group-name") },
+	"instance.group-id":   func(t tx, i *instance) []string { return interfaceValues(t, i, interfaces.filters["group-id"]) },
+	"instance.group-name": func(t tx, i *instance) []string { return interfaceValues(t, i, interfaces.filters["group-name"]) },
+	"group-id":            func(t tx, i *instance) []string { return interfaceValues(t, i, interfaces.filters["group-id"]) },
+	"group-name":          func(t tx, i *instance) []string { return interfaceValues(t, i, interfaces.filters["group-name"]) },
 	"ip-address":          func(t tx, i *instance) []string { return one(instancePublicAddress(t, i)) },
-	"ipv6-address":        func(t tx, i *instance) []string { return interfaceValues(t, i, "ipv6-addresses.ipv6-address") },
-	"kernel-id":           func(tx, *instance) []string { return nil },
-	"key-name":            func(_ tx, i *instance) []string { return one(i.KeyName) },
-	"launch-index":        func(_ tx, i *instance) []string { return number(i.Index) },
-	"launch-time":         func(_ tx, i *instance) []string { return one(filterTime(i.Launched)) },
+	"ipv6-address": func(t tx, i *instance) []string {
+		return interfaceValues(t, i, interfaces.filters["ipv6-addresses.ipv6-address"])
+	},
+	"kernel-id":    func(tx, *instance) []string { return nil },
+	"key-name":     func(_ tx, i *instance) []string { return one(i.KeyName) },
+	"launch-index": func(_ tx, i *instance) []string { return number(i.Index) },
+	"launch-time":  func(_ tx, i *instance) []string { return one(filterTime(i.Launched)) },
 	"maintenance-options.auto-recovery": func(_ tx, i *instance) []string {
 		return named(i.NoAutoRecovery, "disabled", "default")
 	},
-	"metadata-options.http-endpoint":               func(_ tx, i *instance) []string { return one(i.Metadata.Endpoint) },
-	"metadata-options.http-protocol-ipv4":          func(tx, *instance) []string { return one("enabled") },
-	"metadata-options.http-protocol-ipv6":          func(_ tx, i *instance) []string { return one(i.Metadata.IPv6) },
-	"metadata-options.http-put-response-hop-limit": func(_ tx, i *instance) []string { return number(i.Metadata.HopLimit) },
-	"metadata-options.http-tokens":                 func(_ tx, i *instance) []string { return one(i.Metadata.Tokens) },
-	"metadata-options.instance-metadata-tags":      func(_ tx, i *instance) []string { return one(i.Metadata.Tags) },
-	"monitoring-state":                             func(_ tx, i *instance) []string { return named(i.Monitoring, "enabled", "disabled") },
-	"operator.managed":                             func(tx, *instance) []string { return yesNo(false) },
-	"operator.principal":                           func(tx, *instance) []string { return nil },
-	"outpost-arn":                                  func(tx, *instance) []string { return nil },
-	"owner-id":                                     func(t tx, _ *instance) []string { return one(t.scope.Account) },
+	"metadata-options.http-endpoint":                  func(_ tx, i *instance) []string { return one(i.Metadata.Endpoint) },
+	"metadata-options.http-protocol-ipv4":             func(tx, *instance) []string { return one("enabled") },
+	"metadata-options.http-protocol-ipv6":             func(_ tx, i *instance) []string { return one(i.Metadata.IPv6) },
+	"metadata-options.http-put-response-hop-limit":    func(_ tx, i *instance) []string { return number(i.Metadata.HopLimit) },
+	"metadata-options.http-tokens":                    func(_ tx, i *instance) []string { return one(i.Metadata.Tokens) },
+	"metadata-options.instance-metadata-tags":         func(_ tx, i *instance) []string { return one(i.Metadata.Tags) },
+	"metadata-options.state":                          func(tx, *instance) []string { return one("applied") },
+	"monitoring-state":                                func(_ tx, i *instance) []string { return named(i.Monitoring, "enabled", "disabled") },
+	"network-performance-options.bandwidth-weighting": func(tx, *instance) []string { return one("default") },
+	"operator.managed":                                func(tx, *instance) []string { return yesNo(false) },
+	"operator.principal":                              func(tx, *instance) []string { return nil },
+	"outpost-arn":                                     func(tx, *instance) []string { return nil },
+	"owner-id":                                        func(t tx, _ *instance) []string { return one(t.scope.Account) },
 	"placement-group-name": func(t tx, i *instance) []string {
 		group, err := placementGroups.see(t, i.PlacementGroup)
 		if t.fail(err); group == nil {
@@ -289,36 +305,81 @@ var instanceFilters = filters[instance]{
 	"platform":         func(tx, *instance) []string { return nil },
 	"platform-details": func(tx, *instance) []string { return one("Linux/UNIX") },
 	"private-dns-name": func(t tx, i *instance) []string { return one(instancePrivateName(t, i)) },
-	"private-ip-address": func(t tx, i *instance) []string {
-		return append(one(i.PrivateIP), interfaceValues(t, i, "addresses.private-ip-address")...)
+	"private-dns-name-options.enable-resource-name-dns-a-record":    func(_ tx, i *instance) []string { return yesNo(i.Names.A) },
+	"private-dns-name-options.enable-resource-name-dns-aaaa-record": func(_ tx, i *instance) []string { return yesNo(i.Names.AAAA) },
+	"private-dns-name-options.hostname-type": func(_ tx, i *instance) []string {
+		return one(string(cmp.Or(i.Names.Type, types.HostnameTypeIpName)))
 	},
-	"product-code":             func(tx, *instance) []string { return nil },
-	"product-code.type":        func(tx, *instance) []string { return nil },
-	"ramdisk-id":               func(tx, *instance) []string { return nil },
-	"reason":                   func(_ tx, i *instance) []string { return one(i.Transition) },
-	"requester-id":             func(tx, *instance) []string { return nil },
-	"reservation-id":           func(_ tx, i *instance) []string { return one(i.Reservation) },
-	"root-device-name":         func(_ tx, i *instance) []string { return one(i.RootDevice) },
-	"root-device-type":         func(tx, *instance) []string { return one("ebs") },
-	"source-dest-check":        func(t tx, i *instance) []string { return interfaceValues(t, i, "source-dest-check") },
-	"spot-instance-request-id": func(_ tx, i *instance) []string { return one(i.SpotRequest) },
-	"state-reason-code":        func(_ tx, i *instance) []string { return one(i.ReasonCode) },
-	"state-reason-message":     func(_ tx, i *instance) []string { return one(i.Reason) },
-	"subnet-id":                func(_ tx, i *instance) []string { return one(i.Subnet) },
-	"tenancy":                  func(_ tx, i *instance) []string { return one(i.Tenancy) },
-	"tpm-support":              func(tx, *instance) []string { return nil },
-	"usage-operation":          func(tx, *instance) []string { return one("RunInstances") },
-	"virtualization-type":      func(tx, *instance) []string { return one("hvm") },
-	"vpc-id":                   func(_ tx, i *instance) []string { return one(i.VPC) },
+	// AWS: "DescribeInstances": the primary one alone.
+	"private-ip-address": func(_ tx, i *instance) []string { return one(i.PrivateIP) },
+	"product-code":       func(tx, *instance) []string { return nil },
+	"product-code.type":  func(tx, *instance) []string { return nil },
+	"ramdisk-id":         func(tx, *instance) []string { return nil },
+	"reason":             func(_ tx, i *instance) []string { return one(i.Transition) },
+	"requester-id":       func(tx, *instance) []string { return nil },
+	"reservation-id":     func(_ tx, i *instance) []string { return one(i.Reservation) },
+	"root-device-name":   func(_ tx, i *instance) []string { return one(i.RootDevice) },
+	"root-device-type":   func(tx, *instance) []string { return one("ebs") },
+	"source-dest-check": func(t tx, i *instance) []string {
+		return interfaceValues(t, i, interfaces.filters["source-dest-check"])
+	},
+	"spot-instance-request-id":    func(_ tx, i *instance) []string { return one(i.SpotRequest) },
+	"state-reason-code":           func(_ tx, i *instance) []string { return one(i.ReasonCode) },
+	"state-reason-message":        func(_ tx, i *instance) []string { return one(i.Reason) },
+	"subnet-id":                   func(_ tx, i *instance) []string { return one(i.Subnet) },
+	"tenancy":                     func(_ tx, i *instance) []string { return one(i.Tenancy) },
+	"tpm-support":                 func(tx, *instance) []string { return nil },
+	"usage-operation":             func(tx, *instance) []string { return one("RunInstances") },
+	"usage-operation-update-time": func(_ tx, i *instance) []string { return one(filterTime(i.RootVolume.At)) },
+	"virtualization-type":         func(tx, *instance) []string { return one("hvm") },
+	"vpc-id":                      func(_ tx, i *instance) []string { return one(i.VPC) },
 }
 
 func init() {
 	instances.reach = reachInstances
-	// AWS: "DescribeInstances", Filters: network-interface.* are those of DescribeNetworkInterfaces.
-	for name := range interfaces.filters {
-		full := "network-interface." + name
-		instanceFilters[full] = func(t tx, i *instance) []string { return interfaceValues(t, i, name) }
+	// AWS: "DescribeInstances", Filters: network-interface.* are those of DescribeNetworkInterfaces, and some more.
+	for name, values := range interfaces.filters {
+		instanceFilters["network-interface."+name] = func(t tx, i *instance) []string { return interfaceValues(t, i, values) }
 	}
+	for name, values := range moreInterfaceFilters {
+		instanceFilters["network-interface."+name] = func(t tx, i *instance) []string { return interfaceValues(t, i, values) }
+	}
+}
+
+// moreInterfaceFilters are those of an instance's interfaces that interfaces themselves do not have.
+var moreInterfaceFilters = filters[networkInterface]{
+	"addresses.association.allocation-id":     addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Allocation }),
+	"addresses.association.association-id":    addressesWith(func(_ tx, e *networkInterface, i int) string { return e.Addresses[i].Association }),
+	"addresses.association.carrier-ip":        func(tx, *networkInterface) []string { return nil },
+	"addresses.association.customer-owned-ip": func(tx, *networkInterface) []string { return nil },
+	"addresses.association.ip-owner-id":       addressesWith(func(t tx, e *networkInterface, i int) string { return e.Addresses[i].owner(t) }),
+	"addresses.association.public-dns-name":   addressesWith(func(t tx, e *networkInterface, i int) string { return publicName(t, e.VPC, e.Addresses[i].Public) }),
+	"addresses.private-dns-name":              addressesWith(func(t tx, e *networkInterface, i int) string { return privateName(t, e.Addresses[i].Private) }),
+	"association.carrier-ip":                  func(tx, *networkInterface) []string { return nil },
+	"association.customer-owned-ip":           func(tx, *networkInterface) []string { return nil },
+	"attachment.network-card-index":           attachedWith(func(*attachment) string { return "0" }),
+	"deny-all-igw-traffic":                    func(tx, *networkInterface) []string { return yesNo(false) },
+	"ipv4-prefixes.ipv4-prefix":               func(tx, *networkInterface) []string { return nil },
+	"ipv6-address":                            func(_ tx, e *networkInterface) []string { return e.IPv6 },
+	"ipv6-addresses.is-primary-ipv6": func(_ tx, e *networkInterface) []string {
+		if len(e.IPv6) == 0 {
+			return nil
+		}
+		return yesNo(false)
+	},
+	"ipv6-native":               func(tx, *networkInterface) []string { return yesNo(false) },
+	"ipv6-prefixes.ipv6-prefix": func(tx, *networkInterface) []string { return nil },
+	"operator.managed":          func(tx, *networkInterface) []string { return yesNo(false) },
+	"operator.principal":        func(tx, *networkInterface) []string { return nil },
+	"outpost-arn":               func(tx, *networkInterface) []string { return nil },
+	"public-dns-name": func(t tx, e *networkInterface) []string {
+		if e.Addresses[0].Public == "" {
+			return nil
+		}
+		return one(publicName(t, e.VPC, e.Addresses[0].Public))
+	},
+	"tag-key":   func(_ tx, e *networkInterface) []string { return slices.Collect(maps.Keys(e.Tags)) },
+	"tag-value": func(_ tx, e *networkInterface) []string { return slices.Collect(maps.Values(e.Tags)) },
 }
 
 // reachInstances finds instances by their ids, and by what their interfaces have.

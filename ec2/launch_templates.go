@@ -269,12 +269,43 @@ var versionFilters = filters[listedVersion]{
 	"is-default-version": func(_ tx, v *listedVersion) []string { return yesNo(v.Number == v.template.Default) },
 	"kernel-id":          func(_ tx, v *listedVersion) []string { return one(aws.ToString(v.Data.KernelId)) },
 	"ram-disk-id":        func(_ tx, v *listedVersion) []string { return one(aws.ToString(v.Data.RamDiskId)) },
+	"host-resource-group-arn": func(_ tx, v *listedVersion) []string {
+		if v.Data.Placement == nil {
+			return nil
+		}
+		return one(aws.ToString(v.Data.Placement.HostResourceGroupArn))
+	},
+	"http-endpoint":      metadataWith(func(o *types.LaunchTemplateInstanceMetadataOptionsRequest) string { return string(o.HttpEndpoint) }),
+	"http-protocol-ipv4": metadataWith(func(*types.LaunchTemplateInstanceMetadataOptionsRequest) string { return "enabled" }),
+	"http-tokens":        metadataWith(func(o *types.LaunchTemplateInstanceMetadataOptionsRequest) string { return string(o.HttpTokens) }),
+	"license-configuration-arn": func(_ tx, v *listedVersion) (all []string) {
+		for _, l := range v.Data.LicenseSpecifications {
+			all = append(all, aws.ToString(l.LicenseConfigurationArn))
+		}
+		return all
+	},
+	"network-card-index": func(_ tx, v *listedVersion) (all []string) {
+		for _, e := range v.Data.NetworkInterfaces {
+			all = append(all, count32(e.NetworkCardIndex)...)
+		}
+		return all
+	},
 	"iam-instance-profile": func(_ tx, v *listedVersion) []string {
 		if p := v.Data.IamInstanceProfile; p != nil {
 			return append(one(aws.ToString(p.Arn)), one(aws.ToString(p.Name))...)
 		}
 		return nil
 	},
+}
+
+// metadataWith makes a filter of the metadata options, which a version need not have.
+func metadataWith(value func(*types.LaunchTemplateInstanceMetadataOptionsRequest) string) func(tx, *listedVersion) []string {
+	return func(_ tx, v *listedVersion) []string {
+		if v.Data.MetadataOptions == nil {
+			return nil
+		}
+		return one(value(v.Data.MetadataOptions))
+	}
 }
 
 // DescribeLaunchTemplateVersions lists versions of one template, the newest first, or the default or newest ones of all.

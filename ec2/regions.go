@@ -124,7 +124,7 @@ func (s *Service) DescribeRegions(_ context.Context, in *ec2.DescribeRegionsInpu
 			return nil, errInvalidParameterValue("Invalid region provided: [%s]", name)
 		}
 	}
-	out := &ec2.DescribeRegionsOutput{}
+	out := &ec2.DescribeRegionsOutput{Regions: []types.Region{}}
 	for i := range regions {
 		r := &regions[i]
 		if len(in.RegionNames) > 0 && !slices.Contains(in.RegionNames, r.name) || !match.matches(tx{}, r) {
@@ -166,7 +166,7 @@ func (s *Service) DescribeAvailabilityZones(ctx context.Context, in *ec2.Describ
 			return nil, errInvalidParameterValue("Invalid availability zone: [%s]", wanted)
 		}
 	}
-	out := &ec2.DescribeAvailabilityZonesOutput{}
+	out := &ec2.DescribeAvailabilityZonesOutput{AvailabilityZones: []types.AvailabilityZone{}}
 	for i := range list {
 		z := &list[i]
 		if len(in.ZoneNames) > 0 && !slices.Contains(in.ZoneNames, z.name) ||

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"miniaws/backend/lazyregexp"
 )
 
 // spotRequest is a request for a Spot Instance. There is no market here: it is fulfilled at once by a container as any
@@ -42,14 +44,74 @@ type spotRequest struct {
 
 func spotBase(r *spotRequest) *resource { return &r.resource }
 
+// spotPattern takes the ids of AWS, too: sir- and eight letters and digits.
+var spotPattern = lazyregexp.New(`^([0-9a-z]{8}|[0-9a-f]{17})$`)
+
 var spotRequests = &kind[spotRequest]{
-	prefix: "sir-", typ: types.ResourceTypeSpotInstancesRequest, base: spotBase, notFound: errSpotRequestNotFound,
+	prefix: "sir-", typ: types.ResourceTypeSpotInstancesRequest, base: spotBase, notFound: errSpotRequestNotFound, malformed: errSpotRequestMalformed, pattern: spotPattern,
 	table: tableOf("spot-requests", spotBase, nil),
 	pages: pageBounds{5, 1000},
 	filters: filters[spotRequest]{
-		"availability-zone-group":     func(tx, *spotRequest) []string { return nil },
-		"create-time":                 func(_ tx, r *spotRequest) []string { return one(filterTime(r.Created)) },
-		"instance-id":                 func(_ tx, r *spotRequest) []string { return one(r.Instance) },
+		"availability-zone-group": func(tx, *spotRequest) []string { return nil },
+		"create-time":             func(_ tx, r *spotRequest) []string { return one(filterTime(r.Created)) },
+		"instance-id":             func(_ tx, r *spotRequest) []string { return one(r.Instance) },
+		"fault-code":              func(tx, *spotRequest) []string { return nil },
+		"fault-message":           func(tx, *spotRequest) []string { return nil },
+		"launch-group":            func(tx, *spotRequest) []string { return nil },
+		"launch.block-device-mapping.delete-on-termination": spotDisksWith(func(d *types.EbsBlockDevice) []string {
+			return yesNo(d.DeleteOnTermination == nil || *d.DeleteOnTermination)
+		}),
+		"launch.block-device-mapping.device-name": func(_ tx, r *spotRequest) (all []string) {
+			for _, m := range r.Launch.BlockDeviceMappings {
+				all = append(all, one(aws.ToString(m.DeviceName))...)
+			}
+			return all
+		},
+		"launch.block-device-mapping.snapshot-id": spotDisksWith(func(d *types.EbsBlockDevice) []string { return one(aws.ToString(d.SnapshotId)) }),
+		"launch.block-device-mapping.volume-size": spotDisksWith(func(d *types.EbsBlockDevice) []string { return count32(d.VolumeSize) }),
+		"launch.block-device-mapping.volume-type": spotDisksWith(func(d *types.EbsBlockDevice) []string { return one(string(d.VolumeType)) }),
+		"launch.group-id":                         spotGroupsWith(func(g types.GroupIdentifier) *string { return g.GroupId }),
+		"launch.group-name":                       spotGroupsWith(func(g types.GroupIdentifier) *string { return g.GroupName }),
+		"launch.kernel-id":                        func(tx, *spotRequest) []string { return nil },
+		"launch.ramdisk-id":                       func(tx, *spotRequest) []string { return nil },
+		"launch.monitoring-enabled": func(_ tx, r *spotRequest) []string {
+			return yesNo(r.Launch.Monitoring != nil && aws.ToBool(r.Launch.Monitoring.Enabled))
+		},
+		"launched-availability-zone-id": func(_ tx, r *spotRequest) []string { return one(r.ZoneID) },
+		"network-interface.addresses.primary": spotCardsWith(func(e types.InstanceNetworkInterfaceSpecification) (all []string) {
+			if e.PrivateIpAddress != nil {
+				all = yesNo(true)
+			}
+			for _, a := range e.PrivateIpAddresses {
+				all = append(all, yesNo(aws.ToBool(a.Primary))...)
+			}
+			return all
+		}),
+		"network-interface.delete-on-termination": spotCardsWith(func(e types.InstanceNetworkInterfaceSpecification) []string {
+			return yesNo(e.DeleteOnTermination == nil && e.NetworkInterfaceId == nil || aws.ToBool(e.DeleteOnTermination))
+		}),
+		"network-interface.description": spotCardsWith(func(e types.InstanceNetworkInterfaceSpecification) []string { return one(aws.ToString(e.Description)) }),
+		"network-interface.device-index": spotCardsWith(func(e types.InstanceNetworkInterfaceSpecification) []string {
+			return number(aws.ToInt32(e.DeviceIndex))
+		}),
+		"network-interface.group-id": spotCardsWith(func(e types.InstanceNetworkInterfaceSpecification) []string { return e.Groups }),
+		"network-interface.network-interface-id": spotCardsWith(func(e types.InstanceNetworkInterfaceSpecification) []string {
+			return one(aws.ToString(e.NetworkInterfaceId))
+		}),
+		"network-interface.private-ip-address": spotCardsWith(func(e types.InstanceNetworkInterfaceSpecification) []string {
+			all := one(aws.ToString(e.PrivateIpAddress))
+			for _, a := range e.PrivateIpAddresses {
+				all = append(all, one(aws.ToString(a.PrivateIpAddress))...)
+			}
+			return all
+		}),
+		"valid-from": func(tx, *spotRequest) []string { return nil },
+		"valid-until": func(_ tx, r *spotRequest) []string {
+			if r.Until.IsZero() {
+				return nil
+			}
+			return one(filterTime(r.Until))
+		},
 		"launch.image-id":             func(_ tx, r *spotRequest) []string { return one(r.ImageID) },
 		"launch.instance-type":        func(_ tx, r *spotRequest) []string { return one(string(r.InstanceType)) },
 		"launch.key-name":             func(_ tx, r *spotRequest) []string { return one(r.KeyName) },
@@ -63,6 +125,36 @@ var spotRequests = &kind[spotRequest]{
 		"status-message":              func(_ tx, r *spotRequest) []string { return one(r.Message) },
 		"type":                        func(_ tx, r *spotRequest) []string { return one(string(r.Type)) },
 	},
+}
+
+// spotDisksWith, spotGroupsWith and spotCardsWith make filters of the lists of a launch.
+func spotDisksWith(values func(*types.EbsBlockDevice) []string) func(tx, *spotRequest) []string {
+	return func(_ tx, r *spotRequest) (all []string) {
+		for _, m := range r.Launch.BlockDeviceMappings {
+			if m.Ebs != nil {
+				all = append(all, values(m.Ebs)...)
+			}
+		}
+		return all
+	}
+}
+
+func spotGroupsWith(value func(types.GroupIdentifier) *string) func(tx, *spotRequest) []string {
+	return func(_ tx, r *spotRequest) (all []string) {
+		for _, g := range r.Launch.SecurityGroups {
+			all = append(all, one(aws.ToString(value(g)))...)
+		}
+		return all
+	}
+}
+
+func spotCardsWith(values func(types.InstanceNetworkInterfaceSpecification) []string) func(tx, *spotRequest) []string {
+	return func(_ tx, r *spotRequest) (all []string) {
+		for _, e := range r.Launch.NetworkInterfaces {
+			all = append(all, values(e)...)
+		}
+		return all
+	}
 }
 
 // requestSpot writes the request of an instance that is launched on the Spot market.
