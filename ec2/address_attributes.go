@@ -24,7 +24,9 @@ var domainName = lazyregexp.New(`^([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])
 // AWS: the example of "describe-addresses-attribute" in the CLI's reference has an address without a name; an address whose
 // name was taken away is not listed: Terraform's provider waits for that.
 func (s *Service) DescribeAddressesAttribute(ctx context.Context, in *ec2.DescribeAddressesAttributeInput) (*ec2.DescribeAddressesAttributeOutput, error) {
-	list, next, err := describe(ctx, s, elasticIPs, query{in.AllocationIds, "allocationIds", nil, in.MaxResults, in.NextToken}, func(_ tx, a *elasticIP) (types.AddressAttribute, error) {
+	named := *elasticIPs
+	named.pages = pageBounds{1, 1000}
+	list, next, err := describe(ctx, s, &named, query{in.AllocationIds, "allocationIds", nil, in.MaxResults, in.NextToken}, func(_ tx, a *elasticIP) (types.AddressAttribute, error) {
 		if a.PTRWas && a.PTR == "" && a.PTRUpdate == "" {
 			return types.AddressAttribute{}, nil
 		}

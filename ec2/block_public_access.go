@@ -89,25 +89,52 @@ func internetAccess(t tx, mode types.InternetGatewayBlockMode, n *subnet) (backe
 	if mode == types.InternetGatewayBlockModeOff {
 		return backend.InternetOpen, nil
 	}
-	var excluded types.InternetGatewayExclusionMode
-	for _, target := range []string{n.VPC, n.ID} { // the subnet's own, where there is one, says more
-		list, err := accessExclusions.seen(t, "target", target)
-		if err != nil {
-			return backend.InternetOpen, err
-		}
-		for _, x := range list {
-			if !x.gone() {
-				excluded = x.Mode
-			}
-		}
-	}
+	excluded, err := excludedFrom(t, n.VPC, n.ID)
 	switch {
+	case err != nil:
+		return backend.InternetOpen, err
 	case excluded == types.InternetGatewayExclusionModeAllowBidirectional:
 		return backend.InternetOpen, nil
 	case excluded == types.InternetGatewayExclusionModeAllowEgress, mode == types.InternetGatewayBlockModeBlockIngress:
 		return backend.InternetOutward, nil
 	}
 	return backend.InternetBlocked, nil
+}
+
+// excludedFrom is the mode of exclusion of the last one of the targets that has one: the subnet's own says more than its VPC's.
+func excludedFrom(t tx, targets ...string) (mode types.InternetGatewayExclusionMode, err error) {
+	for _, target := range targets {
+		list, err := accessExclusions.seen(t, "target", target)
+		if err != nil {
+			return "", err
+		}
+		for _, x := range list {
+			if !x.gone() {
+				mode = x.Mode
+			}
+		}
+	}
+	return mode, nil
+}
+
+// accessStates are what holds for a VPC, or for a subnet of it.
+func accessStates(t tx, targets ...string) (*types.BlockPublicAccessStates, error) {
+	access, err := publicAccessOf(t)
+	if err != nil {
+		return nil, err
+	}
+	shown := &types.BlockPublicAccessStates{InternetGatewayBlockMode: types.BlockPublicAccessMode(access.Mode)}
+	if access.Mode == types.InternetGatewayBlockModeOff {
+		return shown, nil
+	}
+	excluded, err := excludedFrom(t, targets...)
+	switch excluded {
+	case types.InternetGatewayExclusionModeAllowBidirectional:
+		shown.InternetGatewayBlockMode = types.BlockPublicAccessModeOff
+	case types.InternetGatewayExclusionModeAllowEgress:
+		shown.InternetGatewayBlockMode = types.BlockPublicAccessModeBlockIngress
+	}
+	return shown, err
 }
 
 // ModifyVpcBlockPublicAccessOptions blocks, or opens, the internet gateways of all VPCs of the account in the region.

@@ -92,14 +92,32 @@ func (s *Service) DescribeVpcClassicLink(ctx context.Context, in *ec2.DescribeVp
 
 // DescribeVpcClassicLinkDnsSupport lists VPCs with their switch of names.
 func (s *Service) DescribeVpcClassicLinkDnsSupport(ctx context.Context, in *ec2.DescribeVpcClassicLinkDnsSupportInput) (*ec2.DescribeVpcClassicLinkDnsSupportOutput, error) {
-	list, next, err := describe(ctx, s, vpcs, query{in.VpcIds, "vpcIds", nil, in.MaxResults, in.NextToken}, func(_ tx, v *vpc) (types.ClassicLinkDnsSupport, error) {
+	switched := *vpcs
+	switched.pages = pageBounds{5, 255}
+	list, next, err := describe(ctx, s, &switched, query{in.VpcIds, "vpcIds", nil, in.MaxResults, in.NextToken}, func(_ tx, v *vpc) (types.ClassicLinkDnsSupport, error) {
 		return types.ClassicLinkDnsSupport{VpcId: aws.String(v.ID), ClassicLinkDnsSupported: aws.Bool(v.ClassicLinkDNS)}, nil
 	})
 	return &ec2.DescribeVpcClassicLinkDnsSupportOutput{Vpcs: list, NextToken: next}, err
 }
 
+// noneListed refuses what a list without entries is not to be asked for.
+func noneListed(wanted []types.Filter, most *int32, token *string, known ...string) error {
+	none := filters[resource]{}
+	for _, name := range known {
+		none[name] = func(tx, *resource) []string { return nil }
+	}
+	if _, err := none.compile(func(r *resource) *resource { return r }, wanted); err != nil {
+		return err
+	}
+	_, _, err := cut([]resource{}, func(r resource) string { return r.ID }, "classic", pageBounds{5, 1000}, query{max: most, token: token})
+	return err
+}
+
 // DescribeClassicLinkInstances lists linked instances: an instance of a VPC is none.
 func (s *Service) DescribeClassicLinkInstances(ctx context.Context, in *ec2.DescribeClassicLinkInstancesInput) (*ec2.DescribeClassicLinkInstancesOutput, error) {
+	if err := noneListed(in.Filters, in.MaxResults, in.NextToken, "group-id", "instance-id", "vpc-id"); err != nil {
+		return nil, err
+	}
 	out := &ec2.DescribeClassicLinkInstancesOutput{Instances: []types.ClassicLinkInstance{}}
 	return out, s.view(ctx, func(t tx) error {
 		for _, id := range in.InstanceIds {
@@ -136,6 +154,9 @@ func (s *Service) refuseClassic(ctx context.Context, instance, vpcID *string) er
 
 // DescribeMovingAddresses lists addresses on their way between EC2-Classic and VPCs: there is no way any more.
 func (s *Service) DescribeMovingAddresses(ctx context.Context, in *ec2.DescribeMovingAddressesInput) (*ec2.DescribeMovingAddressesOutput, error) {
+	if err := noneListed(in.Filters, in.MaxResults, in.NextToken, "moving-status"); err != nil {
+		return nil, err
+	}
 	out := &ec2.DescribeMovingAddressesOutput{MovingAddressStatuses: []types.MovingAddressStatus{}}
 	return out, s.view(ctx, func(t tx) error {
 		for _, public := range in.PublicIps {

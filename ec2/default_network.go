@@ -127,9 +127,9 @@ func (s *Service) CreateDefaultVpc(ctx context.Context, _ *ec2.CreateDefaultVpcI
 		if err != nil {
 			return err
 		}
-		shown := vpcToAPI(t, v)
+		shown, err := vpcToAPI(t, v)
 		out.Vpc = &shown
-		return nil
+		return err
 	})
 }
 

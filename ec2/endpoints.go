@@ -49,6 +49,7 @@ var endpoints = &kind[endpoint]{
 	narrow: map[string]string{"vpc-id": "vpc"},
 	filters: filters[endpoint]{
 		"ip-address-type":    func(tx, *endpoint) []string { return one("ipv4") },
+		"service-region":     func(t tx, _ *endpoint) []string { return one(t.scope.Region) },
 		"service-name":       func(_ tx, e *endpoint) []string { return one(e.Service) },
 		"vpc-endpoint-id":    func(_ tx, e *endpoint) []string { return one(e.ID) },
 		"vpc-endpoint-state": func(_ tx, e *endpoint) []string { return one(string(e.state())) },
@@ -421,9 +422,9 @@ func (s *Service) DescribeVpcEndpointServices(ctx context.Context, in *ec2.Descr
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	var names, ids []string
 	for _, z := range zones {
-		names = append(names, z.name)
+		names, ids = append(names, z.name), append(ids, z.id)
 	}
 	prefix := "com.amazonaws." + scope.Region + "."
 	for _, name := range in.ServiceNames {
@@ -451,7 +452,7 @@ func (s *Service) DescribeVpcEndpointServices(ctx context.Context, in *ec2.Descr
 		}
 		detail := types.ServiceDetail{
 			ServiceName: aws.String(x.ID), ServiceId: aws.String("vpce-svc-" + serviceID(x.ID)), ServiceType: []types.ServiceTypeDetail{{ServiceType: x.typ}},
-			AvailabilityZones: names, Owner: aws.String("amazon"), BaseEndpointDnsNames: []string{x.short + "." + scope.Region + ".vpce.amazonaws.com"},
+			AvailabilityZones: names, AvailabilityZoneIds: ids, Owner: aws.String("amazon"), BaseEndpointDnsNames: []string{x.short + "." + scope.Region + ".vpce.amazonaws.com"},
 			AcceptanceRequired: aws.Bool(false), ManagesVpcEndpoints: aws.Bool(false), VpcEndpointPolicySupported: aws.Bool(true),
 			ServiceRegion: aws.String(scope.Region), SupportedIpAddressTypes: []types.ServiceConnectivityType{types.ServiceConnectivityTypeIpv4},
 		}

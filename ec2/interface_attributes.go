@@ -449,7 +449,8 @@ func interfaceToAPI(t tx, e *networkInterface) (types.NetworkInterface, error) {
 		Status: e.status(), SourceDestCheck: aws.Bool(e.SourceDestCheck), Groups: groups, TagSet: tagSet(t, e.Tags),
 		PrivateIpAddress: aws.String(e.private()), PrivateDnsName: aws.String(privateName(t, e.private())),
 		RequesterId: optional(e.Requester), RequesterManaged: aws.Bool(e.Requester != ""),
-		Ipv6Addresses: []types.NetworkInterfaceIpv6Address{},
+		Ipv6Addresses: []types.NetworkInterfaceIpv6Address{}, AvailabilityZoneId: optional(zoneID(t, e.Zone)),
+		Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
 	}
 	for i, a := range e.Addresses {
 		association, name := a.associationToAPI(t, e.VPC), shown.PrivateDnsName
@@ -466,7 +467,7 @@ func interfaceToAPI(t tx, e *networkInterface) (types.NetworkInterface, error) {
 		if i == 0 {
 			shown.Ipv6Address = aws.String(address)
 		}
-		shown.Ipv6Addresses = append(shown.Ipv6Addresses, types.NetworkInterfaceIpv6Address{Ipv6Address: aws.String(address)})
+		shown.Ipv6Addresses = append(shown.Ipv6Addresses, types.NetworkInterfaceIpv6Address{Ipv6Address: aws.String(address), IsPrimaryIpv6: aws.Bool(false)})
 	}
 	if a := e.Attachment; a != nil {
 		shown.Attachment = &types.NetworkInterfaceAttachment{

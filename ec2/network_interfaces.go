@@ -165,6 +165,9 @@ var interfaces = &kind[networkInterface]{
 		"attachment.instance-owner-id":     attachedWith(func(a *attachment) string { return a.Owner }),
 		"attachment.status":                attachedWith(func(a *attachment) string { return string(a.Status) }),
 		"availability-zone":                func(_ tx, e *networkInterface) []string { return one(e.Zone) },
+		"availability-zone-id":             func(t tx, e *networkInterface) []string { return one(zoneID(t, e.Zone)) },
+		"operator.managed":                 func(tx, *networkInterface) []string { return yesNo(false) },
+		"operator.principal":               func(tx, *networkInterface) []string { return nil },
 		"description":                      func(_ tx, e *networkInterface) []string { return one(e.Description) },
 		"group-id":                         func(_ tx, e *networkInterface) []string { return e.Groups },
 		"group-name": func(t tx, e *networkInterface) []string {

@@ -13,41 +13,43 @@ import (
 // region is one of AWS's. Zones are its letters, as an account sees them; ids count them.
 type region struct {
 	name, zoneID, zones string
+	// long is the name that people read.
+	long string
 	// optIn is true for regions that accounts must switch on. Here they are on.
 	optIn bool
 }
 
 // AWS: "AWS Regions and Availability Zones" and "Availability Zone IDs for your AWS resources".
 var regions = []region{
-	{name: "af-south-1", zoneID: "afs1", zones: "abc", optIn: true},
-	{name: "ap-east-1", zoneID: "ape1", zones: "abc", optIn: true},
-	{name: "ap-northeast-1", zoneID: "apne1", zones: "acd"},
-	{name: "ap-northeast-2", zoneID: "apne2", zones: "abcd"},
-	{name: "ap-northeast-3", zoneID: "apne3", zones: "abc"},
-	{name: "ap-south-1", zoneID: "aps1", zones: "abc"},
-	{name: "ap-south-2", zoneID: "aps2", zones: "abc", optIn: true},
-	{name: "ap-southeast-1", zoneID: "apse1", zones: "abc"},
-	{name: "ap-southeast-2", zoneID: "apse2", zones: "abc"},
-	{name: "ap-southeast-3", zoneID: "apse3", zones: "abc", optIn: true},
-	{name: "ap-southeast-4", zoneID: "apse4", zones: "abc", optIn: true},
-	{name: "ca-central-1", zoneID: "cac1", zones: "abd"},
-	{name: "ca-west-1", zoneID: "caw1", zones: "abc", optIn: true},
-	{name: "eu-central-1", zoneID: "euc1", zones: "abc"},
-	{name: "eu-central-2", zoneID: "euc2", zones: "abc", optIn: true},
-	{name: "eu-north-1", zoneID: "eun1", zones: "abc"},
-	{name: "eu-south-1", zoneID: "eus1", zones: "abc", optIn: true},
-	{name: "eu-south-2", zoneID: "eus2", zones: "abc", optIn: true},
-	{name: "eu-west-1", zoneID: "euw1", zones: "abc"},
-	{name: "eu-west-2", zoneID: "euw2", zones: "abc"},
-	{name: "eu-west-3", zoneID: "euw3", zones: "abc"},
-	{name: "il-central-1", zoneID: "ilc1", zones: "abc", optIn: true},
-	{name: "me-central-1", zoneID: "mec1", zones: "abc", optIn: true},
-	{name: "me-south-1", zoneID: "mes1", zones: "abc", optIn: true},
-	{name: "sa-east-1", zoneID: "sae1", zones: "abc"},
-	{name: "us-east-1", zoneID: "use1", zones: "abcdef"},
-	{name: "us-east-2", zoneID: "use2", zones: "abc"},
-	{name: "us-west-1", zoneID: "usw1", zones: "ac"},
-	{name: "us-west-2", zoneID: "usw2", zones: "abcd"},
+	{name: "af-south-1", long: "Africa (Cape Town)", zoneID: "afs1", zones: "abc", optIn: true},
+	{name: "ap-east-1", long: "Asia Pacific (Hong Kong)", zoneID: "ape1", zones: "abc", optIn: true},
+	{name: "ap-northeast-1", long: "Asia Pacific (Tokyo)", zoneID: "apne1", zones: "acd"},
+	{name: "ap-northeast-2", long: "Asia Pacific (Seoul)", zoneID: "apne2", zones: "abcd"},
+	{name: "ap-northeast-3", long: "Asia Pacific (Osaka)", zoneID: "apne3", zones: "abc"},
+	{name: "ap-south-1", long: "Asia Pacific (Mumbai)", zoneID: "aps1", zones: "abc"},
+	{name: "ap-south-2", long: "Asia Pacific (Hyderabad)", zoneID: "aps2", zones: "abc", optIn: true},
+	{name: "ap-southeast-1", long: "Asia Pacific (Singapore)", zoneID: "apse1", zones: "abc"},
+	{name: "ap-southeast-2", long: "Asia Pacific (Sydney)", zoneID: "apse2", zones: "abc"},
+	{name: "ap-southeast-3", long: "Asia Pacific (Jakarta)", zoneID: "apse3", zones: "abc", optIn: true},
+	{name: "ap-southeast-4", long: "Asia Pacific (Melbourne)", zoneID: "apse4", zones: "abc", optIn: true},
+	{name: "ca-central-1", long: "Canada (Central)", zoneID: "cac1", zones: "abd"},
+	{name: "ca-west-1", long: "Canada West (Calgary)", zoneID: "caw1", zones: "abc", optIn: true},
+	{name: "eu-central-1", long: "Europe (Frankfurt)", zoneID: "euc1", zones: "abc"},
+	{name: "eu-central-2", long: "Europe (Zurich)", zoneID: "euc2", zones: "abc", optIn: true},
+	{name: "eu-north-1", long: "Europe (Stockholm)", zoneID: "eun1", zones: "abc"},
+	{name: "eu-south-1", long: "Europe (Milan)", zoneID: "eus1", zones: "abc", optIn: true},
+	{name: "eu-south-2", long: "Europe (Spain)", zoneID: "eus2", zones: "abc", optIn: true},
+	{name: "eu-west-1", long: "Europe (Ireland)", zoneID: "euw1", zones: "abc"},
+	{name: "eu-west-2", long: "Europe (London)", zoneID: "euw2", zones: "abc"},
+	{name: "eu-west-3", long: "Europe (Paris)", zoneID: "euw3", zones: "abc"},
+	{name: "il-central-1", long: "Israel (Tel Aviv)", zoneID: "ilc1", zones: "abc", optIn: true},
+	{name: "me-central-1", long: "Middle East (UAE)", zoneID: "mec1", zones: "abc", optIn: true},
+	{name: "me-south-1", long: "Middle East (Bahrain)", zoneID: "mes1", zones: "abc", optIn: true},
+	{name: "sa-east-1", long: "South America (Sao Paulo)", zoneID: "sae1", zones: "abc"},
+	{name: "us-east-1", long: "US East (N. Virginia)", zoneID: "use1", zones: "abcdef"},
+	{name: "us-east-2", long: "US East (Ohio)", zoneID: "use2", zones: "abc"},
+	{name: "us-west-1", long: "US West (N. California)", zoneID: "usw1", zones: "ac"},
+	{name: "us-west-2", long: "US West (Oregon)", zoneID: "usw2", zones: "abcd"},
 }
 
 // zone is an Availability Zone.
@@ -139,6 +141,7 @@ func (s *Service) DescribeRegions(_ context.Context, in *ec2.DescribeRegionsInpu
 
 var zoneFilters = filters[zone]{
 	"group-name":       func(_ tx, z *zone) []string { return []string{z.region.name + "-zg-1"} },
+	"group-long-name":  func(_ tx, z *zone) []string { return []string{z.region.long + " 1"} },
 	"message":          func(tx, *zone) []string { return nil },
 	"opt-in-status":    func(tx, *zone) []string { return []string{"opt-in-not-required"} },
 	"parent-zone-id":   func(tx, *zone) []string { return nil },
@@ -177,8 +180,21 @@ func (s *Service) DescribeAvailabilityZones(ctx context.Context, in *ec2.Describ
 			ZoneName: aws.String(z.name), ZoneId: aws.String(z.id), RegionName: aws.String(name),
 			State: types.AvailabilityZoneStateAvailable, ZoneType: aws.String("availability-zone"),
 			OptInStatus: types.AvailabilityZoneOptInStatusOptInNotRequired,
-			GroupName:   aws.String(name + "-zg-1"), NetworkBorderGroup: aws.String(name), Messages: []types.AvailabilityZoneMessage{},
+			GroupName:   aws.String(name + "-zg-1"), GroupLongName: aws.String(z.region.long + " 1"), NetworkBorderGroup: aws.String(name), Messages: []types.AvailabilityZoneMessage{},
 		})
 	}
 	return out, nil
+}
+
+// zoneID is the id of a zone of the transaction's region, "" for none.
+func zoneID(t tx, name string) string {
+	letter, ok := strings.CutPrefix(name, t.scope.Region)
+	r := findRegion(t.scope.Region)
+	if !ok || r == nil || len(letter) != 1 {
+		return ""
+	}
+	if i := strings.Index(r.zones, letter); i >= 0 {
+		return r.zoneID + "-az" + string(rune('1'+i))
+	}
+	return ""
 }

@@ -55,11 +55,16 @@ var subnets = &kind[subnet]{
 		"ipv6-native":             func(tx, *subnet) []string { return yesNo(false) },
 		"map-public-ip-on-launch": func(_ tx, n *subnet) []string { return yesNo(n.MapPublic) },
 		"outpost-arn":             func(tx, *subnet) []string { return nil },
-		"owner-id":                func(t tx, _ *subnet) []string { return one(t.scope.Account) },
-		"state":                   func(tx, *subnet) []string { return one("available") },
-		"subnet-arn":              func(t tx, n *subnet) []string { return one(arn(t.scope, types.ResourceTypeSubnet, n.ID)) },
-		"subnet-id":               func(_ tx, n *subnet) []string { return one(n.ID) },
-		"vpc-id":                  func(_ tx, n *subnet) []string { return one(n.VPC) },
+
+		"customer-owned-ipv4-pool":        func(tx, *subnet) []string { return nil },
+		"enable-lni-at-device-index":      func(tx, *subnet) []string { return nil },
+		"map-customer-owned-ip-on-launch": func(tx, *subnet) []string { return yesNo(false) },
+
+		"owner-id":   func(t tx, _ *subnet) []string { return one(t.scope.Account) },
+		"state":      func(tx, *subnet) []string { return one("available") },
+		"subnet-arn": func(t tx, n *subnet) []string { return one(arn(t.scope, types.ResourceTypeSubnet, n.ID)) },
+		"subnet-id":  func(_ tx, n *subnet) []string { return one(n.ID) },
+		"vpc-id":     func(_ tx, n *subnet) []string { return one(n.VPC) },
 		"available-ip-address-count": func(t tx, n *subnet) []string {
 			free, err := freeAddresses(t, n)
 			t.fail(err)
@@ -247,8 +252,11 @@ func (s *Service) ModifySubnetAttribute(ctx context.Context, in *ec2.ModifySubne
 
 // AssociateSubnetCidrBlock gives a subnet an IPv6 range.
 func (s *Service) AssociateSubnetCidrBlock(ctx context.Context, in *ec2.AssociateSubnetCidrBlockInput) (*ec2.AssociateSubnetCidrBlockOutput, error) {
-	if in.Ipv6CidrBlock == nil {
+	switch {
+	case in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil:
 		return nil, errNotImplemented("An address pool of AssociateSubnetCidrBlock")
+	case in.Ipv6CidrBlock == nil:
+		return nil, errMissingParameter("ipv6CidrBlock")
 	}
 	out := &ec2.AssociateSubnetCidrBlockOutput{SubnetId: in.SubnetId}
 	return out, s.update(ctx, func(t tx) error {
@@ -360,6 +368,9 @@ func subnetToAPI(t tx, n *subnet) (types.Subnet, error) {
 	shown.Ipv6CidrBlockAssociationSet = []types.SubnetIpv6CidrBlockAssociation{}
 	for _, a := range n.IPv6 {
 		shown.Ipv6CidrBlockAssociationSet = append(shown.Ipv6CidrBlockAssociationSet, subnetAssociationToAPI(a, types.SubnetCidrBlockStateCodeAssociated))
+	}
+	if err == nil {
+		shown.BlockPublicAccessStates, err = accessStates(t, n.VPC, n.ID)
 	}
 	return shown, err
 }

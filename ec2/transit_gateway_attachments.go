@@ -126,6 +126,18 @@ var transitAttachments = &kind[transitAttachment]{
 			_, _, owner := a.target(t.scope.Account)
 			return one(owner)
 		},
+		"local-owner-id": func(t tx, a *transitAttachment) []string {
+			if a.Peer == nil {
+				return nil
+			}
+			return one(t.scope.Account)
+		},
+		"remote-owner-id": func(_ tx, a *transitAttachment) []string {
+			if a.Peer == nil {
+				return nil
+			}
+			return one(a.Peer.Account)
+		},
 		"resource-type":                 func(_ tx, a *transitAttachment) []string { return one(string(a.targetType())) },
 		"state":                         func(_ tx, a *transitAttachment) []string { return one(string(a.State)) },
 		"transit-gateway-attachment-id": func(_ tx, a *transitAttachment) []string { return one(a.ID) },

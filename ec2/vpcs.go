@@ -165,9 +165,9 @@ func (s *Service) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.C
 		if err := createVPC(t, v, prefix); err != nil {
 			return err
 		}
-		shown := vpcToAPI(t, v)
+		shown, err := vpcToAPI(t, v)
 		out.Vpc = &shown
-		return nil
+		return err
 	})
 }
 
@@ -236,7 +236,7 @@ func newIPv6Range() netip.Prefix {
 // DescribeVpcs lists VPCs.
 func (s *Service) DescribeVpcs(ctx context.Context, in *ec2.DescribeVpcsInput) (*ec2.DescribeVpcsOutput, error) {
 	list, next, err := describe(ctx, s, vpcs, query{in.VpcIds, "vpcIds", in.Filters, in.MaxResults, in.NextToken},
-		func(t tx, v *vpc) (types.Vpc, error) { return vpcToAPI(t, v), nil })
+		vpcToAPI)
 	return &ec2.DescribeVpcsOutput{Vpcs: list, NextToken: next}, err
 }
 
@@ -543,7 +543,7 @@ func ipv6AssociationToAPI(t tx, a rangeAssociation) types.VpcIpv6CidrBlockAssoci
 	}
 }
 
-func vpcToAPI(t tx, v *vpc) types.Vpc {
+func vpcToAPI(t tx, v *vpc) (types.Vpc, error) {
 	shown := types.Vpc{
 		VpcId: aws.String(v.ID), State: v.State, CidrBlock: aws.String(v.CIDRs[0].CIDR), DhcpOptionsId: aws.String(v.DHCPOptions),
 		InstanceTenancy: v.Tenancy, IsDefault: aws.Bool(v.Default), OwnerId: aws.String(t.scope.Account), Tags: tagsToAPI(t, v.Tags),
@@ -554,5 +554,7 @@ func vpcToAPI(t tx, v *vpc) types.Vpc {
 	for _, a := range v.IPv6 {
 		shown.Ipv6CidrBlockAssociationSet = append(shown.Ipv6CidrBlockAssociationSet, ipv6AssociationToAPI(t, a))
 	}
-	return shown
+	var err error
+	shown.BlockPublicAccessStates, err = accessStates(t, v.ID)
+	return shown, err
 }
