@@ -35,7 +35,7 @@ var exampleValues = map[string]string{
 
 // idPrefixes are what ids in inputs of EC2 and Organizations begin with, by the member's name without "Id", "Ids".
 var idPrefixes = map[string]string{
-	"Vpc": "vpc-", "Subnet": "subnet-", "Instance": "i-", "Image": "ami-", "Group": "sg-", "SecurityGroup": "sg-", "RouteTable": "rtb-", "InternetGateway": "igw-",
+	"Vpc": "vpc-", "Subnet": "subnet-", "Instance": "i-", "Image": "ami-", "Group": "sg-", "SecurityGroup": "sg-", "RouteTable": "rtb-", "InternetGateway": "igw-", "Gateway": "igw-",
 	"EgressOnlyInternetGateway": "eigw-", "NatGateway": "nat-", "NetworkAcl": "acl-", "NetworkInterface": "eni-", "Host": "h-", "CapacityReservation": "cr-", "PrefixList": "pl-", "VpcEndpoint": "vpce-",
 	"VpcPeeringConnection": "pcx-", "Allocation": "eipalloc-", "Association": "eipassoc-", "DhcpOptions": "dopt-", "LaunchTemplate": "lt-", "Volume": "vol-",
 	"SpotInstanceRequest": "sir-", "FlowLog": "fl-", "NetworkInsightsPath": "nip-", "NetworkInsightsAnalysis": "nia-", "SourceImage": "ami-", "PeerVpc": "vpc-", "Snapshot": "snap-",

@@ -101,8 +101,25 @@ func errValidation(message string) error {
 	return &awsapi.Error{Code: "ValidationException", Message: message, Status: http.StatusBadRequest}
 }
 
-func errPoliciesNotServed() error {
-	return &awsapi.Error{Code: "NotImplemented", Message: "Mini AWS does not implement parameter policies.", Status: http.StatusNotImplemented}
+// AWS: "PutParameter", Errors, are those of policies.
+func errTooManyPolicies() error {
+	return awsapi.Errorf("PoliciesLimitExceededException", "You specified more than the maximum number of allowed policies for the parameter. The maximum is 10.")
+}
+
+func errPolicyType(name string) error {
+	return awsapi.Errorf("InvalidPolicyTypeException", "The policy type %s isn't supported. Parameter Store supports the following policy types: Expiration, ExpirationNotification, and NoChangeNotification.", name)
+}
+
+func errPolicyAttribute(message string) error {
+	return awsapi.Errorf("InvalidPolicyAttributeException", "A policy attribute or its value is invalid. %s", message)
+}
+
+func errPolicyConflict() error {
+	return awsapi.Errorf("IncompatiblePolicyException", "There is a conflict in the policies specified for this parameter. You can't, for example, specify two Expiration policies for a parameter. Review your policies, and try again.")
+}
+
+func errNotificationsNotServed(name string) error {
+	return &awsapi.Error{Code: "NotImplemented", Message: "Mini AWS does not implement the parameter policy " + name + ": there is no EventBridge that it could notify.", Status: http.StatusNotImplemented}
 }
 
 // AWS: "StartSession", Errors.

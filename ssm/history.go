@@ -49,7 +49,7 @@ func (s *Service) GetParameterHistory(ctx context.Context, in *api.GetParameterH
 				Name: aws.String(v.Name), Type: v.Type, Value: aws.String(value), Version: v.Number, Tier: v.Tier,
 				DataType: aws.String(v.DataType), LastModifiedDate: aws.Time(v.Modified), LastModifiedUser: aws.String(v.ModifiedBy),
 				Description: optional(v.Description), KeyId: optional(v.KeyID), AllowedPattern: optional(v.AllowedPattern),
-				Labels: append([]string{}, labels...), Policies: []types.ParameterInlinePolicy{},
+				Labels: append([]string{}, labels...), Policies: v.policiesToAPI(),
 			})
 		}
 		if next != "" {

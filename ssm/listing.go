@@ -289,7 +289,7 @@ func (s *Service) DescribeParameters(ctx context.Context, in *api.DescribeParame
 				ARN: aws.String(parameterARN(c.scope.Region, c.scope.Account, v.Name)), Name: aws.String(v.Name), Type: v.Type,
 				Version: v.Number, Tier: v.Tier, DataType: aws.String(v.DataType), LastModifiedDate: aws.Time(v.Modified),
 				LastModifiedUser: aws.String(v.ModifiedBy), Description: optional(v.Description), KeyId: optional(v.KeyID),
-				AllowedPattern: optional(v.AllowedPattern), Policies: []types.ParameterInlinePolicy{},
+				AllowedPattern: optional(v.AllowedPattern), Policies: v.policiesToAPI(),
 			})
 		}
 		return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"miniaws/backend/lazyregexp"
+	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
 
@@ -41,6 +42,7 @@ type version struct {
 	Tier           types.ParameterTier
 	Modified       time.Time
 	ModifiedBy     string
+	Policies       []parameterPolicy `json:",omitempty"`
 }
 
 var parameters = store.NewTable(store.Spec[parameter]{
@@ -95,8 +97,6 @@ func (s *Service) PutParameter(ctx context.Context, in *api.PutParameterInput) (
 	name := *in.Name
 	overwrite := aws.ToBool(in.Overwrite)
 	switch {
-	case in.Policies != nil && *in.Policies != "" && *in.Policies != "[]" && *in.Policies != "[{}]":
-		return nil, errPoliciesNotServed()
 	case overwrite && len(in.Tags) > 0:
 		return nil, errValidation("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")
 	case *in.Value == "":
@@ -110,6 +110,10 @@ func (s *Service) PutParameter(ctx context.Context, in *api.PutParameterInput) (
 		return nil, err
 	}
 	if err := s.checkDataType(ctx, c, in); err != nil {
+		return nil, err
+	}
+	policies, keep, err := policiesOf(in.Policies, c.now)
+	if err != nil {
 		return nil, err
 	}
 	out := &api.PutParameterOutput{}
@@ -130,7 +134,12 @@ func (s *Service) PutParameter(ctx context.Context, in *api.PutParameterInput) (
 		default:
 			p = &parameter{Name: name, Tags: tags}
 		}
-		v, err := s.nextVersion(c, in, previous)
+		// AWS: "PutParameter", Policies: those that were are preserved until others, or an empty one, are sent.
+		ruled := policies
+		if keep && previous != nil {
+			ruled = previous.Policies
+		}
+		v, err := s.nextVersion(c, in, previous, ruled)
 		if err != nil {
 			return err
 		}
@@ -145,6 +154,11 @@ func (s *Service) PutParameter(ctx context.Context, in *api.PutParameterInput) (
 		out.Version, out.Tier = v.Number, v.Tier
 		if err := history.Put(v); err != nil {
 			return err
+		}
+		if at := v.expires(); !at.IsZero() {
+			if err := reconcile.WantAfter(tx, parameterItem(c.scope, name), at.Sub(tx.Now())); err != nil {
+				return err
+			}
 		}
 		return rows.Put(p)
 	})
@@ -181,11 +195,11 @@ func (s *Service) checkDataType(ctx context.Context, c call, in *api.PutParamete
 }
 
 // nextVersion is what PutParameter writes, not sealed yet; what the call leaves out stays as it was.
-func (s *Service) nextVersion(c call, in *api.PutParameterInput, previous *version) (*version, error) {
+func (s *Service) nextVersion(c call, in *api.PutParameterInput, previous *version, policies []parameterPolicy) (*version, error) {
 	v := &version{
 		Name: *in.Name, Type: in.Type, Value: []byte(*in.Value), DataType: aws.ToString(in.DataType),
 		KeyID: aws.ToString(in.KeyId), AllowedPattern: aws.ToString(in.AllowedPattern), Description: aws.ToString(in.Description),
-		Tier: in.Tier, Modified: c.now, ModifiedBy: c.caller,
+		Tier: in.Tier, Modified: c.now, ModifiedBy: c.caller, Policies: policies,
 	}
 	if previous != nil {
 		if v.Type == "" {
@@ -245,7 +259,7 @@ func fitTier(v, previous *version) error {
 	switch v.Tier {
 	case types.ParameterTierIntelligentTiering:
 		v.Tier = types.ParameterTierStandard
-		if size > maxStandard {
+		if size > maxStandard || len(v.Policies) > 0 || previous != nil && previous.Tier == types.ParameterTierAdvanced {
 			v.Tier = types.ParameterTierAdvanced
 		}
 	case "":
@@ -255,6 +269,8 @@ func fitTier(v, previous *version) error {
 		return errValidation("This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter tier to the standard-parameter tier. If necessary, you can delete the advanced parameter and recreate it as a standard parameter. For more information, see https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html")
 	}
 	switch {
+	case v.Tier == types.ParameterTierStandard && len(v.Policies) > 0:
+		return errValidation("Parameter policies are supported by the advanced-parameter tier only. To assign policies, upgrade the parameter to use the advanced-parameter tier. For more information, see https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html")
 	case v.Tier == types.ParameterTierStandard && size > maxStandard:
 		return errValidation("Standard tier parameters support a maximum parameter value of 4096 characters. To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier. For more information, see https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html")
 	case size > maxAdvanced:
@@ -444,7 +460,7 @@ func (s *Service) remove(ctx context.Context, names []string) (deleted []string,
 	c := callOf(ctx)
 	err = s.config.DB.Update(ctx, func(tx store.Tx) error {
 		deleted = nil
-		rows, history := parameters.In(tx, c.scope), versions.In(tx, c.scope)
+		rows := parameters.In(tx, c.scope)
 		for _, name := range names {
 			if !namePattern.MatchString(name) {
 				continue
@@ -456,12 +472,7 @@ func (s *Service) remove(ctx context.Context, names []string) (deleted []string,
 			if p == nil {
 				continue
 			}
-			for number := max(1, p.Latest-maxVersions); number <= p.Latest; number++ {
-				if err := history.Delete(name, ordinal(number)); err != nil {
-					return err
-				}
-			}
-			if err := rows.Delete(name); err != nil {
+			if err := removeParameter(tx, c.scope, p); err != nil {
 				return err
 			}
 			deleted = append(deleted, name)
@@ -469,4 +480,14 @@ func (s *Service) remove(ctx context.Context, names []string) (deleted []string,
 		return nil
 	})
 	return deleted, err
+}
+
+// removeParameter removes all versions.
+func removeParameter(tx store.Tx, scope store.Scope, p *parameter) error {
+	for number := max(1, p.Latest-maxVersions); number <= p.Latest; number++ {
+		if err := versions.In(tx, scope).Delete(p.Name, ordinal(number)); err != nil {
+			return err
+		}
+	}
+	return parameters.In(tx, scope).Delete(p.Name)
 }

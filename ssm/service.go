@@ -67,8 +67,9 @@ func Tables() []store.Schema {
 	return []store.Schema{parameters, versions, sessionRecords, sessionHomes, commands, invocations, documents, documentVersions, inventoryItems, customSchemas, inventoryDeletions}
 }
 
-// Reconcile registers what delivers commands and ends sessions.
+// Reconcile registers what delivers commands, ends sessions and deletes parameters that expired.
 func (s *Service) Reconcile(loop *reconcile.Loop) {
+	loop.Handle(parameterKind, s.expireParameter)
 	if s.config.Links == nil {
 		return
 	}
