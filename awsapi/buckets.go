@@ -147,7 +147,8 @@ func (s *Server) routeS3(r *http.Request) route {
 	default:
 		found.labels = map[string]string{"Bucket": bucket, "Key": key}
 	}
-	if level == levelBucket && r.Method == http.MethodPost && mediaType(r) == "multipart/form-data" && !found.query.Has("delete") {
+	// A form carries its signature inside; who posts something else without one is told that it should be a form.
+	if level == levelBucket && r.Method == http.MethodPost && !found.query.Has("delete") && (mediaType(r) == "multipart/form-data" || len(found.query) == 0 && r.Header.Get("Authorization") == "") {
 		found.operation, found.isForm = "PutObject", true
 		return found
 	}

@@ -43,6 +43,10 @@ func (c *call) receive(ctx context.Context) error {
 	if c.http.ContentLength == 0 && !c.operation.streams {
 		return c.checkDocument()
 	}
+	if hash := c.http.Header.Get("X-Amz-Content-Sha256"); !c.operation.streams && strings.HasPrefix(hash, "STREAMING-") {
+		// AWS: the words as versitygw's tests found them at S3 (UnsignedStreamingPayloadTrailer_not_allowed).
+		return invalidRequest("The value of x-amz-content-sha256 header is invalid.")
+	}
 	body, err := c.verifiedBody()
 	if err != nil {
 		return c.refusal(err)

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/smithy-go"
+
 	"miniaws/awsapi/sigv4"
 )
 
@@ -31,6 +33,10 @@ func badForm(code, message string) error {
 
 // readForm reads the fields before the file; nothing behind it counts.
 func (c *call) readForm() error {
+	if mediaType(c.http) != "multipart/form-data" {
+		return &Error{Code: "PreconditionFailed", Message: "At least one of the pre-conditions you specified did not hold", Status: http.StatusPreconditionFailed,
+			Fault: smithy.FaultClient, Fields: map[string]string{"Condition": "Bucket POST must be of the enclosure-type multipart/form-data"}}
+	}
 	body := &patientBody{ReadCloser: c.http.Body, call: c}
 	_, parameters, err := mime.ParseMediaType(c.http.Header.Get("Content-Type"))
 	if err != nil || parameters["boundary"] == "" {
@@ -41,7 +47,7 @@ func (c *call) readForm() error {
 	for {
 		part, err := parts.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			return badForm("InvalidArgument", "POST requires exactly one file upload per request.")
+			return invalidArgument("POST requires exactly one file upload per request.", "file", "0")
 		}
 		if err != nil {
 			return badForm("MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data.")
@@ -53,7 +59,7 @@ func (c *call) readForm() error {
 				c.form.fields["key"] = strings.ReplaceAll(c.form.fields["key"], "${filename}", path.Base(base))
 			}
 			if c.form.fields["key"] == "" {
-				return badForm("InvalidArgument", "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.")
+				return invalidArgument("Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.", "key", "")
 			}
 			return nil
 		}

@@ -272,7 +272,7 @@ func checkBucket(ctx context.Context, b *bucket, name, expectedOwner *string) er
 	}
 	// Who did not sign named no region.
 	if r := awsapi.FromContext(ctx); !r.Principal.Anonymous() && r.Region != b.Region {
-		return errWrongRegion(r.Region, b.Region)
+		return errWrongRegion(r, b.Region)
 	}
 	return nil
 }

@@ -93,6 +93,10 @@ func TestBadInput(t *testing.T) {
 	}
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(large), large)
 	const zero = "x-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+	with := func(header map[string]string, name, value string) map[string]string {
+		header[name] = value
+		return header
+	}
 	for name, c := range map[string]struct {
 		method, path, body string
 		header             map[string]string
@@ -103,6 +107,12 @@ func TestBadInput(t *testing.T) {
 		"5 GiB and a byte as a part": {"PUT", "/bucket/k?partNumber=1" + upload, "", map[string]string{"Content-Length": "5368709121", "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}, "EntityTooLarge", 400},
 		"5 GiB and a byte in chunks": {"PUT", "/bucket/k", chunked + zero, trailer("5368709121"), "EntityTooLarge", 400},
 		"another body":               {"PUT", "/bucket/k", large, map[string]string{"X-Amz-Content-Sha256": strings.Repeat("0", 64)}, "XAmzContentSHA256Mismatch", 400},
+		"chunks of less":             {"PUT", "/bucket/k", "5\r\nhello\r\n0\r\n" + zero, trailer("8"), "IncompleteBody", 400},
+		"checksum before and after":  {"PUT", "/bucket/k", "5\r\nhello\r\n0\r\n" + zero, with(trailer("5"), "X-Amz-Checksum-Crc32", "AAAAAA=="), "InvalidRequest", 400},
+		"a document in chunks":       {"PUT", "/bucket?versioning", chunked + zero, trailer("100000"), "InvalidRequest", 400},
+		"header of CORS":             {"PUT", "/bucket?cors", "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin><AllowedHeader>x(b)</AllowedHeader></CORSRule></CORSConfiguration>", nil, "InvalidRequest", 400},
+		"website of 129 KiB":         {"PUT", "/bucket?website", "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument>" + strings.Repeat(" ", 129<<10) + "</WebsiteConfiguration>", nil, "MaxMessageLengthExceeded", 400},
+		"part of no number":          {"GET", "/bucket/none?partNumber=0", "", nil, "InvalidArgument", 400},
 		"hash that is none":          {"PUT", "/bucket/k", large, map[string]string{"X-Amz-Content-Sha256": "sha"}, "InvalidArgument", 400},
 		"MD5 of something else":      {"PUT", "/bucket/k", large, map[string]string{"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}, "BadDigest", 400},
 		"MD5 that is none":           {"PUT", "/bucket/k", large, map[string]string{"Content-MD5": "AAAA"}, "InvalidDigest", 400},
@@ -199,5 +209,42 @@ func TestSmallParts(t *testing.T) {
 	}
 	if w := s.call(t, http.MethodHead, "/bucket/k", nil, nil); w.Code != http.StatusNotFound {
 		t.Errorf("the object has status %d", w.Code)
+	}
+}
+
+// TestBadSignatures: what S3 says about headers and forms that cannot be signatures, in its own words.
+func TestBadSignatures(t *testing.T) {
+	s := newSite(t)
+	const malformed = "The authorization header is malformed; "
+	for name, c := range map[string]struct {
+		method, query string
+		header        map[string]string
+		status        int
+		want          []string
+	}{
+		"no space":       {"GET", "", map[string]string{"Authorization": "x"}, 400, []string{"<Code>InvalidArgument</Code>", "one and only one ' ' (space) required", "<ArgumentName>Authorization</ArgumentName>", "<ArgumentValue>x</ArgumentValue>"}},
+		"only two":       {"GET", "", map[string]string{"Authorization": "AWS4-HMAC-SHA256 Credential=a,SignedHeaders=host"}, 400, []string{malformed + "the authorization header requires three components: Credential, SignedHeaders, and Signature."}},
+		"preflight":      {"OPTIONS", "", map[string]string{"Origin": "http://a", "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-a, x(b)"}, 400, []string{"Access-Control-Request-Headers &quot;x(b)&quot; contains invalid character."}},
+		"another scheme": {"GET", "", map[string]string{"Authorization": "Basic x"}, 400, []string{"<Code>InvalidArgument</Code>", "Unsupported Authorization Type"}},
+		"no component":   {"GET", "", map[string]string{"Authorization": "AWS4-HMAC-SHA256 x"}, 400, []string{"<Code>AuthorizationHeaderMalformed</Code>", malformed + "the authorization component &quot;x&quot; is malformed."}},
+		"one is missing": {"GET", "", map[string]string{"Authorization": "AWS4-HMAC-SHA256 Credential=a,SignedHeaders=host,Sign=b"}, 400, []string{malformed + "missing Signature."}},
+		"all missing":    {"GET", "", map[string]string{"Authorization": "AWS4-HMAC-SHA256 X=a"}, 400, []string{malformed + "the authorization header requires three components: Credential, SignedHeaders, and Signature."}},
+		"no form":        {"POST", "", map[string]string{"Content-Type": "application/json"}, 412, []string{"<Code>PreconditionFailed</Code>", "<Condition>Bucket POST must be of the enclosure-type multipart/form-data</Condition>"}},
+		"no boundary":    {"POST", "", map[string]string{"Content-Type": "multipart/form-data"}, 400, []string{"<Code>MalformedPOSTRequest</Code>"}},
+		"presigned":      {"GET", "?X-Amz-Algorithm=x&X-Amz-Credential=a&X-Amz-Signature=b&X-Amz-Date=c&X-Amz-SignedHeaders=host&X-Amz-Expires=1", nil, 400, []string{"<Code>AuthorizationQueryParametersError</Code>", "X-Amz-Algorithm only supports &quot;AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256&quot;"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(c.method, "http://localhost/bucket"+c.query, strings.NewReader("body"))
+			for name, value := range c.header {
+				r.Header.Set(name, value)
+			}
+			w := httptest.NewRecorder()
+			s.server.ServeHTTP(w, r)
+			for _, want := range c.want {
+				if w.Code != c.status || !strings.Contains(w.Body.String(), want) {
+					t.Errorf("%d %s, want %s", w.Code, w.Body, want)
+				}
+			}
+		})
 	}
 }

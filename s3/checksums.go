@@ -3,12 +3,16 @@ package s3
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"miniaws/awsapi"
 	"miniaws/backend/blob"
@@ -41,19 +45,20 @@ func claimOf(r *awsapi.Request, fallback checksum.Algorithm) (claim, error) {
 	if err := unknownChecksum(header, announced); err != nil {
 		return c, err
 	}
+	inHeader := false
 	for _, a := range checksum.All {
-		value := header.Get(a.Header())
+		there := header[a.Header()] != nil // an empty one is wrong too
 		inTrailer := announced != "" && strings.EqualFold(announced, a.Header())
-		if value == "" && !inTrailer {
+		if !there && !inTrailer {
 			continue
 		}
-		if c.algorithm != "" {
+		if c.algorithm != "" || there && inTrailer {
 			return c, errInvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 		}
-		c.algorithm, c.value, c.trailer = a, value, inTrailer
+		c.algorithm, c.value, c.trailer, inHeader = a, header.Get(a.Header()), inTrailer, there
 	}
-	if _, ok := c.algorithm.Decode(c.value); c.value != "" && !ok {
-		return c, errInvalidRequest("Value for " + strings.ToLower(c.algorithm.Header()) + " header is invalid.")
+	if _, ok := c.algorithm.Decode(c.value); inHeader && !ok {
+		return c, errChecksumHeader(c.algorithm)
 	}
 	wanted := header.Get("X-Amz-Sdk-Checksum-Algorithm")
 	switch {
@@ -69,6 +74,57 @@ func claimOf(r *awsapi.Request, fallback checksum.Algorithm) (claim, error) {
 		c.algorithm = fallback
 	}
 	return c, nil
+}
+
+// errChecksumHeader is the answer to a header that is no checksum of its algorithm.
+func errChecksumHeader(a checksum.Algorithm) error {
+	return errInvalidRequest("Value for " + strings.ToLower(a.Header()) + " header is invalid.")
+}
+
+// claimedPart is the checksum of a part in the list that completes an upload: of one algorithm at most.
+//
+// AWS: "Checking object integrity for data uploads"; the words as versitygw's tests found them at S3
+// (CompleteMultipartUpload_multiple_checksum_part, _invalid_checksum_part).
+func claimedPart(part *types.CompletedPart) (a checksum.Algorithm, value string, err error) {
+	var all strings.Builder
+	for _, one := range checksum.All {
+		text := sumIn(part, one)
+		if text == "" {
+			continue
+		}
+		fmt.Fprintf(&all, "%s:%s;", one, text)
+		if a != "" {
+			err = errInvalidArgument("Invalid Base64 or multiple checksums present in request", "Checksum", all.String())
+			continue
+		}
+		a, value = one, text
+		if _, ok := one.Decode(text); !ok {
+			err = errInvalidArgument("Invalid Base64 or multiple checksums present in request", "Checksum", text)
+		}
+	}
+	return a, value, err
+}
+
+// claimedWhole is the checksum of a whole object among the headers that complete an upload, without the number of parts
+// behind a composite one.
+func claimedWhole(in *s3.CompleteMultipartUploadInput, composite bool) (a checksum.Algorithm, value string, err error) {
+	for _, one := range checksum.All {
+		text := sumIn(in, one)
+		if text == "" {
+			continue
+		}
+		if a != "" {
+			return "", "", errInvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		}
+		a, value = one, text
+		if composite {
+			value = strings.TrimSuffix(value, "-"+strconv.Itoa(len(in.MultipartUpload.Parts)))
+		}
+		if _, ok := one.Decode(value); !ok {
+			err = errChecksumHeader(one)
+		}
+	}
+	return a, value, err
 }
 
 // unknownChecksum refuses headers and trailers that look like a checksum and are none.

@@ -52,6 +52,11 @@ func checkCORSRule(rule types.CORSRule) error {
 			return errInvalidRequest(fmt.Sprintf("AllowedOrigin %q can not have more than one wildcard.", origin))
 		}
 	}
+	for _, header := range slices.Concat(rule.AllowedHeaders, rule.ExposeHeaders) {
+		if !headerName(header) {
+			return errInvalidRequest(fmt.Sprintf(`AllowedHeader "%s" contains invalid character.`, header))
+		}
+	}
 	for _, header := range rule.AllowedHeaders {
 		if strings.Count(header, "*") > 1 {
 			return errInvalidRequest(fmt.Sprintf("AllowedHeader %q can not have more than one wildcard.", header))
@@ -66,6 +71,15 @@ func checkCORSRule(rule types.CORSRule) error {
 		return errInvalidRequest("Rule ID cannot be more than 255 characters.")
 	}
 	return nil
+}
+
+// headerName tells whether all characters may be in the name of a header; * is one of them.
+//
+// AWS: the words as versitygw's tests found them at S3 (PutBucketCors_invalid_header, PreflightOPTIONS_invalid_request_headers).
+func headerName(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
 }
 
 // GetBucketCors answers the rules in their order.
@@ -102,6 +116,11 @@ func (s *Service) CORS(ctx context.Context, name string, r *http.Request) (http.
 				method = "null"
 			}
 			return nil, refusal(http.StatusBadRequest, "BadRequest", "Invalid Access-Control-Request-Method: "+method)
+		}
+		for _, header := range listed(r.Header.Get("Access-Control-Request-Headers")) {
+			if !headerName(header) {
+				return nil, refusal(http.StatusBadRequest, "BadRequest", fmt.Sprintf(`Access-Control-Request-Headers "%s" contains invalid character.`, header))
+			}
 		}
 	}
 	if origin == "" {

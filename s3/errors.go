@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/aws/smithy-go"
 
@@ -45,9 +46,12 @@ func errWrongOwner() error { return errAccessDenied() }
 // errWrongRegion tells the client where the bucket is; SDKs sign again for that region.
 // AWS: "Error responses", AuthorizationHeaderMalformed. The endpoint is the same for all regions, so it is never the
 // endpoint that is wrong (PermanentRedirect), only the signature.
-func errWrongRegion(signed, actual string) error {
-	return refusal(http.StatusBadRequest, "AuthorizationHeaderMalformed",
-		fmt.Sprintf("The authorization header is malformed; the region '%s' is wrong; expecting '%s'", signed, actual), "Region", actual)
+func errWrongRegion(r *awsapi.Request, actual string) error {
+	code, where := "AuthorizationHeaderMalformed", "The authorization header is malformed; "
+	if r.HTTP != nil && strings.Contains(r.HTTP.URL.RawQuery, "X-Amz-Signature=") {
+		code, where = "AuthorizationQueryParametersError", "Error parsing the X-Amz-Credential parameter; "
+	}
+	return refusal(http.StatusBadRequest, code, fmt.Sprintf("%sthe region '%s' is wrong; expecting '%s'", where, r.Region, actual), "Region", actual)
 }
 
 func errBucketAlreadyExists(name string) error {

@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,6 +34,11 @@ func (s *Service) read(ctx context.Context, tx store.Tx, in *s3.GetObjectInput) 
 	if err != nil {
 		return nil, err
 	}
+	if in.PartNumber != nil {
+		if err := checkPartNumber(in.PartNumber); err != nil {
+			return nil, err
+		}
+	}
 	r := &reading{in: in, b: b, key: customerKey{algorithm: in.SSECustomerAlgorithm, key: in.SSECustomerKey, md5: in.SSECustomerKeyMD5}}
 	if r.o, _, err = find(tx, b, in.Key, in.VersionId); err != nil {
 		return nil, err
@@ -63,9 +67,6 @@ func (s *Service) read(ctx context.Context, tx store.Tx, in *s3.GetObjectInput) 
 
 // part finds the piece that was uploaded as a part.
 func (r *reading) part(tx store.Tx, number int32) error {
-	if number < 1 || number > maxParts {
-		return errInvalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", strconv.Itoa(int(number)))
-	}
 	r.partial = true
 	if r.o.Parts == nil {
 		r.piece = span{0, r.o.Size}
@@ -144,7 +145,7 @@ func (s *Service) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.Get
 		return nil, s.hidden(ctx, in.Bucket, in.Key, err)
 	}
 	h := s.head(r)
-	return &s3.GetObjectOutput{
+	out := &s3.GetObjectOutput{
 		Body:         body.Range(r.piece.offset, r.piece.length),
 		AcceptRanges: h.AcceptRanges, ContentLength: h.ContentLength, ETag: h.ETag, LastModified: h.LastModified,
 		Metadata: h.Metadata, VersionId: h.VersionId, PartsCount: h.PartsCount, ContentType: h.ContentType,
@@ -155,10 +156,12 @@ func (s *Service) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.Get
 		SSECustomerKeyMD5: h.SSECustomerKeyMD5, ReplicationStatus: h.ReplicationStatus, Expiration: h.Expiration,
 		WebsiteRedirectLocation: h.WebsiteRedirectLocation, TagCount: h.TagCount, ContentRange: h.ContentRange,
 		ObjectLockMode: h.ObjectLockMode, ObjectLockRetainUntilDate: h.ObjectLockRetainUntilDate,
-		ObjectLockLegalHoldStatus: h.ObjectLockLegalHoldStatus, ChecksumType: h.ChecksumType,
-		ChecksumCRC32: h.ChecksumCRC32, ChecksumCRC32C: h.ChecksumCRC32C, ChecksumCRC64NVME: h.ChecksumCRC64NVME,
-		ChecksumSHA1: h.ChecksumSHA1, ChecksumSHA256: h.ChecksumSHA256,
-	}, nil
+		ObjectLockLegalHoldStatus: h.ObjectLockLegalHoldStatus,
+	}
+	if in.ChecksumMode == types.ChecksumModeEnabled {
+		out.ChecksumType = r.sum(out)
+	}
+	return out, nil
 }
 
 // sum puts the checksum of what is read into an answer: not of a range.

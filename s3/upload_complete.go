@@ -5,6 +5,8 @@ import (
 	"crypto/md5" //nolint:gosec // the ETag
 	"encoding/hex"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -199,6 +201,9 @@ func (s *Service) repeated(tx store.Tx, b *bucket, in *s3.CompleteMultipartUploa
 // out too.
 func (s *Service) assemble(tx store.Tx, u *upload, in *s3.CompleteMultipartUploadInput) (o *object, unused []int32, err error) {
 	algorithm, composite := u.Algorithm, u.Composite
+	if in.ChecksumType != "" && !slices.Contains(in.ChecksumType.Values(), in.ChecksumType) {
+		return nil, nil, errInvalidRequest("Value for x-amz-checksum-type header is invalid.")
+	}
 	if in.ChecksumType != "" && algorithm != "" && in.ChecksumType != kindOf(composite) {
 		return nil, nil, errInvalidRequest("The upload was created using the " + string(kindOf(composite)) + " checksum mode. The complete request must use the same checksum mode.")
 	}
@@ -206,6 +211,13 @@ func (s *Service) assemble(tx store.Tx, u *upload, in *s3.CompleteMultipartUploa
 		algorithm, composite = checksum.CRC64NVME, false
 	}
 	wanted := in.MultipartUpload.Parts
+	kind, claimed, err := claimedWhole(in, composite)
+	if err != nil {
+		return nil, nil, err
+	}
+	if in.MpuObjectSize != nil && *in.MpuObjectSize < 0 {
+		return nil, nil, errInvalidRequest(fmt.Sprintf("Value for x-amz-mp-object-size header is less than zero: '%d'", *in.MpuObjectSize))
+	}
 	o = &object{Key: u.Key, Owner: u.Owner, Attributes: u.Attributes}
 	digest := md5.New()
 	sums := algorithm.New()
@@ -228,11 +240,15 @@ func (s *Service) assemble(tx store.Tx, u *upload, in *s3.CompleteMultipartUploa
 		if strings.Trim(*want.ETag, `"`) != p.etag() {
 			return nil, nil, errInvalidPart(p.Number, *want.ETag, u.ID)
 		}
-		claimed := sumIn(want, algorithm)
-		if claimed != "" && u.Algorithm != "" && claimed != p.Sum {
+		kind, claimed, err := claimedPart(&want)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case kind != "" && u.Algorithm != "" && kind != algorithm:
+			return nil, nil, refusal(http.StatusBadRequest, "BadDigest", "The "+strings.ToLower(string(kind))+" you specified for part "+strconv.Itoa(int(p.Number))+" did not match what we received.")
+		case kind != "" && u.Algorithm != "" && claimed != p.Sum:
 			return nil, nil, errInvalidPart(p.Number, *want.ETag, u.ID)
-		}
-		if claimed == "" && u.Algorithm != "" && u.Composite {
+		case kind == "" && u.Algorithm != "" && u.Composite:
 			return nil, nil, errInvalidRequest("The upload was created using a " + strings.ToLower(string(u.Algorithm)) + " checksum. The complete request must include the checksum for each part. It was missing for part " + strconv.Itoa(int(p.Number)) + " in the request.")
 		}
 		if p.Size < minPart && next < len(wanted) && small == nil {
@@ -267,11 +283,8 @@ func (s *Service) assemble(tx store.Tx, u *upload, in *s3.CompleteMultipartUploa
 	if composite {
 		o.Sum.Value = checksum.Encode(sums.Sum(nil)) + "-" + strconv.Itoa(len(wanted))
 	}
-	if claimed := sumIn(in, algorithm); claimed != "" {
-		value, _, _ := strings.Cut(o.Sum.Value, "-")
-		if claimed != o.Sum.Value && claimed != value {
-			return nil, nil, errBadDigest(string(algorithm))
-		}
+	if value, _, _ := strings.Cut(o.Sum.Value, "-"); kind == algorithm && claimed != value {
+		return nil, nil, errBadDigest(string(algorithm))
 	}
 	return o, unused, nil
 }

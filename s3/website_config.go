@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,16 +10,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"miniaws/awsapi"
 )
 
 // maxRoutingRules is how many redirects a website has at most.
 // AWS: "Configuring a webpage redirect".
 const maxRoutingRules = 50
 
+const maxWebsite = 128 << 10
+
 // PutBucketWebsite makes the bucket a website, at BUCKET.s3-website.DOMAIN.
 func (s *Service) PutBucketWebsite(ctx context.Context, in *s3.PutBucketWebsiteInput) (*s3.PutBucketWebsiteOutput, error) {
 	if in.WebsiteConfiguration == nil {
 		return nil, errMalformedXML()
+	}
+	// AWS: API reference of PutBucketWebsite: "The maximum request length is limited to 128 KB."
+	if r := awsapi.FromContext(ctx); r.HTTP != nil && r.HTTP.ContentLength > maxWebsite {
+		return nil, refusal(http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too large.", "MaxMessageLengthBytes", strconv.Itoa(maxWebsite))
 	}
 	if err := checkWebsite(in.WebsiteConfiguration); err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ func (c *chunkReader) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if size == 0 || size > c.left { // ends early, or is longer than announced
-			return 0, &Error{Kind: IncompleteBody}
+			return 0, errOtherLength()
 		}
 		c.chunk, c.signature = size, signature
 	}
@@ -182,6 +182,12 @@ func (c *chunkReader) crlf() error {
 	return err
 }
 
+// errOtherLength is the answer to chunks that together are not as long as announced.
+// AWS: "Error responses", IncompleteBody.
+func errOtherLength() error {
+	return &Error{Kind: IncompleteBody, S3Detail: "You did not provide the number of bytes specified by the Content-Length HTTP header."}
+}
+
 // finish verifies the empty chunk, the trailer, and that nothing follows.
 func (c *chunkReader) finish() error {
 	size, signature, err := c.header()
@@ -189,7 +195,7 @@ func (c *chunkReader) finish() error {
 		return err
 	}
 	if size != 0 {
-		return &Error{Kind: IncompleteBody}
+		return errOtherLength()
 	}
 	if c.signed {
 		if err := c.verify(signature, sha.Sum256(nil)); err != nil {

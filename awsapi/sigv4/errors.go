@@ -83,6 +83,7 @@ type Error struct {
 
 	Got, Want string // what was sent and what is expected, for kinds that compare two values
 	Detail    string // one English sentence for kinds that have many causes
+	S3Detail  string // the sentence of S3, where it has another one than Detail or than the kind
 
 	AccessKeyID       string
 	SignatureProvided string
@@ -129,7 +130,13 @@ type Answer struct {
 // Answer words e for a family. Every kind has an answer in every family.
 func (e *Error) Answer(f Family) Answer {
 	row := rowFor(f, e)
-	message := strings.NewReplacer("{got}", clip(e.Got), "{want}", e.Want, "{detail}", clip(e.Detail)).Replace(row.message)
+	detail := e.Detail
+	if f == S3 && e.S3Detail != "" {
+		if detail = e.S3Detail; !strings.Contains(row.message, "{detail}") {
+			row.message = detail
+		}
+	}
+	message := strings.NewReplacer("{got}", clip(e.Got), "{want}", e.Want, "{detail}", clip(detail)).Replace(row.message)
 	answer := Answer{Code: row.code, Status: row.status, Message: message}
 	if f == S3 {
 		answer.Fields = e.s3Fields()
@@ -139,8 +146,8 @@ func (e *Error) Answer(f Family) Answer {
 
 // rowFor picks the row of the table that words e for f.
 func rowFor(f Family, e *Error) row {
-	if f == S3 && e.Carrier != InHeader {
-		if row, ok := s3QueryAnswers[e.Kind]; ok {
+	if f == S3 {
+		if row, ok := s3Carried[e.Carrier][e.Kind]; ok {
 			return row
 		}
 	}
@@ -176,7 +183,9 @@ func (e *Error) s3Fields() []Field {
 	case UnknownAccessKey:
 		return []Field{{"AWSAccessKeyId", e.AccessKeyID}}
 	case WrongRegion:
-		return []Field{{"Region", e.Want}}
+		if e.Carrier != InForm {
+			return []Field{{"Region", e.Want}}
+		}
 	}
 	return e.Fields
 }

@@ -167,10 +167,10 @@ const (
 var s3Answers = map[Kind]row{
 	MissingAuth:          {"AccessDenied", 403, "Access Denied"},
 	MultipleAuth:         {"InvalidArgument", 400, s3Mechanism},
-	UnsupportedScheme:    {"InvalidArgument", 400, "Unsupported Authorization Type"},
+	UnsupportedScheme:    {"InvalidArgument", 400, "{detail}"},
 	UnsupportedAlgorithm: {"InvalidRequest", 400, s3Algorithm},
 	TooLarge:             {"RequestHeaderSectionTooLarge", 400, "Your request header and query parameters used to make the request exceed the maximum allowed size."},
-	MissingComponents:    {"AuthorizationHeaderMalformed", 400, s3Malformed + "the authorization header requires three components: Credential, SignedHeaders, and Signature."},
+	MissingComponents:    {"AuthorizationHeaderMalformed", 400, s3Malformed + "{detail}"},
 	MalformedComponent:   {"AuthorizationHeaderMalformed", 400, s3Malformed + "{detail}"},
 	MalformedCredential:  {"AuthorizationHeaderMalformed", 400, s3Malformed + s3Five},
 	MalformedScopeDate:   {"AuthorizationHeaderMalformed", 400, s3Malformed + s3DateFormat},
@@ -224,6 +224,26 @@ var s3QueryAnswers = map[Kind]row{
 	MissingDate:         {"AuthorizationQueryParametersError", 400, s3Required},
 	MalformedDate:       {"AuthorizationQueryParametersError", 400, `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`},
 }
+
+// s3FormAnswers are the rows in which S3 words the signatures of POST forms differently from those of headers.
+//
+// AWS: "Error responses", InvalidArgument; which code, and the words, as versitygw's tests found them at S3 (PostObject).
+var s3FormAnswers = map[Kind]row{
+	UnsupportedAlgorithm: {"InvalidArgument", 400, "Only AWS4-HMAC-SHA256 is supported"},
+	MissingComponents:    {"InvalidArgument", 400, "{detail}"},
+	MalformedComponent:   {"InvalidArgument", 400, "{detail}"},
+	MalformedCredential:  {"InvalidArgument", 400, s3Five},
+	MalformedScopeDate:   {"InvalidArgument", 400, s3DateFormat},
+	WrongScopeDate:       {"InvalidArgument", 400, s3OtherDate},
+	WrongRegion:          {"InvalidArgument", 400, s3Region},
+	WrongService:         {"InvalidArgument", 400, s3Service},
+	WrongTerminator:      {"InvalidArgument", 400, s3Terminator},
+	MissingDate:          {"InvalidArgument", 400, "{detail}"},
+	MalformedDate:        {"InvalidArgument", 400, "X-Amz-Date must be formated via ISO8601 Long format"},
+}
+
+// s3Carried is what S3 words by where the signature is.
+var s3Carried = map[Carrier]map[Kind]row{InQuery: s3QueryAnswers, InForm: s3FormAnswers}
 
 // answers is (family, Kind) -> code, status, message; kinds that EC2 does not name answer like Query.
 var answers = [families]map[Kind]row{Query: queryAnswers, EC2: ec2Answers, JSON: jsonAnswers, RESTJSON: restJSONAnswers, S3: s3Answers}

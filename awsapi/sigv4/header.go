@@ -12,13 +12,19 @@ func parseHeader(r *http.Request, auth string) (*Signature, error) {
 	if len(auth) > maxAuthorization {
 		return nil, s.detail(TooLarge, "The Authorization header is too long.")
 	}
-	scheme, rest, _ := strings.Cut(auth, " ")
+	scheme, rest, spaced := strings.Cut(auth, " ")
 	switch scheme {
 	case algorithm:
 	case algorithm4A, "AWS":
 		return nil, s.fail(UnsupportedAlgorithm, scheme, "")
 	default:
-		return nil, s.fail(UnsupportedScheme, scheme, "")
+		err := s.fail(UnsupportedScheme, scheme, "")
+		err.Detail = "Unsupported Authorization Type"
+		if !spaced {
+			err.Detail = "Authorization header is invalid -- one and only one ' ' (space) required."
+		}
+		err.Fields = []Field{{"ArgumentName", "Authorization"}, {"ArgumentValue", clip(scheme)}}
+		return nil, err
 	}
 	credential, signed, err := s.components(rest)
 	if err != nil {
@@ -49,6 +55,7 @@ func parseHeader(r *http.Request, auth string) (*Signature, error) {
 // components splits the part of the header after the algorithm.
 func (s *Signature) components(rest string) (credential, signed string, err error) {
 	var found [3]bool
+	count := 0
 	for rest != "" {
 		var one string
 		one, rest, _ = strings.Cut(rest, ",")
@@ -56,9 +63,12 @@ func (s *Signature) components(rest string) (credential, signed string, err erro
 		if one == "" {
 			continue
 		}
+		count++
 		name, value, ok := strings.Cut(one, "=")
 		if !ok {
-			return "", "", s.detail(MalformedComponent, "'"+clip(one)+"' not a valid key=value pair (missing equal-sign) in Authorization header.")
+			err := s.detail(MalformedComponent, "'"+clip(one)+"' not a valid key=value pair (missing equal-sign) in Authorization header.")
+			err.S3Detail = "the authorization component \"" + clip(one) + "\" is malformed."
+			return "", "", err
 		}
 		which := 0
 		switch name {
@@ -77,13 +87,20 @@ func (s *Signature) components(rest string) (credential, signed string, err erro
 		found[which] = true
 	}
 	var missing strings.Builder
+	var absent []string
 	for i, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
 		if !found[i] {
+			absent = append(absent, name)
 			missing.WriteString("Authorization header requires '" + name + "' parameter. ")
 		}
 	}
 	if missing.Len() > 0 {
-		return "", "", s.detail(MissingComponents, strings.TrimSpace(missing.String()))
+		err := s.detail(MissingComponents, strings.TrimSpace(missing.String()))
+		err.S3Detail = "the authorization header requires three components: Credential, SignedHeaders, and Signature."
+		if count == len(found) { // there are three, but one has another name
+			err.S3Detail = "missing " + absent[0] + "."
+		}
+		return "", "", err
 	}
 	return credential, signed, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -57,28 +58,28 @@ func ParseForm(f Form) (*Signature, error) {
 		s.Version, s.Service = V2, "s3"
 		s.AccessKeyID, s.signature = f["awsaccesskeyid"], f["signature"]
 		if s.AccessKeyID == "" || len(s.AccessKeyID) > maxName || f["policy"] == "" {
-			return nil, s.detail(MissingComponents, "Bucket POST must contain the fields AWSAccessKeyId, Signature and Policy.")
+			return nil, s.lacks("AWSAccessKeyId")
 		}
 		return s, nil
 	case !v4:
 		if f["policy"] != "" {
-			return nil, s.detail(MissingComponents, "Bucket POST must contain a signature.")
+			return nil, s.lacks("x-amz-signature")
 		}
 		return nil, s.fail(MissingAuth, "", "")
 	}
-	for _, name := range [...]string{"policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date"} {
+	for _, name := range [...]string{"policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"} {
 		if f[name] == "" {
-			return nil, s.detail(MissingComponents, "Bucket POST must contain the field "+name+".")
+			return nil, s.lacks(name)
 		}
 	}
 	if f["x-amz-algorithm"] != algorithm {
-		return nil, s.fail(UnsupportedAlgorithm, f["x-amz-algorithm"], "")
+		return nil, s.argument(s.fail(UnsupportedAlgorithm, f["x-amz-algorithm"], ""), "X-Amz-Algorithm", f["x-amz-algorithm"])
 	}
 	if !s.setTime(f["x-amz-date"]) {
-		return nil, s.fail(MalformedDate, f["x-amz-date"], "")
+		return nil, s.argument(s.fail(MalformedDate, f["x-amz-date"], ""), "X-Amz-Date", f["x-amz-date"])
 	}
 	if err := s.setCredential(f["x-amz-credential"]); err != nil {
-		return nil, err
+		return nil, s.argument(err, "x-amz-credential", f["x-amz-credential"])
 	}
 	s.signature = f["x-amz-signature"]
 	return s, nil
@@ -92,7 +93,7 @@ func (s *Signature) VerifyForm(f Form, secret string, opts Options) (*PostPolicy
 		return nil, s.fail(MultipleAuth, "", "")
 	}
 	if err := s.checkScope(opts); err != nil {
-		return nil, err
+		return nil, s.argument(err, "x-amz-credential", f["x-amz-credential"])
 	}
 	if err := s.checkTime(opts.Now); err != nil {
 		return nil, err
@@ -121,6 +122,23 @@ func (s *Signature) VerifyForm(f Form, secret string, opts Options) (*PostPolicy
 	return parsed, nil
 }
 
+// lacks is the answer to a form without a field that its signature needs.
+func (s *Signature) lacks(name string) error {
+	return s.argument(s.detail(MissingComponents, "Bucket POST must contain a field named '"+name+"'.  If it is specified, please check the order of the fields."), name, "")
+}
+
+// argument names the field of a form that an error is about.
+func (s *Signature) argument(err error, name, value string) error {
+	var refused *Error
+	if errors.As(err, &refused) && refused.Fields == nil {
+		refused.Fields = []Field{{"ArgumentName", name}}
+		if value != "" {
+			refused.Fields = append(refused.Fields, Field{"ArgumentValue", clip(value)})
+		}
+	}
+	return err
+}
+
 // PostPolicy is a signed promise of what a form may upload.
 type PostPolicy struct {
 	// Expires is when the form ends.
@@ -140,7 +158,10 @@ type condition struct{ operator, field, value, text string }
 func parsePolicy(encoded string) (*PostPolicy, error) {
 	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, badPolicy("Invalid Base64 encoding.")
+		return nil, badPolicy("invalid Base64 encoding.")
+	}
+	if len(text) == 0 {
+		return nil, badPolicy("Expecting '{' but found End-of-Input")
 	}
 	var doc struct {
 		Expiration *string
@@ -151,10 +172,16 @@ func parsePolicy(encoded string) (*PostPolicy, error) {
 	if err := decoder.Decode(&members); err != nil {
 		return nil, badPolicy("Invalid JSON.")
 	}
-	for name, target := range map[string]any{"expiration": &doc.Expiration, "conditions": &doc.Conditions} {
-		if raw, ok := members[name]; ok && json.Unmarshal(raw, target) != nil {
-			return nil, badPolicy("Invalid JSON.")
+	for name := range members {
+		if name != "expiration" && name != "conditions" {
+			return nil, badPolicy(fmt.Sprintf("Unexpected: %q", clip(name)))
 		}
+	}
+	if raw, ok := members["expiration"]; ok && json.Unmarshal(raw, &doc.Expiration) != nil {
+		return nil, badPolicy("Invalid JSON.")
+	}
+	if raw, ok := members["conditions"]; ok && json.Unmarshal(raw, &doc.Conditions) != nil {
+		return nil, badPolicy("Invalid 'conditions' value: must be a List.")
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, badPolicy("Invalid JSON.")
@@ -194,27 +221,40 @@ func (p *PostPolicy) add(raw json.RawMessage) error {
 		return nil
 	}
 	var list []any
-	if json.Unmarshal(raw, &list) != nil || len(list) != 3 {
-		return badPolicy("Invalid Condition: a condition is an object or a list of three elements.")
+	if json.Unmarshal(raw, &list) != nil {
+		return badPolicy("Invalid condition test: must be a List or Object.")
 	}
-	operator, _ := list[0].(string)
-	operator = strings.ToLower(operator)
+	if len(list) == 0 {
+		return badPolicy("Invalid Condition: missing operation identifier.")
+	}
+	written, _ := list[0].(string)
+	operator := strings.ToLower(written)
+	switch {
+	case operator != "eq" && operator != "starts-with" && operator != "content-length-range":
+		return badPolicy("Invalid Condition: unknown operation '" + clip(written) + "'.")
+	case len(list) != 3:
+		return badPolicy("Invalid " + operator + ": wrong number of arguments.")
+	}
 	if operator == "content-length-range" {
 		low, okLow := bound(list[1])
 		high, okHigh := bound(list[2])
 		if !okLow || !okHigh {
-			return badPolicy("Invalid content-length-range: the bounds must be numbers.")
+			return badPolicy("Invalid JSON.")
 		}
 		p.MinSize, p.MaxSize = max(p.MinSize, low), min(p.MaxSize, high)
 		return nil
 	}
 	field, okField := list[1].(string)
 	value, okValue := list[2].(string)
-	name, dollar := strings.CutPrefix(field, "$")
-	if operator != "eq" && operator != "starts-with" || !okField || !okValue || !dollar {
-		return badPolicy("Invalid Condition: expected [\"eq\" or \"starts-with\", \"$field\", \"value\"].")
+	if !okField || !okValue {
+		return badPolicy("Invalid JSON.")
 	}
-	p.conditions = append(p.conditions, newCondition(operator, name, value))
+	name, dollar := strings.CutPrefix(field, "$")
+	c := newCondition(operator, name, value)
+	if !dollar { // no field at all, so it never holds
+		c.field, c.text = "", fmt.Sprintf("[%q, %q, %q]", operator, field, value)
+	}
+	p.conditions = append(p.conditions, c)
 	return nil
 }
 
@@ -246,7 +286,7 @@ func (p *PostPolicy) Check(f Form, bucket string) error {
 		}
 		named[c.field] = true
 		// AWS: also ["starts-with", "$filename", ""] fails where there is no such field.
-		if !sent || !c.holds(value) {
+		if c.field == "" || !sent || !c.holds(value) {
 			return &Error{Kind: PolicyConditionFailed, Carrier: InForm, Detail: c.text}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -124,6 +125,43 @@ func TestBotocoreForms(t *testing.T) {
 	}
 }
 
+// TestNamelessCondition: a condition whose field has no dollar sign names no field.
+func TestNamelessCondition(t *testing.T) {
+	p, err := parsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration": "2026-03-14T12:01:00Z", "conditions": [{"bucket": "b"}, ["eq", "key", "x"]]}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := wantKind(t, p.Check(Form{"key": "x"}, "b"), PolicyConditionFailed).Answer(S3).Message; got != `Invalid according to Policy: Policy Condition failed: ["eq", "key", "x"]` {
+		t.Error(got)
+	}
+}
+
+// TestFormAnswers: S3 names the field of the form that is wrong.
+func TestFormAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		field, value, want string
+	}{
+		"missing":    {"x-amz-date", "", "Bucket POST must contain a field named 'x-amz-date'.  If it is specified, please check the order of the fields."},
+		"algorithm":  {"x-amz-algorithm", "x", "Only AWS4-HMAC-SHA256 is supported"},
+		"date":       {"x-amz-date", "x", "X-Amz-Date must be formated via ISO8601 Long format"},
+		"credential": {"x-amz-credential", "x", s3Five},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := form(t, botocoreForms[2])
+			f[c.field] = c.value
+			_, err := ParseForm(f)
+			var refused *Error
+			if !errors.As(err, &refused) {
+				t.Fatal(err)
+			}
+			got := refused.Answer(S3)
+			if got.Code != "InvalidArgument" || got.Status != 400 || got.Message != c.want || len(got.Fields) == 0 || !strings.EqualFold(got.Fields[0].Value, c.field) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
 func TestParseForm(t *testing.T) {
 	v4 := botocoreForms[2]
 	for name, c := range map[string]struct {
@@ -154,31 +192,41 @@ func TestParseForm(t *testing.T) {
 }
 
 func TestPolicyDocuments(t *testing.T) {
-	for text, want := range map[string]Kind{
-		`{"expiration": "2026-03-14T12:01:00.000Z", "conditions": []}`:                               0,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [["CONTENT-LENGTH-RANGE", "1", 5]]}`:   0,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [["content-length-range", -1, 5]]}`:    InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [["content-length-range", 1e300, 5]]}`: InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [["ends-with", "$key", "x"]]}`:         InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [["eq", "key", "x"]]}`:                 InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [["eq", "$key"]]}`:                     InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [{"a": "b", "c": "d"}]}`:               InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [{"a": 1}]}`:                           InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [null]}`:                               InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": [7]}`:                                  InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z"}`:                                                     InvalidPolicy,
-		`{"conditions": []}`:                                                                         InvalidPolicy,
-		`{"expiration": "tomorrow", "conditions": []}`:                                               InvalidPolicy,
-		`{"expiration": "2026-03-14T12:01:00Z", "conditions": []} x`:                                 InvalidPolicy,
-		`[]`: InvalidPolicy,
-		``:   InvalidPolicy,
+	const until = `"expiration": "2026-03-14T12:01:00Z"`
+	for text, want := range map[string]string{
+		`{"expiration": "2026-03-14T12:01:00.000Z", "conditions": []}`:        "",
+		`{` + until + `, "conditions": [["CONTENT-LENGTH-RANGE", "1", 5]]}`:   "",
+		`{` + until + `, "conditions": [["eq", "key", "x"]]}`:                 "", // never holds: TestNamelessCondition
+		`{` + until + `, "conditions": [["content-length-range", -1, 5]]}`:    "Invalid JSON.",
+		`{` + until + `, "conditions": [["content-length-range", 1e300, 5]]}`: "Invalid JSON.",
+		`{` + until + `, "conditions": [["eq", false, "x"]]}`:                 "Invalid JSON.",
+		`{` + until + `, "conditions": [["Ends-With", "$key", "x"]]}`:         "Invalid Condition: unknown operation 'Ends-With'.",
+		`{` + until + `, "conditions": [["eq", "$key"]]}`:                     "Invalid eq: wrong number of arguments.",
+		`{` + until + `, "conditions": [["starts-with", "$key", "a", "b"]]}`:  "Invalid starts-with: wrong number of arguments.",
+		`{` + until + `, "conditions": [[]]}`:                                 "Invalid Condition: missing operation identifier.",
+		`{` + until + `, "conditions": [{"a": "b", "c": "d"}]}`:               "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.",
+		`{` + until + `, "conditions": [{"a": 1}]}`:                           "Invalid Simple-Condition: value must be a string.",
+		`{` + until + `, "conditions": [null]}`:                               "Invalid Condition: missing operation identifier.",
+		`{` + until + `, "conditions": [7]}`:                                  "Invalid condition test: must be a List or Object.",
+		`{` + until + `, "conditions": true}`:                                 "Invalid 'conditions' value: must be a List.",
+		`{` + until + `, "conditions": [], "more": 1}`:                        `Unexpected: "more"`,
+		`{` + until + `}`:                              "Policy missing conditions.",
+		`{"conditions": []}`:                           "Policy missing expiration.",
+		`{"expiration": true, "conditions": []}`:       "Invalid JSON.",
+		`{"expiration": "tomorrow", "conditions": []}`: "Invalid 'expiration' value: 'tomorrow'",
+		`{` + until + `, "conditions": []} x`:          "Invalid JSON.",
+		`[]`:                                           "Invalid JSON.",
+		``:                                             "Expecting '{' but found End-of-Input",
 	} {
 		p, err := parsePolicy(base64.StdEncoding.EncodeToString([]byte(text)))
-		if KindOf(err) != want {
-			t.Errorf("%s: %v", text, err)
+		if want == "" {
+			if err != nil || p.MaxSize != math.MaxInt64 && p.MaxSize != 5 {
+				t.Errorf("%s: %+v, %v", text, p, err)
+			}
+			continue
 		}
-		if want == 0 && p.MaxSize != math.MaxInt64 && p.MaxSize != 5 {
-			t.Errorf("%s: %+v", text, p)
+		if got := wantKind(t, err, InvalidPolicy).Answer(S3).Message; got != "Invalid Policy: "+want {
+			t.Errorf("%s: %s", text, got)
 		}
 	}
 	_, err := parsePolicy("not base64")

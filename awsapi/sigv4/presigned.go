@@ -69,7 +69,7 @@ func parsePresigned(r *http.Request) (*Signature, error) {
 	case algorithm4A:
 		return nil, s.fail(UnsupportedAlgorithm, algorithm4A, "")
 	default:
-		return nil, s.detail(MalformedComponent, `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
+		return nil, s.detail(MalformedComponent, `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
 	}
 	if !s.setTime(values[3]) {
 		return nil, s.fail(MalformedDate, values[3], "")
