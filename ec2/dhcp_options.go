@@ -124,7 +124,7 @@ func (s *Service) DescribeDhcpOptions(ctx context.Context, in *ec2.DescribeDhcpO
 	return &ec2.DescribeDhcpOptionsOutput{DhcpOptions: list, NextToken: next}, err
 }
 
-// AssociateDhcpOptions gives a VPC another set; "default" is none. Instances see it when they renew their lease.
+// AssociateDhcpOptions gives a VPC another set; "default" is none. Instances that are launched from then on see it.
 func (s *Service) AssociateDhcpOptions(ctx context.Context, in *ec2.AssociateDhcpOptionsInput) (*ec2.AssociateDhcpOptionsOutput, error) {
 	id := aws.ToString(in.DhcpOptionsId)
 	return &ec2.AssociateDhcpOptionsOutput{}, s.update(ctx, func(t tx) error {
@@ -168,4 +168,33 @@ func dhcpOptionsToAPI(t tx, d *dhcpOptions) types.DhcpOptions {
 		shown.DhcpConfigurations = append(shown.DhcpConfigurations, c)
 	}
 	return shown
+}
+
+// resolvers are the servers that instances of the VPC ask for names, and the domains in which they look for short ones. They are
+// read when an instance is launched.
+// AWS: "Understanding Amazon DNS": Amazon's is at the base of the VPC's range plus two; "DHCP option sets in Amazon VPC": several
+// domains are written with spaces between.
+func (v *vpc) resolvers(t tx) (servers []netip.Addr, search []string, err error) {
+	amazon := v.ranges()[0].Masked().Addr().Next().Next()
+	options, err := dhcpOptionSets.find(t, v.DHCPOptions)
+	if err != nil {
+		return nil, nil, err
+	}
+	if options == nil { // none are associated
+		return []netip.Addr{amazon}, []string{internalDomain(t.scope.Region)}, nil
+	}
+	for _, text := range options.Values["domain-name-servers"] {
+		if text == amazonProvidedDNS {
+			servers = append(servers, amazon)
+		} else if address, err := netip.ParseAddr(text); err == nil {
+			servers = append(servers, address)
+		}
+	}
+	if len(servers) == 0 {
+		servers = []netip.Addr{amazon}
+	}
+	for _, text := range options.Values["domain-name"] {
+		search = append(search, strings.Fields(text)...)
+	}
+	return servers, search, nil
 }

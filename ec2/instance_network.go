@@ -372,10 +372,8 @@ func (s *Service) placeOnNetwork(ctx context.Context, scope store.Scope, inst *i
 			if v == nil || err != nil {
 				return err
 			}
-			// AWS: "Understanding Amazon DNS": the base of the VPC's range plus two.
-			spec.DNS = []netip.Addr{v.ranges()[0].Masked().Addr().Next().Next()}
-			spec.Search = []string{internalDomain(scope.Region)}
-			return nil
+			spec.DNS, spec.Search, err = v.resolvers(t)
+			return err
 		})
 	}
 	network, err := s.config.Engine.EnsureNetwork(ctx, backend.NetworkSpec{ID: instancesNetwork})
