@@ -351,6 +351,10 @@ func (s *Service) RequestSpotInstances(ctx context.Context, in *ec2.RequestSpotI
 	if in.LaunchSpecification == nil {
 		return nil, errMissingParameter("LaunchSpecification")
 	}
+	// AWS: "RequestSpotInstances", TagSpecifications: those of the request alone.
+	if _, err := tagsOnCreate(in.TagSpecifications, types.ResourceTypeSpotInstancesRequest); err != nil {
+		return nil, err
+	}
 	run := &ec2.RunInstancesInput{}
 	if err := reshape(in.LaunchSpecification, run); err != nil {
 		return nil, err
