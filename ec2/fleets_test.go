@@ -95,10 +95,10 @@ func TestUnfilledFleetIsFilledByTheNextCall(t *testing.T) {
 // TestCanceledSpotRequestStaysCanceled: a launch that was under way when its request was canceled does not happen.
 func TestCanceledSpotRequestStaysCanceled(t *testing.T) {
 	s, _, _ := newCloud(t)
-	spot := &launch{in: &ec2.RunInstancesInput{InstanceMarketOptions: &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot}}, request: "sir-1"}
+	spot := &launch{in: &ec2.RunInstancesInput{InstanceMarketOptions: &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot}}, request: "sir-12345678"}
 	for state, want := range map[types.SpotInstanceState]error{types.SpotInstanceStateOpen: nil, types.SpotInstanceStateCancelled: errNoLongerOpen} {
 		err := s.updateIn(t.Context(), testScope, func(x tx) error {
-			if err := spotRequests.put(x, &spotRequest{resource: resource{ID: "sir-1"}, State: state}); err != nil {
+			if err := spotRequests.put(x, &spotRequest{resource: resource{ID: "sir-12345678"}, State: state}); err != nil {
 				return err
 			}
 			return s.requestSpot(x, &instance{}, spot)
