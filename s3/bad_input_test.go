@@ -248,3 +248,46 @@ func TestBadSignatures(t *testing.T) {
 		})
 	}
 }
+
+// What is larger than 5 GiB is copied in parts; each of them has at most 5 GiB.
+// AWS: API reference of CopyObject and UploadPartCopy.
+func TestCopyOfTooMuch(t *testing.T) {
+	s := newSite(t)
+	if w := s.send(t, http.MethodPut, "/bucket/large", "x", nil); w.Code != http.StatusOK {
+		t.Fatal(w.Body)
+	}
+	err := s.db.Update(t.Context(), func(tx store.Tx) error {
+		b, err := findBucket(tx, "bucket")
+		if err != nil {
+			return err
+		}
+		o, err := currentOf(tx, b, "large")
+		if err != nil {
+			return err
+		}
+		o.Size = maxPut + 1
+		return objects.In(tx, global).Put(o)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := s.client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("bucket"), Key: aws.String("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := "/bucket/k?partNumber=1&uploadId=" + *made.UploadId
+	for name, c := range map[string]struct{ path, span string }{
+		"whole":         {"/bucket/k", ""},
+		"whole, a part": {part, ""},
+		"range, a part": {part, fmt.Sprintf("bytes=0-%d", int64(maxPut))},
+	} {
+		header := map[string]string{"X-Amz-Copy-Source": "bucket/large"}
+		if c.span != "" {
+			header["X-Amz-Copy-Source-Range"] = c.span
+		}
+		w := s.send(t, http.MethodPut, c.path, "", header)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "<Code>InvalidRequest</Code>") || !strings.Contains(w.Body.String(), "larger than the maximum allowable size for a copy source: 5368709120") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}

@@ -40,7 +40,11 @@ func (s *Service) PutBucketLifecycleConfiguration(ctx context.Context, in *s3.Pu
 		return nil, errInvalidRequest("Invalid TransitionDefaultMinimumObjectSize found: " + string(minimum))
 	}
 	seen := map[string]bool{}
+	filtered := slices.ContainsFunc(c.Rules, func(r types.LifecycleRule) bool { return r.Filter != nil })
 	for _, rule := range c.Rules {
+		if filtered && rule.Prefix != nil { //nolint:staticcheck // how rules were filtered first
+			return nil, errInvalidRequest("Base level prefix cannot be used in Lifecycle V2, prefixes are only supported in the Filter.")
+		}
 		if id := aws.ToString(rule.ID); id != "" && seen[id] {
 			return nil, errInvalidArgument("Rule ID must be unique. Found same ID for more than one rule", "ID", id)
 		} else if len(id) > maxRuleID {
@@ -170,42 +174,6 @@ func checkLifecycleFilter(f *types.LifecycleRuleFilter) error {
 		seen[aws.ToString(tag.Key)] = true
 	}
 	return checkTags(tags, maxBucketTags)
-}
-
-// transitionOrder is the order in which objects move: never back up.
-// AWS: "Transitioning objects using Amazon S3 Lifecycle".
-var transitionOrder = []types.TransitionStorageClass{
-	types.TransitionStorageClassStandardIa, types.TransitionStorageClassIntelligentTiering, types.TransitionStorageClassOnezoneIa,
-	types.TransitionStorageClassGlacierIr, types.TransitionStorageClassGlacier, types.TransitionStorageClassDeepArchive,
-}
-
-func checkTransitions(r types.LifecycleRule) error {
-	var latest int32 = -1
-	for _, t := range r.Transitions {
-		switch {
-		case !slices.Contains(transitionOrder, t.StorageClass) || t.Date != nil && t.Days != nil:
-			return errMalformedXML()
-		case t.Days != nil && *t.Days < 0:
-			return errInvalidArgument("'Days' for Transition action must be nonnegative", "Days", fmt.Sprint(*t.Days))
-		case t.Date != nil && !midnight(*t.Date):
-			return errInvalidArgument("'Date' must be at midnight GMT", "Date", t.Date.UTC().Format(time.RFC3339))
-		case t.Days != nil && *t.Days < 30 && (t.StorageClass == types.TransitionStorageClassStandardIa || t.StorageClass == types.TransitionStorageClassOnezoneIa):
-			return errInvalidArgument(fmt.Sprintf("'Days' in Transition action must be greater than or equal to 30 for storageClass '%s'", t.StorageClass), "Days", fmt.Sprint(*t.Days))
-		}
-		latest = max(latest, aws.ToInt32(t.Days))
-	}
-	if e := r.Expiration; e != nil && e.Days != nil && len(r.Transitions) > 0 && *e.Days <= latest {
-		return errInvalidArgument(fmt.Sprintf("'Days' in the Expiration action for filter '%s' must be greater than 'Days' in the Transition action", shownFilter(r)), "Days", fmt.Sprint(*e.Days))
-	}
-	for _, t := range r.NoncurrentVersionTransitions {
-		switch {
-		case t.NoncurrentDays == nil || !slices.Contains(transitionOrder, t.StorageClass):
-			return errMalformedXML()
-		case *t.NoncurrentDays < 0:
-			return errInvalidArgument("'NoncurrentDays' for NoncurrentVersionTransition action must be nonnegative", "NoncurrentDays", fmt.Sprint(*t.NoncurrentDays))
-		}
-	}
-	return nil
 }
 
 func shownFilter(r types.LifecycleRule) string { return "(prefix=" + lifecyclePrefix(r) + ")" }

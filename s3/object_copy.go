@@ -60,6 +60,9 @@ func (c copySource) bucketOf(tx store.Tx) (*bucket, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case b == nil && strings.Contains(c.bucket, ":accesspoint/"):
+		_, point, _ := strings.Cut(c.bucket, ":accesspoint/")
+		return nil, errNoSuchAccessPoint(point)
 	case b == nil:
 		return nil, errNoSuchBucket(c.bucket)
 	case c.expectedOwner != nil && *c.expectedOwner != b.Account:
@@ -75,6 +78,11 @@ func (c copySource) find(ctx context.Context, tx store.Tx) (*bucket, *object, []
 		return nil, nil, nil, err
 	}
 	o, _, err := find(tx, b, &c.key, c.version)
+	var refused *awsapi.Error
+	if errors.As(err, &refused) && refused.Code == "MethodNotAllowed" {
+		// AWS: API reference of UploadPartCopy, "x-amz-copy-source": 400 for a version that is a delete marker.
+		err = errInvalidRequest("The source of a copy request may not specifically refer to a delete marker by version id.")
+	}
 	if err != nil {
 		return nil, nil, nil, err
 	}

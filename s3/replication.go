@@ -30,7 +30,10 @@ func (s *Service) PutBucketReplication(ctx context.Context, in *s3.PutBucketRepl
 			return nil, err
 		}
 		if id := aws.ToString(rule.ID); id != "" {
-			if ids[id] || len(id) > maxRuleID {
+			switch {
+			case len(id) > maxRuleID:
+				return nil, errInvalidArgument("ID length should not exceed allowed limit of 255", "ID", id)
+			case ids[id]:
 				return nil, errInvalidArgument("Rule Id must be unique", "ID", id)
 			}
 			ids[id] = true
@@ -42,7 +45,7 @@ func (s *Service) PutBucketReplication(ctx context.Context, in *s3.PutBucketRepl
 			priorities[aws.ToInt32(rule.Priority)] = true
 		}
 	}
-	if !strings.HasPrefix(aws.ToString(c.Role), "arn:aws:iam::") {
+	if role := aws.ToString(c.Role); !strings.HasPrefix(role, "arn:aws:iam::") || !strings.Contains(role, ":role/") {
 		return nil, errInvalidArgument("Invalid Role ARN", "Role", aws.ToString(c.Role))
 	}
 	return &s3.PutBucketReplicationOutput{}, s.updateBucket(ctx, in.Bucket, in.ExpectedBucketOwner, func(tx store.Tx, b *bucket) error {
@@ -86,6 +89,9 @@ func checkReplicationRule(r types.ReplicationRule) error {
 		case r.DeleteMarkerReplication == nil:
 			return errInvalidRequest("DeleteMarkerReplication must be specified for this version of Cross Region Replication configuration schema. Please refer to S3 Developer Guide for more information.")
 		}
+		if err := checkReplicationFilter(r.Filter); err != nil {
+			return err
+		}
 		tagged := r.Filter.Tag != nil || r.Filter.And != nil && len(r.Filter.And.Tags) > 0
 		if tagged && r.DeleteMarkerReplication.Status == types.DeleteMarkerReplicationStatusEnabled {
 			return errInvalidRequest("Delete marker replication is not supported if any Tag filter is specified. Please refer to S3 Developer Guide for more information.")
@@ -94,8 +100,32 @@ func checkReplicationRule(r types.ReplicationRule) error {
 	if class := r.Destination.StorageClass; class != "" && !slices.Contains(class.Values(), class) {
 		return errMalformedXML()
 	}
+	encrypted := r.SourceSelectionCriteria != nil && r.SourceSelectionCriteria.SseKmsEncryptedObjects != nil
+	switch key := r.Destination.EncryptionConfiguration; {
+	case encrypted && r.SourceSelectionCriteria.SseKmsEncryptedObjects.Status == types.SseKmsEncryptedObjectsStatusEnabled && (key == nil || aws.ToString(key.ReplicaKmsKeyID) == ""):
+		return errInvalidRequest("ReplicaKmsKeyID must be specified if SseKmsEncryptedObjects tag is present.")
+	case key != nil && !encrypted:
+		return errInvalidRequest("SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present.")
+	}
 	if t := r.Destination.AccessControlTranslation; t != nil && aws.ToString(r.Destination.Account) == "" {
 		return errInvalidRequest("Account must be specified when AccessControlTranslation is specified.")
+	}
+	return nil
+}
+
+// checkReplicationFilter takes one thing to filter by, or several below And.
+func checkReplicationFilter(f *types.ReplicationRuleFilter) error {
+	given := 0
+	for _, is := range []bool{f.And != nil, f.Prefix != nil, f.Tag != nil} {
+		if is {
+			given++
+		}
+	}
+	if given > 1 {
+		return errMalformedXML()
+	}
+	if a := f.And; a != nil && (len(a.Tags) == 0 || a.Prefix == nil && len(a.Tags) < 2) {
+		return errMalformedXML()
 	}
 	return nil
 }
