@@ -196,5 +196,8 @@ func (v *vpc) resolvers(t tx) (servers []netip.Addr, search []string, err error)
 	for _, text := range options.Values["domain-name"] {
 		search = append(search, strings.Fields(text)...)
 	}
+	if len(search) == 0 {
+		search = []string{"."} // none, where the engine would take the host's
+	}
 	return servers, search, nil
 }

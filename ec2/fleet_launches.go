@@ -146,6 +146,11 @@ func (p pool) priority() float64 {
 }
 
 // weight is what an instance counts for the target.
+// needed is how many instances of the pool make up for what is missing, as far as one launch goes.
+func (p pool) needed(missing float64) int32 {
+	return int32(min(math.Ceil(missing/p.weight()), maxLaunch))
+}
+
 func (p pool) weight() float64 {
 	var weight *float64
 	switch {
@@ -163,9 +168,9 @@ func (p pool) weight() float64 {
 // price is the most that a Spot Instance may cost an hour, nil for any.
 func (p pool) price(f *fleet) *string {
 	switch {
-	case p.override != nil && p.override.MaxPrice != nil:
+	case p.override != nil && aws.ToString(p.override.MaxPrice) != "":
 		return p.override.MaxPrice
-	case p.spec != nil && p.spec.SpotPrice != nil:
+	case p.spec != nil && aws.ToString(p.spec.SpotPrice) != "":
 		return p.spec.SpotPrice
 	case f.SpotFleet != nil:
 		return f.SpotFleet.Config.SpotPrice
@@ -263,11 +268,13 @@ func (s *Service) fillFleet(ctx context.Context, scope store.Scope, id string) e
 			if err != nil {
 				return err
 			}
-			if enough || len(good) == len(pools) || len(good) == 0 {
+			if enough || len(good) == 0 {
 				break
 			}
-			slices.Reverse(good[:min(f.spread(lifecycle), len(good))]) // the last one's part was the smallest
-			pools = good
+			if len(good) < len(pools) {
+				slices.Reverse(good[:min(f.spread(lifecycle), len(good))]) // the last one's part was the smallest
+			}
+			pools = good // of which each launched something, though no more than one launch may
 		}
 	}
 	return s.updateIn(ctx, scope, func(t tx) error {
@@ -323,7 +330,7 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 			return err
 		}
 		missing, err := f.missing(t, lifecycle)
-		count = min(int32(math.Ceil(missing/p.weight()/float64(parts))), maxLaunch)
+		count = p.needed(missing / float64(parts))
 		if enough = count <= 0; enough || err != nil {
 			return err
 		}
@@ -368,14 +375,15 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 				return err
 			}
 			f, err := fleetsOf(id).get(t, id)
-			if err != nil || !f.Deleted.IsZero() {
+			if enough = err == nil && !f.Deleted.IsZero(); enough || err != nil {
 				return err
 			}
-			// Somebody else may have filled it since: the loop, or the same call made again.
-			if missing, err := f.missing(t, lifecycle); err != nil || missing <= 0 {
-				enough = missing <= 0
+			// Somebody else may have filled it since, or wants less: the loop, or the same call made again.
+			missing, err := f.missing(t, lifecycle)
+			if enough = missing <= 0; enough || err != nil {
 				return err
 			}
+			l.max = min(l.max, p.needed(missing))
 			reservation, err := s.launch(t, l)
 			if err != nil {
 				return err
@@ -389,7 +397,7 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 				f.Members = append(f.Members, fleetMember{i.ID, i.Type, lifecycle, p.weight(), p.from(l.template, l.versionText())})
 				f.noteInstance(t, "launched", i)
 			}
-			missing, err := f.missing(t, lifecycle)
+			missing, err = f.missing(t, lifecycle)
 			enough = missing <= 0
 			return errors.Join(err, fleetsOf(id).put(t, f))
 		})

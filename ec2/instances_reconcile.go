@@ -106,9 +106,9 @@ func (s *Service) bringUp(ctx context.Context, scope store.Scope, inst *instance
 		// It ran before: what it has is not given up because a start failed.
 		return s.stopFor(ctx, scope, inst, err.Error())
 	case kind == backend.KindImageNotFound:
-		return s.fail(ctx, scope, inst, "Client.InternalError", fmt.Sprintf("The image of %s cannot be had: %v", inst.ImageID, err))
+		return s.fail(ctx, scope, inst, cannotRun, fmt.Sprintf("The image of %s cannot be had: %v", inst.ImageID, err))
 	case kind == backend.KindPermanent, kind == backend.KindUnsupported:
-		return s.fail(ctx, scope, inst, "Client.InternalError", err.Error())
+		return s.fail(ctx, scope, inst, cannotRun, err.Error())
 	default:
 		// It may yet come up: say what it waits for.
 		reason := "pending: " + err.Error()
@@ -128,6 +128,9 @@ func (s *Service) bringUp(ctx context.Context, scope store.Scope, inst *instance
 		return s.confirmAddress(t, i, observed)
 	})
 }
+
+// cannotRun is the reason of an instance that ended because it never could run.
+const cannotRun = "Client.InternalError"
 
 // fail ends an instance that cannot run, and says why.
 func (s *Service) fail(ctx context.Context, scope store.Scope, inst *instance, code, message string) error {
@@ -149,6 +152,10 @@ func (s *Service) lose(ctx context.Context, scope store.Scope, inst *instance) e
 // stopFor stops an instance that nobody told to, and says why. Created is taken from inst.
 func (s *Service) stopFor(ctx context.Context, scope store.Scope, inst *instance, message string) error {
 	return s.confirmInstance(ctx, scope, inst, func(t tx, i *instance) error {
+		if i.Fleet != "" && i.SpotRequest != "" && !i.Persistent { // nobody could start it again, and its fleet has to replace it
+			terminate(t, i, "Server.InternalError", message)
+			return reconcile.Want(t, t.item(instanceKind, i.ID))
+		}
 		i.State, i.ReasonCode, i.Reason, i.Transition = stateStopped, "Server.InternalError", "Server.InternalError: "+message, ""
 		i.Created, i.Reboot, i.Force = inst.Created, false, false
 		return errors.Join(s.noteSpotStopped(t, i), releasePublicOf(t, i))
@@ -435,7 +442,12 @@ func (s *Service) end(ctx context.Context, scope store.Scope, inst *instance) er
 	return s.confirmInstance(ctx, scope, inst, func(t tx, i *instance) error {
 		i.State = stateTerminated
 		if i.Fleet != "" {
-			if err := reconcile.Want(t, t.item(fleetKind, i.Fleet)); err != nil {
+			// What could not run would not run at once either.
+			delay := time.Duration(0)
+			if i.ReasonCode == cannotRun {
+				delay = refill
+			}
+			if err := reconcile.WantAfter(t, t.item(fleetKind, i.Fleet), delay); err != nil {
 				return err
 			}
 		}

@@ -197,7 +197,7 @@ func (s *Service) reconcileSpotFleet(ctx context.Context, scope store.Scope, id 
 	if err := s.fillFleet(ctx, scope, id); err != nil {
 		return 0, err
 	}
-	return again, s.updateIn(ctx, scope, func(t tx) error {
+	err = s.updateIn(ctx, scope, func(t tx) error {
 		f, err := spotFleets.find(t, id)
 		if f == nil || err != nil || !f.Deleted.IsZero() {
 			return err
@@ -217,6 +217,7 @@ func (s *Service) reconcileSpotFleet(ctx context.Context, scope store.Scope, id 
 		}
 		return spotFleets.put(t, f)
 	})
+	return again, err
 }
 
 // advance brings a Spot Fleet to the state that its instances and the time ask for. fill tells that it is to launch what is

@@ -281,9 +281,9 @@ func checkSpotFleetOptions(c *types.SpotFleetRequestConfigData) error {
 	return nil
 }
 
-// isPrice tells whether a text is a price, or absent.
+// isPrice tells whether a text is a price, or absent, as an empty one is.
 func isPrice(text *string) bool {
-	if text == nil {
+	if aws.ToString(text) == "" {
 		return true
 	}
 	value, err := strconv.ParseFloat(*text, 64)

@@ -380,3 +380,42 @@ func TestSpotFleetNeedsItsLaunches(test *testing.T) {
 		t.Errorf("%v", found)
 	}
 }
+
+// TestLargeSpotFleet: one pool is launched from again and again where one launch is not enough, and not beyond the target.
+func TestLargeSpotFleet(test *testing.T) {
+	t := newSpotFleetTest(test)
+	const target = maxLaunch + 20
+	id := t.request(t.of(target, func(c *types.SpotFleetRequestConfigData) {
+		c.Type, c.SpotPrice = types.FleetTypeRequest, aws.String("")
+		c.LaunchSpecifications[0].SpotPrice = aws.String("")
+	}))
+	t.reconcile(id)
+	t.is(id, types.BatchStateActive, types.ActivityStatusFulfilled, target)
+}
+
+// TestFleetOfLostInstances: an instance that Spot cannot start again ends, so that its fleet replaces it.
+func TestFleetOfLostInstances(test *testing.T) {
+	t := newSpotFleetTest(test)
+	id := t.request(t.of(1, nil))
+	t.reconcile(id)
+	lost := *t.active(id)[0].InstanceId
+	var inst *instance
+	err := t.service.viewIn(t.Context(), testScope, func(x tx) (err error) {
+		inst, err = instances.find(x, lost)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := t.service.stopFor(t.Context(), testScope, inst, "it is gone"); err != nil {
+		t.Fatal(err)
+	}
+	shown := must[*ec2.DescribeInstancesOutput](t.T)(t.client.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{InstanceIds: []string{lost}})).Reservations[0].Instances[0]
+	if shown.State.Name != types.InstanceStateNameShuttingDown || *shown.StateReason.Code != "Server.InternalError" {
+		t.Errorf("%s, %+v", shown.State.Name, shown.StateReason)
+	}
+	t.reconcile(id)
+	if now := t.active(id); len(now) != 1 || *now[0].InstanceId == lost {
+		t.Errorf("%+v", now)
+	}
+}

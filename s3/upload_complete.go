@@ -283,8 +283,9 @@ func (s *Service) assemble(tx store.Tx, u *upload, in *s3.CompleteMultipartUploa
 	if composite {
 		o.Sum.Value = checksum.Encode(sums.Sum(nil)) + "-" + strconv.Itoa(len(wanted))
 	}
-	if value, _, _ := strings.Cut(o.Sum.Value, "-"); kind == algorithm && claimed != value {
-		return nil, nil, errBadDigest(string(algorithm))
+	// An upload that named no algorithm has CRC64NVME, and nothing to compare another one with.
+	if value, _, _ := strings.Cut(o.Sum.Value, "-"); kind == algorithm && claimed != value || kind != "" && kind != algorithm && u.Algorithm != "" {
+		return nil, nil, errBadDigest(string(kind))
 	}
 	return o, unused, nil
 }

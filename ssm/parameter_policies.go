@@ -125,7 +125,7 @@ func (v *version) expires() time.Time {
 // expireParameter deletes a parameter whose time is over. The policy of the newest version counts.
 func (s *Service) expireParameter(ctx context.Context, item reconcile.Item) (again time.Duration, err error) {
 	scope := store.Scope{Account: item.Account, Region: item.Region}
-	return again, s.config.DB.Update(ctx, func(tx store.Tx) error {
+	err = s.config.DB.Update(ctx, func(tx store.Tx) error {
 		again = 0
 		p, err := parameters.In(tx, scope).Find(item.ID)
 		if p == nil || err != nil {
@@ -141,4 +141,5 @@ func (s *Service) expireParameter(ctx context.Context, item reconcile.Item) (aga
 		again = 0
 		return removeParameter(tx, scope, p)
 	})
+	return again, err
 }

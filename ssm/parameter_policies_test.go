@@ -22,7 +22,7 @@ func expiration(at time.Time) string {
 // TestExpiration: a parameter is deleted when its newest version says, and other versions' times do not count.
 func TestExpiration(t *testing.T) {
 	w := newWorld(t)
-	loop := reconcile.New(w.db, reconcile.Options{})
+	loop := reconcile.New(w.db, reconcile.Options{Interval: 20 * time.Millisecond}) // the clock is set
 	w.service.Reconcile(loop)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -42,17 +42,16 @@ func TestExpiration(t *testing.T) {
 		w.put(t, in)
 	}
 	overwrite := func(in *api.PutParameterInput) { in.Overwrite = aws.Bool(true) }
-	// Long enough for the calls that follow, however slow the machine is: then the loop takes what has to go.
-	soon := expiration(time.Now().Add(2 * time.Second))
+	soon := expiration(time.Now().Add(time.Hour))
 	put("goes", "["+soon+"]", nil)
-	put("goes-later", "["+expiration(time.Now().Add(time.Hour))+"]", nil)
+	put("goes-later", "["+expiration(time.Now().Add(48*time.Hour))+"]", nil)
 	put("goes-later", "["+soon+"]", overwrite)
 	put("preserved", "["+soon+"]", nil)
 	put("preserved", "", func(in *api.PutParameterInput) { overwrite(in); in.Policies = nil })
 	put("freed", "["+soon+"]", nil)
 	put("freed", "[{}]", overwrite)
 	put("prolonged", "["+soon+"]", nil)
-	put("prolonged", "["+expiration(time.Now().Add(time.Hour))+"]", overwrite)
+	put("prolonged", "["+expiration(time.Now().Add(24*time.Hour))+"]", overwrite)
 	shown, err := w.DescribeParameters(t.Context(), &api.DescribeParametersInput{ParameterFilters: []types.ParameterStringFilter{{Key: aws.String("Name"), Values: []string{"prolonged"}}}})
 	if err != nil || len(shown.Parameters) != 1 || shown.Parameters[0].Tier != types.ParameterTierAdvanced {
 		t.Fatalf("%+v, %v", shown, err)
@@ -60,18 +59,23 @@ func TestExpiration(t *testing.T) {
 	if p := shown.Parameters[0].Policies; len(p) != 1 || *p[0].PolicyType != "Expiration" || *p[0].PolicyStatus != "Pending" || !strings.Contains(*p[0].PolicyText, `"Timestamp"`) {
 		t.Errorf("%+v", p)
 	}
-	for _, name := range []string{"goes", "goes-later", "preserved"} {
-		for {
+	gone := func(name string) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; {
 			_, err := w.GetParameter(t.Context(), &api.GetParameterInput{Name: &name})
 			var gone *types.ParameterNotFound
 			if errors.As(err, &gone) {
-				break
+				return
 			}
-			if err != nil {
+			if err != nil || time.Now().After(deadline) {
 				t.Fatal(name, err)
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
+	}
+	w.ahead.Store(int64(2 * time.Hour))
+	for _, name := range []string{"goes", "goes-later", "preserved"} {
+		gone(name)
 		if _, err := w.GetParameterHistory(t.Context(), &api.GetParameterHistoryInput{Name: &name}); err == nil {
 			t.Errorf("%s left its history", name)
 		}
@@ -80,6 +84,12 @@ func TestExpiration(t *testing.T) {
 		if _, err := w.GetParameter(t.Context(), &api.GetParameterInput{Name: &name}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// Who came too early came again.
+	w.ahead.Store(int64(25 * time.Hour))
+	gone("prolonged")
+	if _, err := w.GetParameter(t.Context(), &api.GetParameterInput{Name: aws.String("freed")}); err != nil {
+		t.Error(err)
 	}
 }
 

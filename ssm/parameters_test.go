@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,11 +47,13 @@ type world struct {
 	gate    *everybody
 	db      store.DB
 	service *ssm.Service
+	ahead   atomic.Int64 // how far the store's clock is ahead, in nanoseconds
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{gate: &everybody{}, db: store.OpenMemory(store.Options{})}
+	w := &world{gate: &everybody{}}
+	w.db = store.OpenMemory(store.Options{Clock: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
 	t.Cleanup(func() {
 		if err := w.db.Close(); err != nil {
 			t.Error(err)

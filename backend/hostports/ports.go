@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -32,6 +33,8 @@ const (
 	attempts = 50
 	// maxConnections bounds what is open at once, on all ports.
 	maxConnections = 1024
+	// acceptAgain is how long a port waits after it could not take a connection.
+	acceptAgain = 100 * time.Millisecond
 	// dialPatience is how long an address may take to answer.
 	dialPatience = 10 * time.Second
 )
@@ -79,7 +82,7 @@ func (p *ports) set(vpc string, targets []netip.AddrPort) {
 			delete(p.open, target)
 		}
 	}
-	for target := range all {
+	for _, target := range slices.SortedFunc(maps.Keys(all), netip.AddrPort.Compare) { // who has a number first keeps it
 		if p.open[target] != nil {
 			continue
 		}
@@ -125,11 +128,16 @@ func (p *ports) of(public netip.Addr) []endpoint {
 func (p *ports) take(listener net.Listener, target netip.AddrPort) {
 	for {
 		near, err := listener.Accept()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				slog.Error("a port of this machine ended", "address", target.String(), "error", err)
-			}
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil { // too many open files, for example, which passes
+			slog.Error("a port of this machine takes no connection", "address", target.String(), "error", err)
+			select {
+			case <-p.ctx.Done():
+			case <-time.After(acceptAgain):
+			}
+			continue
 		}
 		select {
 		case p.slots <- struct{}{}:

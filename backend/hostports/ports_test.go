@@ -3,9 +3,11 @@ package hostports
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"reflect"
+	"syscall"
 	"testing"
 
 	"miniaws/backend"
@@ -29,8 +31,11 @@ func (echo) DialPublic(_ context.Context, address netip.AddrPort) (net.Conn, err
 func reached(t *testing.T, listen netip.AddrPort) string {
 	t.Helper()
 	connection, err := net.Dial("tcp", listen.String())
-	if err != nil {
+	if errors.Is(err, syscall.ECONNREFUSED) {
 		return "nobody listens"
+	}
+	if err != nil { // it may be cut off before it is known to be there
+		return "cut off"
 	}
 	defer func() { _ = connection.Close() }()
 	line, err := bufio.NewReader(connection).ReadString('\n')

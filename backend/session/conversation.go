@@ -251,9 +251,13 @@ func (c *conversation) forget(sequence int64) {
 
 // flush waits until everything is acknowledged, at most for the patience.
 func (c *conversation) flush(patience time.Duration) {
-	timer := time.AfterFunc(patience, c.changed.Broadcast)
-	defer timer.Stop()
 	deadline := time.Now().Add(patience)
+	timer := time.AfterFunc(patience, func() {
+		c.mu.Lock() // nobody is between his look at the clock and his sleep
+		defer c.mu.Unlock()
+		c.changed.Broadcast()
+	})
+	defer timer.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.underWay) > 0 && !c.closed && time.Now().Before(deadline) {

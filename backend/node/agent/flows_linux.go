@@ -121,12 +121,12 @@ func (f *flows) look() error {
 		}
 	}
 	for _, c := range all {
-		if c.Zone != 0 && inner[betweenTranslations(c)] {
-			continue // the interface sees what is before, or behind, the instance that forwards
-		}
 		key := connectionKey{c.Protocol, c.Forward.Source, c.Forward.Destination, c.Forward.SourcePort, c.Forward.DestPort, c.Began.UnixNano()}
 		counted[key] = [2]kernel.Tuple{c.Forward, c.Reply}
 		before, known := f.counted[key]
+		if c.Zone != 0 && inner[betweenTranslations(c)] {
+			continue // the interface sees what is before, or behind, the instance that forwards
+		}
 		if !known && c.Began.Before(f.began) && f.looked.Equal(f.began) {
 			continue // what came before anybody wanted to know; counted from here on
 		}

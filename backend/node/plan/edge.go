@@ -29,7 +29,8 @@ func (m *model) edgeSteps(ipv6 bool) []step {
 			}
 			s := m.follow(route.Target, "", destination)
 			// AWS: for traffic through an internet gateway the interface must have a public address.
-			if !ipv6 && len(m.enis[route.Target].Public) == 0 {
+			// Where the internet is blocked for its subnet, nothing of it comes there.
+			if eni := m.enis[route.Target]; !ipv6 && len(eni.Public) == 0 || m.subnets[eni.Subnet].Internet != backend.InternetOpen {
 				s = step{way: blackhole}
 			}
 			s.destination, s.route, s.toInterface = destination, destination, true
@@ -61,7 +62,8 @@ func (m *model) edgeRoutes(ipv6 bool) (all []Route) {
 	return all
 }
 
-// zoned tells whether an instance may stand between an interface with a public address and the internet gateway.
+// zoned tells whether an instance may stand between an interface with a public address and the internet gateway. It asks what
+// is wanted, not what is attached: while such an instance is stopped all connections stay in their zones.
 func (m *model) zoned() bool {
 	if !m.hasInternet() {
 		return false
@@ -70,9 +72,14 @@ func (m *model) zoned() bool {
 		return true
 	}
 	return slices.ContainsFunc(m.subnetIDs, func(id string) bool {
-		return slices.ContainsFunc(m.steps(id), func(s step) bool {
-			return s.way == neighbor && !slices.ContainsFunc(m.CIDRs, func(c netip.Prefix) bool { return covers(c, s.destination) })
-		})
+		return slices.ContainsFunc(m.tables[m.subnets[id].RouteTable].Routes, m.leadsOutByInterface)
+	})
+}
+
+// leadsOutByInterface tells whether a route leads to an interface, and out of the VPC.
+func (m *model) leadsOutByInterface(route backend.WantedRoute) bool {
+	return strings.HasPrefix(route.Target, "eni-") && slices.ContainsFunc(route.Destinations, func(destination netip.Prefix) bool {
+		return destination.Addr().Is4() && !slices.ContainsFunc(m.CIDRs, func(c netip.Prefix) bool { return covers(c, destination) })
 	})
 }
 
@@ -99,6 +106,8 @@ func (f *filter) zones() {
 		chain.Rules = append(chain.Rules, append(rule, accept))
 	})
 	f.chain(chain)
+	// What the router itself says to the world, such as that a packet was too large, is about a connection there.
+	f.chain(Chain{Name: "zones_own", Type: "filter", Hook: "output", Priority: "raw", Rules: []Rule{{Device{Side: To, Name: InternetDevice}, Zone{WorldZone}, accept}}})
 }
 
 // edge tells whether the gateway's table steers a packet to an interface, where its way ends for those who ask about it.

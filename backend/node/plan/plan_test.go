@@ -149,6 +149,31 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestZonesStay: connections do not change zones because an instance that forwards stops or starts, and VPCs without such
+// routes have no zones.
+func TestZonesStay(t *testing.T) {
+	wanted := twoTiers()
+	place := Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"), Subnets: Number(nil, wanted)}
+	for name, c := range map[string]struct {
+		target, destination string
+		attached, zoned     bool
+	}{
+		"runs":           {"eni-0000000000000000c", "0.0.0.0/0", true, true},
+		"stopped":        {"eni-0000000000000000c", "0.0.0.0/0", false, true},
+		"inside the VPC": {"eni-0000000000000000c", "10.0.1.0/24", true, false},
+		"no instance":    {"igw-1", "0.0.0.0/0", true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wanted.RouteTables[1].Routes = []backend.WantedRoute{{Destinations: []netip.Prefix{prefix(c.destination)}, Target: c.target}}
+			wanted.RouteTables[0].Routes = []backend.WantedRoute{{Destinations: everywhere, Target: "igw-1"}}
+			place.Attached = map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": c.attached}
+			if zoned := strings.Contains(Of(wanted, place).String(), "chain zones "); zoned != c.zoned {
+				t.Errorf("zones: %v", zoned)
+			}
+		})
+	}
+}
+
 // TestTablesOfManySubnets: no subnet's table is one of the kernel's own, which decide about everybody's packets.
 func TestTablesOfManySubnets(t *testing.T) {
 	wanted := backend.WantedVPC{ID: "vpc-1", CIDRs: []netip.Prefix{prefix("10.0.0.0/16")}, RouteTables: []backend.WantedRouteTable{{ID: "rtb-1"}}, NetworkACLs: []backend.WantedNetworkACL{{ID: "acl-1"}}}
