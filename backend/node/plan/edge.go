@@ -106,8 +106,6 @@ func (f *filter) zones() {
 		chain.Rules = append(chain.Rules, append(rule, accept))
 	})
 	f.chain(chain)
-	// What the router itself says to the world, such as that a packet was too large, is about a connection there.
-	f.chain(Chain{Name: "zones_own", Type: "filter", Hook: "output", Priority: "raw", Rules: []Rule{{Device{Side: To, Name: InternetDevice}, Zone{WorldZone}, accept}}})
 }
 
 // edge tells whether the gateway's table steers a packet to an interface, where its way ends for those who ask about it.
