@@ -148,24 +148,10 @@ func (z *Zone) pointer(reply *dns.Msg, asked dns.Question, name string, address 
 	ctx, enough := context.WithTimeout(context.Background(), readPatience)
 	defer enough()
 	leads, ours, err := z.Pointer(ctx, address)
-	switch {
-	case err != nil:
-		slog.Warn("a public address cannot be looked up", "address", address.String(), "error", err)
-		reply.Rcode = dns.RcodeServerFailure
-		return
-	case leads != "":
-		if asked.Qtype == dns.TypePTR || asked.Qtype == dns.TypeANY {
-			reply.Answer = append(reply.Answer, &dns.PTR{Hdr: header(asked.Name, dns.TypePTR), Ptr: dns.Fqdn(leads)})
-		}
-	case ours:
-		reply.Rcode = dns.RcodeNameError
-	default:
-		reply.Rcode = dns.RcodeRefused
-		return
+	if leads != "" && (asked.Qtype == dns.TypePTR || asked.Qtype == dns.TypeANY) {
+		reply.Answer = append(reply.Answer, &dns.PTR{Hdr: header(asked.Name, dns.TypePTR), Ptr: dns.Fqdn(leads)})
 	}
-	reply.Authoritative = true
-	_, above, _ := strings.Cut(name, ".")
-	z.denied(reply, above)
+	z.settle(reply, name, leads != "", ours, err)
 }
 
 // instance answers about a name that is not below the domain.
@@ -173,18 +159,25 @@ func (z *Zone) instance(reply *dns.Msg, asked dns.Question, name string) {
 	ctx, enough := context.WithTimeout(context.Background(), readPatience)
 	defer enough()
 	address, ours, err := z.Instance(ctx, name)
+	if address.IsValid() {
+		addAddresses(reply, asked, []netip.Addr{address})
+	}
+	z.settle(reply, name, address.IsValid(), ours, err)
+}
+
+// settle says what became of a name that somebody else was asked about: whether something has it, and else whether nobody but us
+// could know.
+func (z *Zone) settle(reply *dns.Msg, name string, found, ours bool, err error) {
 	switch {
 	case err != nil:
-		slog.Warn("an instance's public name cannot be looked up", "name", name, "error", err)
-		reply.Rcode = dns.RcodeServerFailure
+		slog.Warn("a name cannot be looked up", "name", name, "error", err)
+		reply.Answer, reply.Rcode = nil, dns.RcodeServerFailure
 		return
-	case address.IsValid():
-		addAddresses(reply, asked, []netip.Addr{address})
-	case ours:
-		reply.Rcode = dns.RcodeNameError
-	default:
+	case !found && !ours:
 		reply.Rcode = dns.RcodeRefused
 		return
+	case !found:
+		reply.Rcode = dns.RcodeNameError
 	}
 	reply.Authoritative = true
 	_, above, _ := strings.Cut(name, ".")
