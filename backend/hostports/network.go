@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"miniaws/backend"
 )
@@ -22,6 +23,8 @@ type Network struct {
 	ports *ports
 	// always opens them although the machine reaches the addresses itself.
 	always bool
+	// reaches is set once it is known that it does, and nobody has to be asked any more.
+	reaches atomic.Bool
 }
 
 // Wrap answers the network with ports; always opens them in any case, else only where the machine needs them.
@@ -34,8 +37,24 @@ func (n *Network) Active(ctx context.Context) (bool, error) {
 	if n.always {
 		return true, nil
 	}
+	_, active, err := n.source(ctx)
+	return active, err
+}
+
+// source answers from which address this machine comes to public ones, where ports are opened for them.
+func (n *Network) source(ctx context.Context) (source netip.Addr, active bool, err error) {
+	if n.reaches.Load() {
+		return netip.Addr{}, false, nil
+	}
 	info, err := n.NetworkInfo(ctx)
-	return err == nil && !info.HostReaches, err
+	if err != nil {
+		return netip.Addr{}, false, err
+	}
+	if info.HostReaches && !n.always {
+		n.reaches.Store(true)
+		return netip.Addr{}, false, nil
+	}
+	return info.HostSource, true, nil
 }
 
 // Endpoints answers the open ports of a public address, as PORT=ADDRESS:PORT, in the order of the first, which is the public
@@ -54,16 +73,11 @@ func (n *Network) ApplyVPC(ctx context.Context, wanted backend.WantedVPC) (backe
 	if err != nil {
 		return observed, err
 	}
-	active, err := n.Active(ctx)
-	if err != nil || !active {
-		return observed, err
+	source, active, err := n.source(ctx)
+	if err == nil && active {
+		n.ports.set(wanted.ID, targets(wanted, source))
 	}
-	info, err := n.NetworkInfo(ctx)
-	if err != nil {
-		return observed, err
-	}
-	n.ports.set(wanted.ID, targets(wanted, info.HostSource))
-	return observed, nil
+	return observed, err
 }
 
 // RemoveVPC closes the VPC's ports and ends it.
