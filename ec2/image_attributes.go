@@ -49,11 +49,7 @@ func (s *Service) DescribeImageAttribute(ctx context.Context, in *ec2.DescribeIm
 				out.LastLaunchedTime.Value = aws.String(imageTime(im.LastLaunched))
 			}
 		case types.ImageAttributeNameDeregistrationProtection:
-			value := "disabled"
-			if im.Protected {
-				value = "enabled-without-cooldown"
-			}
-			out.DeregistrationProtection = &types.AttributeValue{Value: aws.String(value)}
+			out.DeregistrationProtection = &types.AttributeValue{Value: aws.String(im.protection())}
 		case types.ImageAttributeNameKernel:
 			out.KernelId = &types.AttributeValue{}
 		case types.ImageAttributeNameRamdisk:
@@ -212,25 +208,46 @@ func (s *Service) DisableImage(ctx context.Context, in *ec2.DisableImageInput) (
 	})
 }
 
-// EnableImageDeregistrationProtection refuses DeregisterImage.
-func (s *Service) EnableImageDeregistrationProtection(ctx context.Context, in *ec2.EnableImageDeregistrationProtectionInput) (*ec2.EnableImageDeregistrationProtectionOutput, error) {
-	if aws.ToBool(in.WithCooldown) {
-		return nil, errNotImplemented("a cooldown of the deregistration protection")
-	}
-	return &ec2.EnableImageDeregistrationProtectionOutput{Return: aws.String("enabled-without-cooldown")},
-		s.changeImage(ctx, *in.ImageId, func(_ tx, im *image) error {
-			im.Protected = true
-			return nil
-		})
+// protectionCooldown is how long an image stays protected after that was taken away, if it was asked for.
+// AWS: "Protect an Amazon EC2 AMI from deregistration".
+const protectionCooldown = 24 * time.Hour
+
+// cooling tells whether the protection was taken away so short a time ago that it still holds.
+func (i *image) cooling(now time.Time) bool {
+	return i.Cooldown && !i.Unprotected.IsZero() && now.Before(i.Unprotected.Add(protectionCooldown))
 }
 
-// DisableImageDeregistrationProtection allows it again.
+// protection is how images show it. AWS documents no value for the time of the cooldown.
+func (i *image) protection() string {
+	switch {
+	case i.Protected && i.Cooldown:
+		return "enabled-with-cooldown"
+	case i.Protected:
+		return "enabled-without-cooldown"
+	}
+	return "disabled"
+}
+
+// EnableImageDeregistrationProtection refuses DeregisterImage.
+func (s *Service) EnableImageDeregistrationProtection(ctx context.Context, in *ec2.EnableImageDeregistrationProtectionInput) (*ec2.EnableImageDeregistrationProtectionOutput, error) {
+	out := &ec2.EnableImageDeregistrationProtectionOutput{}
+	return out, s.changeImage(ctx, *in.ImageId, func(_ tx, im *image) error {
+		im.Protected, im.Cooldown, im.Unprotected = true, aws.ToBool(in.WithCooldown), time.Time{}
+		out.Return = aws.String(im.protection())
+		return nil
+	})
+}
+
+// DisableImageDeregistrationProtection allows it again, after the cooldown if there is one.
 func (s *Service) DisableImageDeregistrationProtection(ctx context.Context, in *ec2.DisableImageDeregistrationProtectionInput) (*ec2.DisableImageDeregistrationProtectionOutput, error) {
-	return &ec2.DisableImageDeregistrationProtectionOutput{Return: aws.String("disabled")},
-		s.changeImage(ctx, *in.ImageId, func(_ tx, im *image) error {
-			im.Protected = false
-			return nil
-		})
+	out := &ec2.DisableImageDeregistrationProtectionOutput{}
+	return out, s.changeImage(ctx, *in.ImageId, func(t tx, im *image) error {
+		if im.Protected {
+			im.Protected, im.Unprotected = false, t.Now()
+		}
+		out.Return = aws.String(im.protection())
+		return nil
+	})
 }
 
 func (s *Service) changeImage(ctx context.Context, id string, change func(tx, *image) error) error {

@@ -91,8 +91,13 @@ func imageOf(t tx, i *instance) *image {
 
 // imageMetadataFilters are those of DescribeInstanceImageMetadata.
 var imageMetadataFilters = filters[instance]{
-	"availability-zone":   instanceFilters["availability-zone"],
-	"image-allowed":       func(tx, *instance) []string { return yesNo(true) },
+	"availability-zone": instanceFilters["availability-zone"],
+	"image-allowed": func(t tx, i *instance) []string {
+		if im := imageOf(t, i); im != nil {
+			return imageAllowed(t, im)
+		}
+		return yesNo(true)
+	},
 	"instance-id":         instanceFilters["instance-id"],
 	"instance-state-name": instanceFilters["instance-state-name"],
 	"instance-type":       instanceFilters["instance-type"],
@@ -125,9 +130,14 @@ func (s *Service) DescribeInstanceImageMetadata(ctx context.Context, in *ec2.Des
 		page, next, err := cut(list, func(i *instance) string { return i.ID }, "instance-image-metadata", pageBounds{5, 1000},
 			query{ids: in.InstanceIds, idsName: "instanceIds", max: in.MaxResults, token: in.NextToken})
 		out.NextToken = next
+		have, failure := settingsOf(t)
+		if failure != nil {
+			return failure
+		}
 		for _, i := range page {
 			shown := &types.ImageMetadata{ImageId: aws.String(i.ImageID), ImageAllowed: aws.Bool(true)}
 			if im := imageOf(t, i); im != nil {
+				shown.ImageAllowed = aws.Bool(have.Images.State == "" || have.Images.allows(t, im))
 				shown.Name, shown.OwnerId, shown.ImageOwnerAlias = aws.String(im.Name), aws.String(im.OwnerID), optional(im.OwnerAlias)
 				shown.CreationDate, shown.IsPublic, shown.State = aws.String(imageTime(im.Created)), aws.Bool(im.Public), types.ImageState(im.State)
 				if !im.Deprecation.IsZero() {

@@ -2,8 +2,6 @@ package ec2
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
 
@@ -54,12 +51,14 @@ type image struct {
 	// SharedWith are accounts that may launch it.
 	SharedWith []string `json:",omitempty"`
 	// SourceInstance, SourceImage and SourceRegion say what it was made of.
-	SourceInstance string `json:",omitempty"`
-	SourceImage    string `json:",omitempty"`
-	SourceRegion   string `json:",omitempty"`
-	// Token is that of CopyImage.
-	Deprecation   time.Time `json:",omitzero"`
-	Protected     bool      `json:",omitempty"` // against DeregisterImage
+	SourceInstance string    `json:",omitempty"`
+	SourceImage    string    `json:",omitempty"`
+	SourceRegion   string    `json:",omitempty"`
+	Deprecation    time.Time `json:",omitzero"`
+	Protected      bool      `json:",omitempty"` // against DeregisterImage
+	// Cooldown keeps that up for a day after Unprotected, when it was taken away.
+	Cooldown      bool      `json:",omitempty"`
+	Unprotected   time.Time `json:",omitzero"`
 	LastLaunched  time.Time `json:",omitzero"`
 	Mappings      []types.BlockDeviceMapping
 	NoReboot      bool `json:",omitempty"`
@@ -87,7 +86,7 @@ var images = &kind[image]{
 		"description":                                func(_ tx, i *image) []string { return one(i.Description) },
 		"ena-support":                                func(tx, *image) []string { return yesNo(true) },
 		"hypervisor":                                 func(tx, *image) []string { return one("xen") },
-		"image-allowed":                              func(tx, *image) []string { return yesNo(true) },
+		"image-allowed":                              imageAllowed,
 		"image-id":                                   func(_ tx, i *image) []string { return one(i.ID) },
 		"image-type":                                 func(tx, *image) []string { return one("machine") },
 		"is-public":                                  func(_ tx, i *image) []string { return yesNo(i.Public) },
@@ -157,13 +156,17 @@ func findImage(t tx, id string) (*image, error) {
 	return nil, nil
 }
 
-// getImage is findImage with AWS's errors.
+// getImage is findImage with AWS's errors. One that the account's settings do not allow is not there.
 func getImage(t tx, id string) (*image, error) {
 	if !images.wellFormed(id) {
 		return nil, errImageMalformed(id)
 	}
 	found, err := findImage(t, id)
-	if found == nil && err == nil {
+	if err != nil {
+		return nil, err
+	}
+	have, err := settingsOf(t)
+	if err == nil && (found == nil || have.Images.hides(t, found)) {
 		err = errImageNotFound(id)
 	}
 	return found, err
@@ -203,15 +206,11 @@ func ownImage(t tx, id string) (*image, error) {
 	}
 }
 
-// imageName is what an AMI may be called.
+// checkImageName tells whether an AMI may be called so.
 // AWS: "RegisterImage", Name: 3-128 alphanumeric characters, parentheses, square brackets, spaces, periods, slashes,
 // dashes, single quotes, at-signs, or underscores.
 func checkImageName(t tx, name string) error {
-	odd := func(r rune) bool {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		return !letter && !strings.ContainsRune("()[] ./-'@_", r)
-	}
-	if len(name) < 3 || len(name) > 128 || strings.ContainsFunc(name, odd) {
+	if len(name) < 3 || len(name) > 128 || strings.ContainsFunc(name, oddInImageName) {
 		return errImageNameMalformed()
 	}
 	taken, err := images.in(t).Index("name").Find(name)
@@ -222,6 +221,14 @@ func checkImageName(t tx, name string) error {
 		return errImageNameDuplicate(name, taken.ID)
 	}
 	return nil
+}
+
+func isLetterOrDigit(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+func oddInImageName(r rune) bool {
+	return !isLetterOrDigit(r) && !strings.ContainsRune("()[] ./-'@_", r)
 }
 
 // containerScheme marks an ImageLocation that names a container image.
@@ -292,8 +299,14 @@ func (s *Service) DescribeImages(ctx context.Context, in *ec2.DescribeImagesInpu
 		if err != nil {
 			return err
 		}
+		have, err := settingsOf(t)
+		if err != nil {
+			return err
+		}
 		for _, i := range page {
-			out.Images = append(out.Images, s.imageToAPI(t, i))
+			shown := s.imageToAPI(t, i)
+			shown.ImageAllowed = have.Images.shown(t, i)
+			out.Images = append(out.Images, shown)
 		}
 		out.NextToken = next
 		return nil
@@ -335,7 +348,11 @@ func (s *Service) imagesFor(t tx, in *ec2.DescribeImagesInput) ([]*image, error)
 			}
 		}
 	}
-	found = slices.DeleteFunc(found, func(i *image) bool { return !visible(t, i, in) })
+	have, err := settingsOf(t)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(i *image) bool { return !visible(t, i, in) || have.Images.hides(t, i) })
 	slices.SortFunc(found, func(a, b *image) int { return strings.Compare(a.ID, b.ID) })
 	return slices.CompactFunc(found, func(a, b *image) bool { return a.ID == b.ID }), nil
 }
@@ -377,16 +394,13 @@ func (s *Service) imageToAPI(t tx, i *image) types.Image {
 		EnaSupport: aws.Bool(true), PlatformDetails: aws.String("Linux/UNIX"), UsageOperation: aws.String("RunInstances"),
 		Description: optional(i.Description), ImageOwnerAlias: optional(i.OwnerAlias), ImdsSupport: types.ImdsSupportValues(i.IMDSSupport),
 		SourceInstanceId: optional(i.SourceInstance), SourceImageId: optional(i.SourceImage), SourceImageRegion: optional(i.SourceRegion),
-		BlockDeviceMappings: i.mappings(), DeregistrationProtection: aws.String("disabled"),
+		BlockDeviceMappings: i.mappings(), DeregistrationProtection: aws.String(i.protection()),
 	}
 	if !i.Public || i.OwnerID == t.scope.Account {
 		out.Tags = tagsToAPI(tx{}, i.Tags)
 	}
 	if i.SriovNet {
 		out.SriovNetSupport = aws.String("simple")
-	}
-	if i.Protected {
-		out.DeregistrationProtection = aws.String("enabled-without-cooldown")
 	}
 	if !i.Deprecation.IsZero() {
 		out.DeprecationTime = aws.String(imageTime(i.Deprecation))
@@ -415,8 +429,11 @@ func (s *Service) DeregisterImage(ctx context.Context, in *ec2.DeregisterImageIn
 		if err != nil {
 			return err
 		}
-		if im.Protected {
+		switch {
+		case im.Protected:
 			return errOperationNotPermitted("The image '%s' cannot be deregistered because deregistration protection is enabled.", im.ID)
+		case im.cooling(t.Now()):
+			return errOperationNotPermitted("The image '%s' cannot be deregistered before the cooldown period of its deregistration protection ends.", im.ID)
 		}
 		if err := share(t, im, nil, false); err != nil {
 			return err
@@ -449,136 +466,4 @@ func share(t tx, im *image, accounts []string, public bool) error {
 		}
 	}
 	return nil
-}
-
-// layers remembers which images stand on a container image that CreateImage made, so that it goes with the last.
-type layers struct {
-	Reference string
-	Users     []string // account/region/id
-}
-
-var imageLayers = store.NewTable(store.Spec[layers]{
-	Service: "ec2", Name: "image-layers", ID: func(l *layers) store.ID { return store.ID{l.Reference} },
-})
-
-func (t tx) user(id string) string {
-	return strings.Join([]string{t.scope.Account, t.scope.Region, id}, "/")
-}
-
-func holdLayers(t tx, im *image) error {
-	rows := imageLayers.In(t, store.Scope{})
-	l, err := rows.Find(im.References[0])
-	if err != nil {
-		return err
-	}
-	if l == nil {
-		l = &layers{Reference: im.References[0]}
-	}
-	l.Users = append(l.Users, t.user(im.ID))
-	return rows.Put(l)
-}
-
-func releaseLayers(t tx, im *image) error {
-	rows := imageLayers.In(t, store.Scope{})
-	l, err := rows.Find(im.References[0])
-	if l == nil || err != nil {
-		return err
-	}
-	l.Users = slices.DeleteFunc(l.Users, func(user string) bool { return user == t.user(im.ID) })
-	return errors.Join(rows.Put(l), reconcile.Want(t, reconcile.Item{Kind: layersKind, ID: l.Reference}))
-}
-
-// CreateImage makes an image of an instance's root file system as it is.
-func (s *Service) CreateImage(ctx context.Context, in *ec2.CreateImageInput) (*ec2.CreateImageOutput, error) {
-	if len(in.BlockDeviceMappings) > 0 {
-		return nil, errNotImplemented("CreateImage with BlockDeviceMappings")
-	}
-	tags, err := tagsOnCreate(in.TagSpecifications, types.ResourceTypeImage, types.ResourceTypeSnapshot)
-	if err != nil {
-		return nil, err
-	}
-	out := &ec2.CreateImageOutput{}
-	return out, s.update(ctx, func(t tx) error {
-		inst, err := instances.get(t, *in.InstanceId)
-		if err != nil {
-			return err
-		}
-		switch inst.State {
-		case statePending, stateShuttingDown, stateTerminated:
-			return errIncorrectInstanceState(inst)
-		}
-		if err := checkImageName(t, *in.Name); err != nil {
-			return err
-		}
-		from, err := findImage(t, inst.ImageID)
-		if err != nil {
-			return err
-		}
-		im := &image{
-			resource: resource{ID: t.NewID("ami-"), Tags: maps.Clone(tags)},
-			Name:     *in.Name, Description: aws.ToString(in.Description), OwnerID: t.scope.Account,
-			Location: t.scope.Account + "/" + *in.Name, Architecture: inst.Architecture, Created: t.Now(), RootDevice: inst.RootDevice,
-			VolumeGiB: inst.RootVolume.GiB, Login: inst.Login, State: imagePending, SourceInstance: inst.ID,
-			NoReboot: aws.ToBool(in.NoReboot), CreatedLayers: true,
-		}
-		im.References = []string{fmt.Sprintf("mini-aws/ami:%s", im.ID)}
-		if from != nil {
-			im.IMDSSupport = from.IMDSSupport
-		}
-		out.ImageId = aws.String(im.ID)
-		return errors.Join(images.insert(t, im), holdLayers(t, im), reconcile.Want(t, t.item(imageKind, im.ID)))
-	})
-}
-
-// CopyImage copies an image within a region or into another one: the bytes are shared, they are one engine's.
-func (s *Service) CopyImage(ctx context.Context, in *ec2.CopyImageInput) (*ec2.CopyImageOutput, error) {
-	if aws.ToBool(in.Encrypted) || in.DestinationOutpostArn != nil {
-		return nil, errNotImplemented("CopyImage with Encrypted or DestinationOutpostArn")
-	}
-	tags, err := tagsOnCreate(in.TagSpecifications, types.ResourceTypeImage, types.ResourceTypeSnapshot)
-	if err != nil {
-		return nil, err
-	}
-	if findRegion(*in.SourceRegion) == nil {
-		return nil, errInvalidParameterValue("Invalid region: %s", *in.SourceRegion)
-	}
-	out := &ec2.CopyImageOutput{}
-	return out, s.update(ctx, func(t tx) error {
-		id, err := once(t, "CopyImage", in.ClientToken, in, func() (string, error) {
-			there := t
-			there.scope.Region = *in.SourceRegion
-			from, err := getImage(there, *in.SourceImageId)
-			if err != nil {
-				return "", err
-			}
-			if from.State != imageAvailable {
-				return "", errImageUnavailable(from.ID)
-			}
-			if err := checkImageName(t, *in.Name); err != nil {
-				return "", err
-			}
-			im := *from
-			im.resource = resource{ID: t.NewID("ami-"), Tags: maps.Clone(tags)}
-			if aws.ToBool(in.CopyImageTags) && from.OwnerID == t.scope.Account {
-				merged := maps.Clone(from.Tags)
-				maps.Copy(merged, tags)
-				im.Tags = merged
-			}
-			im.Name, im.OwnerID, im.OwnerAlias, im.Public, im.SharedWith = *in.Name, t.scope.Account, "", false, nil
-			im.Location, im.Created, im.SourceImage, im.SourceRegion = t.scope.Account+"/"+im.Name, t.Now(), from.ID, *in.SourceRegion
-			im.Description = aws.ToString(in.Description)
-			if in.Description == nil {
-				im.Description = fmt.Sprintf("[Copied %s from %s] %s", from.ID, *in.SourceRegion, from.Name)
-			}
-			im.SourceInstance, im.Protected, im.Deprecation, im.LastLaunched = "", false, time.Time{}, time.Time{}
-			if im.CreatedLayers {
-				if err := holdLayers(t, &im); err != nil {
-					return "", err
-				}
-			}
-			return im.ID, images.insert(t, &im)
-		})
-		out.ImageId = aws.String(id)
-		return err
-	})
 }

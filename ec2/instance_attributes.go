@@ -367,11 +367,20 @@ func (s *Service) ModifyInstanceMetadataOptions(ctx context.Context, in *ec2.Mod
 			HttpEndpoint: in.HttpEndpoint, HttpProtocolIpv6: in.HttpProtocolIpv6, HttpPutResponseHopLimit: in.HttpPutResponseHopLimit,
 			HttpTokens: in.HttpTokens, InstanceMetadataTags: in.InstanceMetadataTags,
 		})
-		out.InstanceMetadataOptions = i.Metadata.toAPI(i.State)
-		if err == nil {
-			err = followMetadata(t, i)
+		if err != nil {
+			return err
 		}
-		return err
+		have, err := settingsOf(t)
+		if err != nil {
+			return err
+		}
+		if in.HttpTokens != "" {
+			if err := have.checkTokens(i.Metadata, "modify"); err != nil {
+				return err
+			}
+		}
+		out.InstanceMetadataOptions = i.Metadata.toAPI(i.State)
+		return followMetadata(t, i)
 	})
 }
 

@@ -318,6 +318,10 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	metadata := l.metadata.over(have.Metadata).orDefaults(im)
+	if err := have.checkTokens(metadata, "launch"); err != nil {
+		return "", err
+	}
 	count, err := net.room(t, l.min, l.max)
 	if err != nil {
 		return "", err
@@ -329,7 +333,7 @@ func (s *Service) launch(t tx, l *launch) (string, error) {
 			ImageID: im.ID, References: im.References, Login: im.Login, Architecture: im.Architecture, RootDevice: im.RootDevice,
 			Type: l.typ.InstanceType, KeyName: aws.ToString(in.KeyName),
 			State: statePending, ReasonCode: "pending", Reason: "pending", Launched: t.Now(),
-			Token: aws.ToString(in.ClientToken), Profile: l.profile.copyFor(t), Metadata: l.metadata.over(have.Metadata).orDefaults(im),
+			Token: aws.ToString(in.ClientToken), Profile: l.profile.copyFor(t), Metadata: metadata,
 			Monitoring: in.Monitoring != nil && aws.ToBool(in.Monitoring.Enabled), Tenancy: string(l.tenancy()), Zone: net.subnet.Zone, CapacityOptions: l.capacity,
 			PlacementGroup: group, Partition: partition, Shutdown: in.InstanceInitiatedShutdownBehavior,
 			KeepFromStop: aws.ToBool(in.DisableApiStop), KeepFromEnd: aws.ToBool(in.DisableApiTermination),
