@@ -433,6 +433,16 @@ func (s *Service) noteFleetError(ctx context.Context, scope store.Scope, id stri
 // refill is how often a fleet of type maintain that lacks something tries again.
 const refill = time.Minute
 
+// pauseFleet lets a fleet launch nothing for a while.
+func pauseFleet(t tx, id string) error {
+	f, err := fleetsOf(id).find(t, id)
+	if f == nil || err != nil {
+		return err
+	}
+	f.Pause = t.Now().Add(refill)
+	return fleetsOf(id).put(t, f)
+}
+
 // reconcileFleet launches what a fleet has too little of, and ends what it has too much of.
 func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time.Duration, error) {
 	scope := scopeOfItem(item)
@@ -440,12 +450,18 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 		return s.reconcileSpotFleet(ctx, scope, item.ID)
 	}
 	var f *fleet
+	var left time.Duration
 	err := s.viewIn(ctx, scope, func(t tx) (err error) {
-		f, err = fleets.find(t, item.ID)
+		if f, err = fleets.find(t, item.ID); f != nil {
+			left = f.Pause.Sub(t.Now())
+		}
 		return err
 	})
-	if f == nil || err != nil || !f.Deleted.IsZero() || f.Filled && f.Type != types.FleetTypeMaintain {
+	switch {
+	case f == nil || err != nil || !f.Deleted.IsZero() || f.Filled && f.Type != types.FleetTypeMaintain:
 		return 0, err
+	case left > 0:
+		return left, nil
 	}
 	if err := s.fillFleet(ctx, scope, f.ID); err != nil || f.Type != types.FleetTypeMaintain {
 		return 0, err

@@ -41,6 +41,8 @@ type fleet struct {
 	Filled  bool `json:",omitempty"`
 	Members []fleetMember
 	Errors  []types.CreateFleetError `json:",omitempty"`
+	// Pause is until when it launches nothing, as what it launched last could not run.
+	Pause time.Time `json:",omitzero"`
 	// Deleted is when it was; Ends tells that its instances end with it.
 	Deleted time.Time `json:",omitzero"`
 	Ends    bool      `json:",omitempty"`
@@ -482,7 +484,7 @@ func (s *Service) ModifyFleet(ctx context.Context, in *ec2.ModifyFleetInput) (*e
 			case !f.Deleted.IsZero():
 				return errInvalidParameterValue("The fleet '%s' is deleted.", f.ID)
 			}
-			f.Excess = cmp.Or(in.ExcessCapacityTerminationPolicy, f.Excess)
+			f.Excess, f.Pause = cmp.Or(in.ExcessCapacityTerminationPolicy, f.Excess), time.Time{}
 			f.Context = cmp.Or(aws.ToString(in.Context), f.Context)
 			if in.TargetCapacitySpecification != nil {
 				f.Target = *in.TargetCapacitySpecification
@@ -503,6 +505,10 @@ func (s *Service) DeleteFleets(ctx context.Context, in *ec2.DeleteFleetsInput) (
 		for _, id := range in.FleetIds {
 			fail := func(code types.DeleteFleetErrorCode, message string) {
 				out.UnsuccessfulFleetDeletions = append(out.UnsuccessfulFleetDeletions, types.DeleteFleetErrorItem{FleetId: aws.String(id), Error: &types.DeleteFleetError{Code: code, Message: aws.String(message)}})
+			}
+			if !fleets.wellFormed(id) {
+				fail(types.DeleteFleetErrorCodeFleetIdMalformed, "The fleet ID '"+id+"' is malformed")
+				continue
 			}
 			f, err := fleets.find(t, id)
 			switch {

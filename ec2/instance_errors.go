@@ -195,6 +195,11 @@ func errPlacementGroupInUse(name string) error {
 	return awsapi.Errorf("InvalidPlacementGroup.InUse", "The placement group '%s' is in use and may not be deleted.", name)
 }
 
+// AWS: "Error codes for the Amazon EC2 API", from memory: the form pg-xxxxxxxxxxxxxxxxx.
+func errPlacementGroupMalformed(id string) error {
+	return awsapi.Errorf("InvalidPlacementGroupId.Malformed", "The placement group ID '%s' is malformed.", id)
+}
+
 func errPlacementGroupUnknown(name string) error {
 	return awsapi.Errorf("InvalidPlacementGroup.Unknown", "The Placement Group '%s' is unknown.", name)
 }

@@ -410,11 +410,12 @@ func (s *Service) end(ctx context.Context, scope store.Scope, inst *instance) er
 		i.State = stateTerminated
 		if i.Fleet != "" {
 			// What could not run would not run at once either.
-			delay := time.Duration(0)
 			if i.ReasonCode == cannotRun {
-				delay = refill
+				if err := pauseFleet(t, i.Fleet); err != nil {
+					return err
+				}
 			}
-			if err := reconcile.WantAfter(t, t.item(fleetKind, i.Fleet), delay); err != nil {
+			if err := reconcile.Want(t, t.item(fleetKind, i.Fleet)); err != nil {
 				return err
 			}
 		}

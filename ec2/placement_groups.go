@@ -22,7 +22,7 @@ type placementGroup struct {
 func placementBase(g *placementGroup) *resource { return &g.resource }
 
 var placementGroups = &kind[placementGroup]{
-	prefix: "pg-", typ: types.ResourceTypePlacementGroup, base: placementBase, notFound: errPlacementGroupUnknown,
+	prefix: "pg-", typ: types.ResourceTypePlacementGroup, base: placementBase, notFound: errPlacementGroupUnknown, malformed: errPlacementGroupMalformed,
 	table: tableOf("placement-groups", placementBase, map[string]func(*placementGroup) []string{
 		"name": func(g *placementGroup) []string { return one(g.Name) },
 	}),

@@ -113,6 +113,7 @@ func (s *Service) ModifySpotFleetRequest(ctx context.Context, in *ec2.ModifySpot
 			if err := f.aim(); err != nil {
 				return err
 			}
+			f.Pause = time.Time{}
 			f.Excess, f.SpotFleet.Modifying = excessPolicies[c.ExcessCapacityTerminationPolicy], f.SpotFleet.Started
 			f.note(t, types.EventTypeBatchChange, "modify_in_progress", "", "")
 			return reconcile.Want(t, t.item(fleetKind, f.ID))
@@ -252,6 +253,12 @@ func (f *fleet) advance(t tx) (fill bool, again time.Duration, err error) {
 		again = until.Sub(now)
 	}
 	fill = f.Type == types.FleetTypeMaintain || !f.Filled
+	if left := f.Pause.Sub(now); fill && left > 0 {
+		fill = false
+		if again == 0 || left < again {
+			again = left
+		}
+	}
 	if fill {
 		f.Errors = nil // those of the last time
 	}

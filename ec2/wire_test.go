@@ -40,11 +40,16 @@ func newCloud(t testing.TB) (*Service, *ec2.Client, *sim.Network) {
 
 func newCloudOn(t testing.TB, network Network) (*Service, *ec2.Client) {
 	t.Helper()
-	db := store.OpenMemory(store.Options{})
-	s := New(Config{DB: db, Network: network, Simulated: true, Domain: "mini-aws.internal"})
+	return serveCloud(t, Config{DB: store.OpenMemory(store.Options{}), Network: network, Simulated: true, Domain: "mini-aws.internal"}, reconcile.Options{})
+}
+
+// serveCloud serves the service until the test ends, with a loop; the store is closed then.
+func serveCloud(t testing.TB, c Config, o reconcile.Options) (*Service, *ec2.Client) {
+	t.Helper()
+	s := New(c)
 	server := awsapi.NewServer(awsapi.Options{Identities: root{}, Authorizer: root{}, Region: "us-east-1"})
 	s.Register(server)
-	loop := reconcile.New(db, reconcile.Options{})
+	loop := reconcile.New(c.DB, o)
 	s.Reconcile(loop)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -56,7 +61,7 @@ func newCloudOn(t testing.TB, network Network) (*Service, *ec2.Client) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		db.Close()
+		c.DB.Close()
 	})
 	client := ec2.New(ec2.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(endpoint.URL), Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
