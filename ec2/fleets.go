@@ -214,6 +214,10 @@ func (s *Service) CreateFleet(ctx context.Context, in *ec2.CreateFleetInput) (*e
 	})
 }
 
+// shownLowestPrice is how EC2 shows, and takes, the strategy that its API calls lowest-price. Terraform's provider for AWS counts
+// on it: its tests against AWS demand this word.
+const shownLowestPrice = "lowestPrice"
+
 // checkFleet checks what can be checked without records.
 func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 	f := &fleet{
@@ -224,7 +228,14 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 		"ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances, "ReservedCapacityOptions", in.ReservedCapacityOptions); err != nil {
 		return nil, err
 	}
-	if o := in.SpotOptions; o != nil {
+	if o := f.Spot; o != nil {
+		fixed := *o
+		if f.Spot = &fixed; fixed.AllocationStrategy == shownLowestPrice {
+			fixed.AllocationStrategy = types.SpotAllocationStrategyLowestPrice
+		}
+		if fixed.AllocationStrategy != "" && !slices.Contains(fixed.AllocationStrategy.Values(), fixed.AllocationStrategy) {
+			return nil, errInvalidParameterValue("Value (%s) for parameter allocationStrategy is invalid.", fixed.AllocationStrategy)
+		}
 		if err := unsupported("SpotOptions", "MaintenanceStrategies", o.MaintenanceStrategies, "MinTargetCapacity", o.MinTargetCapacity, "MaxTotalPrice", o.MaxTotalPrice); err != nil {
 			return nil, err
 		}
@@ -232,7 +243,14 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 			return nil, errNotImplemented("An interruption behavior of a fleet other than terminate")
 		}
 	}
-	if o := in.OnDemandOptions; o != nil {
+	if o := f.Demand; o != nil {
+		fixed := *o
+		if f.Demand = &fixed; fixed.AllocationStrategy == shownLowestPrice {
+			fixed.AllocationStrategy = types.FleetOnDemandAllocationStrategyLowestPrice
+		}
+		if fixed.AllocationStrategy != "" && !slices.Contains(fixed.AllocationStrategy.Values(), fixed.AllocationStrategy) {
+			return nil, errInvalidParameterValue("Value (%s) for parameter allocationStrategy is invalid.", fixed.AllocationStrategy)
+		}
 		if err := unsupported("OnDemandOptions", "CapacityReservationOptions", o.CapacityReservationOptions, "MinTargetCapacity", o.MinTargetCapacity, "MaxTotalPrice", o.MaxTotalPrice); err != nil {
 			return nil, err
 		}
@@ -365,6 +383,14 @@ func (f *fleet) toAPI(t tx) (types.FleetData, error) {
 	}
 	if f.Demand != nil {
 		err = errors.Join(err, reshapeSet(f.Demand, out.OnDemandOptions))
+	}
+	if out.SpotOptions.AllocationStrategy == types.SpotAllocationStrategyLowestPrice {
+		out.SpotOptions.AllocationStrategy = shownLowestPrice
+	} else {
+		out.SpotOptions.InstancePoolsToUseCount = nil // AWS: "SpotOptions": supported with the lowest price alone
+	}
+	if out.OnDemandOptions.AllocationStrategy == types.FleetOnDemandAllocationStrategyLowestPrice {
+		out.OnDemandOptions.AllocationStrategy = shownLowestPrice
 	}
 	alive, failure := f.alive(t)
 	if err = errors.Join(err, failure); err != nil {

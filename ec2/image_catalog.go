@@ -202,7 +202,7 @@ func (p *publicImages) addAmazonLinux(region string) {
 		}
 		created := time.Date(2026, 4, 27, 20, 0, 0, 0, time.UTC)
 		p.byID[id] = &image{
-			resource: resource{ID: id}, Name: name, Description: "Amazon Linux " + strings.TrimPrefix(name, "amzn2-ami-"), OwnerID: ownerAmazon,
+			resource: resource{ID: id}, Name: name, Description: amazonDescription(name), OwnerID: ownerAmazon,
 			OwnerAlias: "amazon", Architecture: architecture, Created: created, RootDevice: "/dev/xvda", VolumeGiB: 8,
 			Login: "ec2-user", References: []string{reference}, Location: "amazon/" + name, IMDSSupport: imds, Public: true,
 			State: imageAvailable, SriovNet: true,
@@ -211,4 +211,20 @@ func (p *publicImages) addAmazonLinux(region string) {
 			Name: "/aws/service/ami-amazon-linux-latest/" + parameter, Value: id, DataType: "text", Version: int64(version), Modified: created,
 		})
 	}
+}
+
+// amazonDescription is AWS's of an image of Amazon Linux 2023: "Amazon Linux 2023 AMI 2023.6.20241010.0 x86_64 HVM kernel-6.1".
+func amazonDescription(name string) string {
+	rest, ok := strings.CutPrefix(name, "al2023-ami-")
+	version, kernel, both := strings.Cut(rest, "-kernel-")
+	if !ok || !both {
+		return "Amazon Linux " + strings.TrimPrefix(name, "amzn2-ami-")
+	}
+	version, minimal := strings.CutPrefix(version, "minimal-")
+	at := strings.LastIndex(kernel, "-")
+	words := []string{"Amazon Linux 2023 AMI", version, kernel[at+1:]}
+	if minimal {
+		words = append(words, "Minimal")
+	}
+	return strings.Join(append(words, "HVM", "kernel-"+kernel[:max(0, at)]), " ")
 }

@@ -127,7 +127,7 @@ func deleteManyAccess(ctx context.Context, in *api.DeleteParametersInput) ([]aws
 	return on(ctx, "ssm:DeleteParameters", nil, in.Names...)
 }
 
-// onTagged asks for a parameter or document.
+// onTagged asks for a parameter, document or association.
 func onTagged(ctx context.Context, action string, conditions map[string][]string, kind types.ResourceTypeForTagging, id *string) ([]awsapi.Access, error) {
 	if kind == types.ResourceTypeForTaggingDocument {
 		arn, err := documentARN(awsapi.FromContext(ctx), aws.ToString(id))
@@ -135,6 +135,9 @@ func onTagged(ctx context.Context, action string, conditions map[string][]string
 			return nil, errInvalidResourceID()
 		}
 		return []awsapi.Access{{Action: action, Resources: []string{arn}, Conditions: conditions}}, nil
+	}
+	if kind == types.ResourceTypeForTaggingAssociation {
+		return []awsapi.Access{{Action: action, Resources: []string{associationARN(awsapi.FromContext(ctx), aws.ToString(id))}, Conditions: conditions}}, nil
 	}
 	return on(ctx, action, conditions, aws.ToString(id))
 }

@@ -106,6 +106,7 @@ func (s *Service) commandsWith(ctx context.Context, c call, id string) (all []*c
 		} else if all, _, err = commands.In(t, c.scope).List(store.Query{}); err != nil {
 			return err
 		}
+		all = slices.DeleteFunc(slices.Clone(all), func(c *command) bool { return id == "" && c.Association != "" })
 		for _, sent := range all {
 			if of[sent.ID], _, err = invocations.In(t, c.scope).List(store.Query{Parts: store.ID{sent.ID}}); err != nil {
 				return err
@@ -113,7 +114,6 @@ func (s *Service) commandsWith(ctx context.Context, c call, id string) (all []*c
 		}
 		return nil
 	})
-	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b *command) int { return strings.Compare(b.place(), a.place()) })
 	return all, of, err
 }
@@ -256,7 +256,7 @@ func (c *command) toAPI(all []*invocation) *types.Command {
 	out := &types.Command{
 		CommandId: aws.String(c.ID), DocumentName: aws.String(c.Document), DocumentVersion: aws.String(c.wanted()), Comment: aws.String(c.Comment), Parameters: c.Parameters,
 		InstanceIds: c.Asked, Targets: c.Targets, RequestedDateTime: aws.Time(c.Requested), ExpiresAfter: aws.Time(c.Requested.Add(time.Duration(c.Timeout) * time.Second)),
-		TargetCount: int32(len(all)), TimeoutSeconds: aws.Int32(c.Timeout), MaxConcurrency: aws.String("50"), MaxErrors: aws.String("0"),
+		TargetCount: int32(len(all)), TimeoutSeconds: aws.Int32(c.Timeout), MaxConcurrency: aws.String(cmp.Or(c.MaxConcurrency, defaultConcurrency)), MaxErrors: aws.String(cmp.Or(c.MaxErrors, defaultErrors)),
 		OutputS3BucketName: aws.String(""), OutputS3KeyPrefix: aws.String(""), ServiceRole: aws.String(""), NotificationConfig: &types.NotificationConfig{},
 		CloudWatchOutputConfig: &types.CloudWatchOutputConfig{CloudWatchLogGroupName: aws.String("")},
 	}

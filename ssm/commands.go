@@ -40,6 +40,41 @@ type command struct {
 	Requested time.Time
 	// Timeout is how long the delivery may take, in seconds.
 	Timeout int32
+	// MaxConcurrency is in how many instances it runs at once, MaxErrors after how many failures it begins in no others: numbers, or
+	// percentages of the instances.
+	MaxConcurrency, MaxErrors string `json:",omitempty"`
+	// Association is the one that it is a run of; "" for those of SendCommand, which alone are listed.
+	Association string `json:",omitempty"`
+}
+
+// AWS: "SendCommand": the defaults of MaxConcurrency and MaxErrors.
+const defaultConcurrency, defaultErrors = "50", "0"
+
+// share is a number, or a percentage of all, rounded down, and at least the least.
+func share(text, otherwise string, all, least int) int {
+	number, percent := strings.CutSuffix(cmp.Or(text, otherwise), "%")
+	n, _ := strconv.Atoi(number) // the pattern of the parameter was checked
+	if percent {
+		n = n * all / 100
+	}
+	return max(least, n)
+}
+
+// mayBegin tells whether the command may begin in one more instance, or else whether it never will: too many failed.
+func (c *command) mayBegin(t store.Tx, scope store.Scope) (begin, never bool, err error) {
+	all, _, err := invocations.In(t, scope).List(store.Query{Parts: store.ID{c.ID}})
+	running, failed := 0, 0
+	for _, one := range all {
+		switch {
+		case !one.over() && one.Status != types.CommandInvocationStatusPending:
+			running++
+		case one.over() && one.Status != types.CommandInvocationStatusSuccess && one.Status != types.CommandInvocationStatusCancelled:
+			failed++
+		}
+	}
+	never = failed > share(c.MaxErrors, defaultErrors, len(c.Instances), 0)
+	// Those of a single wave all begin, as AWS says that what is under way goes on: errors count for those that wait.
+	return !never && running < share(c.MaxConcurrency, defaultConcurrency, len(c.Instances), 1), never, err
 }
 
 // invocation is a command in one instance.
@@ -153,36 +188,39 @@ func (s *Service) SendCommand(ctx context.Context, in *api.SendCommandInput) (*a
 	}
 	made := &command{
 		ID: newUUID(), Document: aws.ToString(in.DocumentName), Owner: d.owner, Version: v.Number, Wanted: cmp.Or(aws.ToString(in.DocumentVersion), "$DEFAULT"), Comment: aws.ToString(in.Comment), Parameters: in.Parameters, Asked: in.InstanceIds, Targets: in.Targets,
-		Requested: c.now, Timeout: defaultTimeout,
+		Requested: c.now, Timeout: defaultTimeout, MaxConcurrency: aws.ToString(in.MaxConcurrency), MaxErrors: aws.ToString(in.MaxErrors),
 	}
 	if in.TimeoutSeconds != nil {
 		made.Timeout = *in.TimeoutSeconds
 	}
-	for _, one := range steps {
-		made.Steps = append(made.Steps, one.name)
-	}
-	for _, m := range found {
-		made.Instances = append(made.Instances, m.ID)
-	}
 	out := &api.SendCommandOutput{}
 	return out, s.config.DB.Update(ctx, func(t store.Tx) error {
-		if err := commands.In(t, c.scope).Insert(made); err != nil {
-			return err
-		}
-		var all []*invocation
-		for _, m := range found {
-			one := &invocation{Command: made.ID, Instance: m.ID, Name: m.Name, Status: types.CommandInvocationStatusPending, Details: "Pending"}
-			if err := invocations.In(t, c.scope).Insert(one); err != nil {
-				return err
-			}
-			if err := reconcile.Want(t, invocationItem(c.scope, one)); err != nil {
-				return err
-			}
-			all = append(all, one)
-		}
-		out.Command = made.toAPI(all)
-		return nil
+		sent := *made
+		all, err := sent.send(t, c.scope, steps, found)
+		out.Command = sent.toAPI(all)
+		return err
 	})
+}
+
+// send writes the command down, and has it delivered.
+func (c *command) send(t store.Tx, scope store.Scope, steps []step, to []Machine) (all []*invocation, err error) {
+	for _, one := range steps {
+		c.Steps = append(c.Steps, one.name)
+	}
+	for _, m := range to {
+		c.Instances = append(c.Instances, m.ID)
+	}
+	if err := commands.In(t, scope).Insert(c); err != nil {
+		return nil, err
+	}
+	for _, m := range to {
+		one := &invocation{Command: c.ID, Instance: m.ID, Name: m.Name, Status: types.CommandInvocationStatusPending, Details: "Pending"}
+		if err := errors.Join(invocations.In(t, scope).Insert(one), reconcile.Want(t, invocationItem(scope, one))); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 func invocationItem(scope store.Scope, i *invocation) reconcile.Item {
@@ -298,7 +336,7 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 		return 0, err
 	}
 	at, exited := nextStep(steps, one.Steps)
-	begun, taken := len(one.Steps), false
+	begun, taken, never := len(one.Steps), false, false
 	begin := func(i *invocation) {
 		now := time.Now().UTC()
 		if i.Started.IsZero() {
@@ -319,7 +357,13 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 		i.sumUp()
 	}
 	err = s.config.DB.Update(ctx, func(t store.Tx) error {
-		taken = false
+		taken, never = false, false
+		if begun == 0 {
+			may, no, err := sent.mayBegin(t, scope)
+			if never = no; !may || err != nil {
+				return err
+			}
+		}
 		return settleRow(t, scope, sent.ID, one.Instance, func(i *invocation) error {
 			// Since it was read it may have been cancelled.
 			if taken = i.ready() && len(i.Steps) == begun; taken {
@@ -328,11 +372,16 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 			return nil
 		})
 	})
-	if err != nil || at == len(steps) {
+	switch {
+	case never:
+		// AWS: "Understanding command statuses", Terminated: the command exceeded its MaxErrors before it came here.
+		return time.Minute, s.settle(ctx, scope, sent.ID, one.Instance, func(i *invocation) { i.end("Terminated", types.CommandInvocationStatusCancelled) })
+	case err != nil:
 		return time.Minute, err
-	}
-	if !taken {
+	case !taken:
 		return time.Second, nil
+	case at == len(steps):
+		return time.Minute, nil
 	}
 	wanted, item := steps[at], invocationItem(scope, one)
 	s.runs.Start(s.config.Links, runName(item.ID, at), guestlink.Command{

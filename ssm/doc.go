@@ -1,4 +1,5 @@
-// Package ssm is AWS Systems Manager: the parameter store.
+// Package ssm is AWS Systems Manager: the parameter store, documents and the commands that they are, associations, sessions,
+// inventory.
 //
 // The story of one PutParameter:
 //
@@ -11,9 +12,14 @@
 // Parameters below /aws/service/ are public: they belong to nobody, are read-only, and come from whoever publishes them
 // (Config.Public): ids of AMIs come from package ec2.
 //
-// Tables, of service "ssm": parameters, one row a parameter with its tags, and parameter-versions, one row a version,
-// by name and number.
+// The story of one SendCommand: the handler plans the document's steps and writes an invocation an instance; the reconcile loop
+// runs step after step through the link of each instance's init (backend/guestlink) and writes down what became of it. An
+// association is a document that the loop sends when it is due (association_runs.go, schedules.go).
 //
-// It does not do: parameter policies, sharing across accounts, documents, automation, inventory, patching. KMS keys other
-// than alias/aws/ssm do not exist until there is a KMS.
+// Tables, of service "ssm": parameters, one row a parameter with its tags, and parameter-versions, one row a version, by name
+// and number; documents and document-versions; commands and command-invocations; associations, association-versions and
+// association-executions; sessions; inventory-items, and what belongs to them.
+//
+// It does not do: sharing of parameters across accounts, Automation, maintenance windows, patching, OpsCenter, activations of
+// machines that are not EC2's, output to S3. KMS keys other than alias/aws/ssm do not exist until there is a KMS.
 package ssm

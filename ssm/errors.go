@@ -286,3 +286,37 @@ func errItemSize() error {
 func errUnsupportedInventoryVersion() error {
 	return awsapi.Errorf("UnsupportedInventorySchemaVersionException", "Inventory item type schema version has to match supported versions in the service. Check output of GetInventorySchema to see the available schema version for each type.")
 }
+
+// AWS: "CreateAssociation", "UpdateAssociation", "DescribeAssociation" and "DescribeAssociationExecutionTargets", Errors.
+func errAssociationExists() error {
+	return awsapi.Errorf("AssociationAlreadyExists", "The specified association already exists.")
+}
+
+func errNoAssociation() error {
+	return awsapi.Errorf("AssociationDoesNotExist", "The specified association doesn't exist.")
+}
+
+func errNoAssociationExecution() error {
+	return awsapi.Errorf("AssociationExecutionDoesNotExist", "The specified execution ID doesn't exist. Verify the ID number and try again.")
+}
+
+func errTooManyAssociations() error {
+	return awsapi.Errorf("AssociationLimitExceeded", "You can have at most 2,000 active associations.")
+}
+
+func errTooManyAssociationVersions() error {
+	return awsapi.Errorf("AssociationVersionLimitExceeded", "You have reached the maximum number versions allowed for an association. Each association has a limit of 1,000 versions.")
+}
+
+// AWS: "StartAssociationsOnce", Errors.
+func errInvalidAssociation() error {
+	return awsapi.Errorf("InvalidAssociation", "The association isn't valid or doesn't exist.")
+}
+
+func errAssociationVersion() error {
+	return awsapi.Errorf("InvalidAssociationVersion", "The version you specified isn't valid. Use ListAssociationVersions to view all versions of an association according to the association ID. Or, use the $LATEST parameter to view the latest version of the association.")
+}
+
+func errInvalidSchedule() error {
+	return awsapi.Errorf("InvalidSchedule", "The schedule is invalid. Verify your cron or rate expression and try again.")
+}

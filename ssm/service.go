@@ -64,7 +64,7 @@ func New(c Config) *Service {
 
 // Tables are the tables of this package, for [store.Migrate].
 func Tables() []store.Schema {
-	return []store.Schema{parameters, versions, sessionRecords, sessionHomes, commands, invocations, documents, documentVersions, inventoryItems, customSchemas, inventoryDeletions}
+	return []store.Schema{parameters, versions, sessionRecords, sessionHomes, commands, invocations, documents, documentVersions, inventoryItems, customSchemas, inventoryDeletions, associations, associationVersions, associationExecutions}
 }
 
 // Reconcile registers what delivers commands, ends sessions and deletes parameters that expired.
@@ -75,10 +75,14 @@ func (s *Service) Reconcile(loop *reconcile.Loop) {
 	}
 	loop.Handle(invocationKind, s.reconcileInvocation)
 	loop.Handle(gatheringKind, s.reconcileInventory)
+	loop.Handle(associationKind, s.reconcileAssociation)
 	if s.config.Home != nil {
 		s.config.Links.OnLink(func(instance string) {
 			if err := s.gatherLater(context.Background(), instance); err != nil {
 				slog.Warn("the packages of an instance are not looked at", "instance", instance, "error", err)
+			}
+			if err := s.associateLater(context.Background(), instance); err != nil {
+				slog.Warn("the associations of an instance are not looked at", "instance", instance, "error", err)
 			}
 		})
 	}
@@ -133,6 +137,28 @@ func (s *Service) Register(server *awsapi.Server) {
 		awsapi.Op(s.DeleteInventory, awsapi.Action[api.DeleteInventoryInput]("ssm:DeleteInventory")),
 		awsapi.Op(s.DescribeInventoryDeletions, awsapi.Action[api.DescribeInventoryDeletionsInput]("ssm:DescribeInventoryDeletions")),
 		awsapi.Op(s.DescribeInstanceProperties, awsapi.Action[api.DescribeInstancePropertiesInput]("ssm:DescribeInstanceProperties")),
+
+		awsapi.Op(s.CreateAssociation, createAssociationAccess),
+		awsapi.Op(s.UpdateAssociation, updateAssociationAccess),
+		awsapi.Op(s.DeleteAssociation, onAssociation("ssm:DeleteAssociation", func(in *api.DeleteAssociationInput) (id, document, instance *string) {
+			return in.AssociationId, in.Name, in.InstanceId
+		})),
+		awsapi.Op(s.DescribeAssociation, onAssociation("ssm:DescribeAssociation", func(in *api.DescribeAssociationInput) (id, document, instance *string) {
+			return in.AssociationId, in.Name, in.InstanceId
+		})),
+		awsapi.Op(s.ListAssociations, awsapi.Action[api.ListAssociationsInput]("ssm:ListAssociations")),
+		awsapi.Op(s.ListAssociationVersions, onAssociation("ssm:ListAssociationVersions", func(in *api.ListAssociationVersionsInput) (id, document, instance *string) {
+			return in.AssociationId, nil, nil
+		})),
+		awsapi.Op(s.StartAssociationsOnce, startAssociationsAccess),
+		awsapi.Op(s.DescribeAssociationExecutions, onAssociation("ssm:DescribeAssociationExecutions", func(in *api.DescribeAssociationExecutionsInput) (id, document, instance *string) {
+			return in.AssociationId, nil, nil
+		})),
+		awsapi.Op(s.DescribeAssociationExecutionTargets, onAssociation("ssm:DescribeAssociationExecutionTargets", func(in *api.DescribeAssociationExecutionTargetsInput) (id, document, instance *string) {
+			return in.AssociationId, nil, nil
+		})),
+		awsapi.Op(s.DescribeInstanceAssociationsStatus, onManaged("ssm:DescribeInstanceAssociationsStatus", func(in *api.DescribeInstanceAssociationsStatusInput) *string { return in.InstanceId })),
+		awsapi.Op(s.DescribeEffectiveInstanceAssociations, onManaged("ssm:DescribeEffectiveInstanceAssociations", func(in *api.DescribeEffectiveInstanceAssociationsInput) *string { return in.InstanceId })),
 
 		awsapi.Op(s.ListCommandInvocations, awsapi.Action[api.ListCommandInvocationsInput]("ssm:ListCommandInvocations")),
 	)

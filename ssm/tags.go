@@ -32,7 +32,7 @@ func mergeTags(have map[string]string, added []types.Tag) (map[string]string, er
 	return merged, nil
 }
 
-// tagged lets change look at the tags of a parameter or document, and writes them back if it changed them.
+// tagged lets change look at the tags of a parameter, document or association, and writes them back if it changed them.
 func (s *Service) tagged(t store.Tx, scope store.Scope, kind types.ResourceTypeForTagging, id string, change func(tags *map[string]string) (bool, error)) error {
 	switch kind {
 	case types.ResourceTypeForTaggingParameter:
@@ -61,6 +61,19 @@ func (s *Service) tagged(t store.Tx, scope store.Scope, kind types.ResourceTypeF
 			return err
 		}
 		return documents.In(t, scope).Put(d)
+	case types.ResourceTypeForTaggingAssociation:
+		a, err := associations.In(t, scope).Find(id)
+		if a == nil && err == nil {
+			err = errInvalidResourceID()
+		}
+		if err != nil {
+			return err
+		}
+		changed, err := change(&a.Tags)
+		if !changed || err != nil {
+			return err
+		}
+		return associations.In(t, scope).Put(a)
 	}
 	return errInvalidResourceID() // no other kind exists here
 }
@@ -89,7 +102,7 @@ func (s *Service) RemoveTagsFromResource(ctx context.Context, in *api.RemoveTags
 	})
 }
 
-// ListTagsForResource answers the tags of a parameter or document.
+// ListTagsForResource answers the tags of a parameter, document or association.
 func (s *Service) ListTagsForResource(ctx context.Context, in *api.ListTagsForResourceInput) (*api.ListTagsForResourceOutput, error) {
 	c := callOf(ctx)
 	out := &api.ListTagsForResourceOutput{}
@@ -114,6 +127,15 @@ func (s *Service) ResourceTags(ctx context.Context, arn string) (map[string]stri
 			d, err := documents.In(t, scope).Find(name)
 			if d != nil {
 				tags = d.Tags
+			}
+			return err
+		})
+	}
+	if id, ok := strings.CutPrefix(parts[5], "association/"); ok {
+		return tags, s.config.DB.View(ctx, func(t store.Tx) error {
+			a, err := associations.In(t, scope).Find(id)
+			if a != nil {
+				tags = a.Tags
 			}
 			return err
 		})
