@@ -116,7 +116,7 @@ func (s *Service) registerFleets(server *awsapi.Server) {
 		awsapi.Op(s.CreateFleet, s.fleetAccess),
 		awsapi.Op(s.DescribeFleets, inRegion[ec2.DescribeFleetsInput]("DescribeFleets")),
 		awsapi.Op(s.DescribeFleetInstances, on(s, "DescribeFleetInstances", func(in *ec2.DescribeFleetInstancesInput) []string { return strs(in.FleetId) })),
-		awsapi.Op(s.ModifyFleet, on(s, "ModifyFleet", func(in *ec2.ModifyFleetInput) []string { return strs(in.FleetId) })),
+		awsapi.Op(s.ModifyFleet, s.modifyFleetAccess),
 		awsapi.Op(s.DeleteFleets, on(s, "DeleteFleets", func(in *ec2.DeleteFleetsInput) []string { return in.FleetIds })),
 	)
 }
@@ -264,24 +264,8 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 	if err := f.checkTarget(); err != nil {
 		return nil, err
 	}
-	for _, config := range f.Configs {
-		l := config.LaunchTemplateSpecification
-		switch {
-		case l == nil || aws.ToString(l.LaunchTemplateId) == "" && aws.ToString(l.LaunchTemplateName) == "":
-			return nil, errMissingParameter("LaunchTemplateConfigs.LaunchTemplateSpecification")
-		case aws.ToString(l.Version) == "":
-			return nil, errMissingParameter("LaunchTemplateConfigs.LaunchTemplateSpecification.Version")
-		}
-		for _, o := range config.Overrides {
-			if o.InstanceType != "" && o.InstanceRequirements != nil {
-				return nil, errInvalidParameterCombination("InstanceType and InstanceRequirements may not be specified together.")
-			}
-			if r := o.InstanceRequirements; r != nil {
-				if err := checkRequirements(r); err != nil {
-					return nil, err
-				}
-			}
-		}
+	if err := checkConfigs(f.Configs); err != nil {
+		return nil, err
 	}
 	var err error
 	kinds := []types.ResourceType{types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeNetworkInterface, types.ResourceTypeSpotInstancesRequest}
@@ -299,6 +283,30 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 		f.Launch = append(f.Launch, spec)
 	}
 	return f, nil
+}
+
+// checkConfigs checks where a fleet may launch.
+func checkConfigs(configs []types.FleetLaunchTemplateConfigRequest) error {
+	for _, config := range configs {
+		l := config.LaunchTemplateSpecification
+		switch {
+		case l == nil || aws.ToString(l.LaunchTemplateId) == "" && aws.ToString(l.LaunchTemplateName) == "":
+			return errMissingParameter("LaunchTemplateConfigs.LaunchTemplateSpecification")
+		case aws.ToString(l.Version) == "":
+			return errMissingParameter("LaunchTemplateConfigs.LaunchTemplateSpecification.Version")
+		}
+		for _, o := range config.Overrides {
+			if o.InstanceType != "" && o.InstanceRequirements != nil {
+				return errInvalidParameterCombination("InstanceType and InstanceRequirements may not be specified together.")
+			}
+			if r := o.InstanceRequirements; r != nil {
+				if err := checkRequirements(r); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // checkTarget checks and completes the target capacity: what neither market is named for is the default's.
@@ -494,103 +502,4 @@ func (f *fleet) active(t tx, q query, wanted func(*instance) bool) (list []types
 		}
 	}
 	return list, next, err
-}
-
-// ModifyFleet gives a fleet of type maintain another target; the loop launches what is missing, and ends what is too much if
-// the policy says so.
-func (s *Service) ModifyFleet(ctx context.Context, in *ec2.ModifyFleetInput) (*ec2.ModifyFleetOutput, error) {
-	if err := unsupported("ModifyFleet", "LaunchTemplateConfigs", in.LaunchTemplateConfigs); err != nil {
-		return nil, err
-	}
-	return &ec2.ModifyFleetOutput{Return: aws.Bool(true)}, s.update(ctx, func(t tx) error {
-		return fleets.edit(t, *in.FleetId, func(f *fleet) error {
-			switch {
-			case f.Type != types.FleetTypeMaintain:
-				return errUnsupported("Only fleets of type maintain can be modified.")
-			case !f.Deleted.IsZero():
-				return errInvalidParameterValue("The fleet '%s' is deleted.", f.ID)
-			}
-			f.Excess, f.Pause = cmp.Or(in.ExcessCapacityTerminationPolicy, f.Excess), time.Time{}
-			f.Context = cmp.Or(aws.ToString(in.Context), f.Context)
-			if in.TargetCapacitySpecification != nil {
-				f.Target = *in.TargetCapacitySpecification
-				if err := f.checkTarget(); err != nil {
-					return err
-				}
-			}
-			return reconcile.Want(t, t.item(fleetKind, f.ID))
-		})
-	})
-}
-
-// DeleteFleets ends fleets: nothing is launched for them any more. What cannot be deleted is said, one by one.
-func (s *Service) DeleteFleets(ctx context.Context, in *ec2.DeleteFleetsInput) (*ec2.DeleteFleetsOutput, error) {
-	out := &ec2.DeleteFleetsOutput{}
-	return out, s.update(ctx, func(t tx) error {
-		out.SuccessfulFleetDeletions, out.UnsuccessfulFleetDeletions = []types.DeleteFleetSuccessItem{}, []types.DeleteFleetErrorItem{}
-		for _, id := range in.FleetIds {
-			fail := func(code types.DeleteFleetErrorCode, message string) {
-				out.UnsuccessfulFleetDeletions = append(out.UnsuccessfulFleetDeletions, types.DeleteFleetErrorItem{FleetId: aws.String(id), Error: &types.DeleteFleetError{Code: code, Message: aws.String(message)}})
-			}
-			if !fleets.wellFormed(id) {
-				fail(types.DeleteFleetErrorCodeFleetIdMalformed, "The fleet ID '"+id+"' is malformed")
-				continue
-			}
-			f, err := fleets.find(t, id)
-			switch {
-			case err != nil:
-				return err
-			case f == nil:
-				fail(types.DeleteFleetErrorCodeFleetIdDoesNotExist, "The fleet ID '"+id+"' does not exist")
-				continue
-			case !f.Deleted.IsZero():
-				fail(types.DeleteFleetErrorCodeFleetNotInDeletableState, "The fleet '"+id+"' is deleted already")
-				continue
-			case f.Type == types.FleetTypeInstant && !aws.ToBool(in.TerminateInstances):
-				// AWS: "DeleteFleets": an instant fleet is deleted with its instances only.
-				fail(types.DeleteFleetErrorCodeFleetNotInDeletableState, "A fleet of type instant can be deleted only with its instances")
-				continue
-			}
-			before, err := f.toAPI(t)
-			if err != nil {
-				return err
-			}
-			f.Deleted, f.Ends = t.Now(), aws.ToBool(in.TerminateInstances)
-			if f.Ends {
-				if err := f.endMembers(t, f.Members); err != nil {
-					return err
-				}
-			}
-			if err := errors.Join(fleets.put(t, f), wantGone(t, f.ID)); err != nil {
-				return err
-			}
-			state := types.FleetStateCodeDeletedRunning
-			if f.Ends {
-				state = types.FleetStateCodeDeletedTerminatingInstances
-			}
-			out.SuccessfulFleetDeletions = append(out.SuccessfulFleetDeletions, types.DeleteFleetSuccessItem{FleetId: aws.String(id), PreviousFleetState: before.FleetState, CurrentFleetState: state})
-		}
-		return nil
-	})
-}
-
-// endedByFleet is the reason of instances that their fleet ended.
-const endedByFleet = "Server.FleetTermination"
-
-// endMembers ends instances of the fleet.
-func (f *fleet) endMembers(t tx, members []fleetMember) error {
-	for _, m := range members {
-		i, err := instances.find(t, m.Instance)
-		if err != nil {
-			return err
-		}
-		if i == nil || i.State == stateTerminated || i.State == stateShuttingDown {
-			continue
-		}
-		terminate(t, i, endedByFleet, "The fleet that launched the instance ended it")
-		if err := errors.Join(instances.put(t, i), reconcile.Want(t, t.item(instanceKind, i.ID))); err != nil {
-			return err
-		}
-	}
-	return nil
 }

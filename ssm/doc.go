@@ -18,7 +18,7 @@
 //
 // Tables, of service "ssm": parameters, one row a parameter with its tags, and parameter-versions, one row a version, by name
 // and number; documents and document-versions; commands and command-invocations; associations, association-versions and
-// association-executions; sessions; inventory-items, and what belongs to them.
+// association-executions; sessions and session-homes; inventory, inventory-schemas and inventory-deletions.
 //
 // It does not do: sharing of parameters across accounts, Automation, maintenance windows, patching, OpsCenter, activations of
 // machines that are not EC2's, output to S3. KMS keys other than alias/aws/ssm do not exist until there is a KMS.
