@@ -24,16 +24,22 @@ type Browsers interface {
 func (s *Server) SetBrowsers(b Browsers) { s.browsers = b }
 
 // hostBucket answers the bucket that a host names, or "": BUCKET.s3.DOMAIN, BUCKET.s3.REGION.DOMAIN, BUCKET.api.DOMAIN,
-// and the same below amazonaws.com, for who points AWS's names here; BUCKET.localhost and BUCKET.s3.localhost, which
-// resolvers answer with loopback. For NAME-ACCOUNT.s3-accesspoint.REGION.DOMAIN it is the ARN of the access point.
+// and the same below amazonaws.com, for who points AWS's names here, dual-stack and FIPS names too; BUCKET.localhost and BUCKET.s3.localhost, which
+// resolvers answer with loopback; BUCKET.127.0.0.1, which no resolver answers, but SDKs with an HTTP proxy send. For
+// NAME-ACCOUNT.s3-accesspoint.REGION.DOMAIN it is the ARN of the access point.
 //
 // AWS: "Virtual hosting of general purpose buckets"; "Accessing buckets through access points". A bucket's name may have dots.
 func hostBucket(host, domain string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	if host == "" || host[len(host)-1] >= '0' && host[len(host)-1] <= '9' || strings.IndexByte(host, '.') < 0 {
+	dots := strings.Count(host, ".")
+	digits := host != "" && host[len(host)-1] >= '0' && host[len(host)-1] <= '9'
+	if dots == 0 || digits && dots < 4 {
 		return "" // an address, or one word: the usual case
+	}
+	if digits {
+		return belowAddress(host)
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, root := range [...]string{domain, "amazonaws.com", "localhost"} {
@@ -41,7 +47,7 @@ func hostBucket(host, domain string) string {
 		if !ok || root == "" {
 			continue
 		}
-		labels := strings.Split(below, ".")
+		labels := plainNames(strings.Split(below, "."))
 		last := len(labels) - 1
 		switch {
 		case last > 1 && labels[last-1] == "s3-accesspoint":
@@ -55,6 +61,34 @@ func hostBucket(host, domain string) string {
 		}
 	}
 	return ""
+}
+
+// plainNames takes the words of dual-stack and FIPS endpoints out of names of a region: s3-fips.dualstack.REGION is
+// s3.REGION.
+// AWS: "Amazon S3 endpoints and quotas".
+func plainNames(labels []string) []string {
+	at := len(labels) - 2
+	services := []string{"s3", "s3-fips", "s3-accesspoint", "s3-accesspoint-fips"}
+	if at > 0 && labels[at] == "dualstack" && slices.Contains(services, labels[at-1]) {
+		labels = slices.Delete(labels, at, at+1)
+		at--
+	}
+	if at >= 0 && (labels[at] == "s3-fips" || labels[at] == "s3-accesspoint-fips") {
+		labels[at] = strings.TrimSuffix(labels[at], "-fips")
+	}
+	return labels
+}
+
+// belowAddress answers what stands before an IPv4 address, or "" if the host does not end in one.
+func belowAddress(host string) string {
+	cut := len(host)
+	for range net.IPv4len {
+		cut = strings.LastIndexByte(host[:cut], '.')
+	}
+	if net.ParseIP(host[cut+1:]) == nil {
+		return ""
+	}
+	return strings.ToLower(host[:cut])
 }
 
 // accessPointARN answers the ARN for NAME-ACCOUNT, or "" if that is none.

@@ -281,7 +281,7 @@ func (o restOperation) asks(query map[string][]string, header http.Header) bool 
 		}
 	}
 	for _, name := range o.headers {
-		if header.Get(name) == "" {
+		if len(header.Values(name)) == 0 {
 			return false
 		}
 	}

@@ -9,11 +9,13 @@ import (
 
 // presignedBy looks for the parameters that make a query a presigned one. It is
 // on the path of every request, so it only reads the query when it has to.
+// AWS: S3 takes a URL with Signature and Expires and no key, as CloudFront signs them, for one of version 2 that lacks it
+// (aws-sdk-php's issue 97).
 func presignedBy(query string) (v4, v2 bool) {
 	if !strings.Contains(query, "X-Amz-") && !strings.Contains(query, "Signature") && !strings.Contains(query, "%") {
 		return false, false
 	}
-	var key, signature bool
+	var key, signature, expires bool
 	queryPairs(query, func(name, _ string) bool {
 		switch decode(name) {
 		case "X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential":
@@ -22,10 +24,12 @@ func presignedBy(query string) (v4, v2 bool) {
 			key = true
 		case "Signature":
 			signature = true
+		case "Expires":
+			expires = true
 		}
 		return true
 	})
-	return v4, key && signature
+	return v4, signature && (key || expires)
 }
 
 // presignNames are the parameters of a presigned URL that are read here.

@@ -373,6 +373,7 @@ func TestParseErrors(t *testing.T) {
 		"huge":              {good + strings.Repeat(" ", 1<<15), "", TooLarge},
 		"huge query":        {"", strings.Repeat("a", 1<<17), TooLarge},
 		"v2 incomplete":     {"", "AWSAccessKeyId=a&Signature=b", MalformedV2},
+		"v2 without a key":  {"", "Signature=b&Expires=1&Key-Pair-Id=k", MalformedV2},
 		"v2 bad time":       {"", "AWSAccessKeyId=a&Signature=b&Expires=x", MalformedV2},
 		"no payload hash":   {good, "", MissingPayloadHash},
 	} {

@@ -87,8 +87,10 @@ func (s *Signature) matchV2(secret, text string) bool {
 // Headers that botocore moved into the query count as headers.
 func (s *Signature) stringToSignV2(r *http.Request, path string) string {
 	headers := map[string]string{}
-	add := func(name, value string) { // what comes twice is signed with all its values, so that none is left out
-		if was, twice := headers[name]; twice {
+	// What comes twice is signed with all its values, so that none is left out. The same value counts once: who was given a
+	// URL with a content type in its query sends the header, too.
+	add := func(name, value string) {
+		if was, twice := headers[name]; twice && was != value {
 			value = was + "," + value
 		}
 		headers[name] = value

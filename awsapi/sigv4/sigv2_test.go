@@ -73,6 +73,19 @@ func TestBotocoreSigV2(t *testing.T) {
 	}
 }
 
+// Who is given a URL with headers in its query sends them, too: that is how boto3's URLs for uploads are used.
+func TestSigV2HeadersSentToo(t *testing.T) {
+	for contentType, want := range map[string]Kind{"text/plain": 0, "text/html": SignatureMismatch} {
+		r := v2Request(botocoreV2[2].method, botocoreV2[2].target)
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("X-Amz-Meta-Note", "hello")
+		_, err := verify(r, creds.SecretAccessKey, v2Options(false))
+		if KindOf(err) != want {
+			t.Errorf("%s: %v", contentType, err)
+		}
+	}
+}
+
 // AWS: "Signing and authenticating REST requests (AWS signature version 2)", query string example.
 func TestPublishedSigV2Example(t *testing.T) {
 	r := v2Request("GET", "/photos/puppy.jpg?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Expires=1175139620&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D")

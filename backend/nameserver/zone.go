@@ -216,8 +216,13 @@ func (z *Zone) kindOf(labels []string) kind {
 	case len(labels) == 0:
 		return parent
 	}
+	// AWS: "Amazon S3 endpoints and quotas": dual-stack and FIPS names, which are the same endpoint here.
 	last = labels[len(labels)-1]
 	labels = labels[:len(labels)-1]
+	if last == "dualstack" && len(labels) > 0 {
+		last, labels = labels[len(labels)-1], labels[:len(labels)-1]
+	}
+	last = strings.TrimSuffix(last, "-fips")
 	switch {
 	case last == "s3":
 		return endpoint

@@ -89,6 +89,7 @@ func TestNames(t *testing.T) {
 		"s3-control.us-east-1.x.internal":                    "127.0.0.1",
 		"000000000000.s3-control.us-east-1.x.internal":       "127.0.0.1",
 		"p-000000000000.s3-accesspoint.us-east-1.x.internal": "127.0.0.1",
+		"b.s3-fips.dualstack.us-east-1.x.internal":           "127.0.0.1",
 		"ns.x.internal":                                      "127.0.0.53",
 		"ec2-198-18-0-9.compute-1.amazonaws.com":             "198.18.0.9",
 
@@ -103,6 +104,7 @@ func TestNames(t *testing.T) {
 		"bucket.s3-website-nowhere.x.internal":    "NXDOMAIN",
 		"1.s3-control.us-east-1.x.internal":       "NXDOMAIN",
 		"p.s3-accesspoint.us-east-1.x.internal":   "NXDOMAIN",
+		"dualstack.us-east-1.x.internal":          "NXDOMAIN",
 		"other.us-east-1.x.internal":              "NXDOMAIN",
 		"a.ns.x.internal":                         "NXDOMAIN",
 		"ec2-198-18-0-10.compute-1.amazonaws.com": "NXDOMAIN",
