@@ -54,6 +54,8 @@ type cloudConfig struct {
 	// S3EventsWebhook gets what S3 sends to EventBridge; ClassicBuckets makes buckets as AWS did before April 2023.
 	S3EventsWebhook string
 	ClassicBuckets  bool
+	// S3LogsEvery is how long lines of a server access log wait for others; 0 is 5 minutes.
+	S3LogsEvery time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -116,7 +118,7 @@ func newCloud(c cloudConfig) *cloud {
 	identities := iam.New(iam.Config{DB: c.DB, Key: c.Key, Account: c.Account, Root: c.Root, Region: c.Region, Now: c.Now})
 
 	blobs := newBlobs(c)
-	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Devices: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, CheckPolicy: identities.CheckResourcePolicy})
+	buckets := s3.New(s3.Config{DB: c.DB, Blobs: blobs, Permissions: identities, Devices: identities, Accounts: knownAccounts{identities}, Domain: c.Domain, Webhook: c.S3EventsWebhook, ClassicBuckets: c.ClassicBuckets, LogsEvery: c.S3LogsEvery, CheckPolicy: identities.CheckResourcePolicy})
 
 	orgs := organizations.New(organizations.Config{DB: c.DB, Accounts: accountMaker{identities, c.Domain}, CheckPolicy: checkGuardrail, CheckDelegation: checkResourcePolicy})
 	identities.KnowOrganizations(&guardrails{organizations: orgs})

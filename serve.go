@@ -46,6 +46,8 @@ type serveCommand struct {
 
 	S3EventsWebhook  string `name:"s3-events-webhook" env:"MINI_AWS_S3_EVENTS_WEBHOOK" help:"URL that gets, as JSON, what S3 sends to EventBridge."`
 	S3ClassicBuckets bool   `name:"s3-classic-buckets" env:"MINI_AWS_S3_CLASSIC_BUCKETS" help:"Make buckets as AWS did before April 2023: ACLs count, and public access is not blocked."`
+	// S3LogsEvery is long enough for who makes buckets and removes them again: a log would be in the way.
+	S3LogsEvery time.Duration `name:"s3-logs-every" default:"5m" env:"MINI_AWS_S3_LOGS_EVERY" help:"Time for which lines of an S3 server access log are gathered for one log object."`
 	rootKeyFlags
 }
 

@@ -70,7 +70,7 @@ func (w *worker) openWorld(ctx context.Context) (err error) {
 		Account: w.command.AccountID, Region: w.command.Region, Domain: w.command.Domain, AtRest: w.command.AtRest,
 		TrailEvery: w.command.TrailEvery, DigestEvery: w.command.DigestEvery, FlowLogsEvery: w.command.FlowLogsEvery,
 		Root: w.root, Recorders: []awsapi.Recorder{w.metrics},
-		S3EventsWebhook: w.command.S3EventsWebhook, ClassicBuckets: w.command.S3ClassicBuckets,
+		S3EventsWebhook: w.command.S3EventsWebhook, ClassicBuckets: w.command.S3ClassicBuckets, S3LogsEvery: w.command.S3LogsEvery,
 	})
 	made.network.Answer(made.cloud.answers(w.command.Domain, w.command.Region))
 	looping, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -37,8 +37,6 @@ var logLines = store.NewTable(store.Spec[logLine]{
 const (
 	// kindLogs is the reconcile loop's kind of a bucket with lines to deliver.
 	kindLogs = "s3.access-log"
-	// logDelay is how long lines are gathered for one object. AWS delivers within a few hours.
-	logDelay = 5 * time.Second
 	// linesTogether go into one log object at most.
 	linesTogether = 2000
 )
@@ -67,13 +65,13 @@ func (s *Service) logAccess(ctx context.Context, b *bucket, o *awsapi.Outcome) e
 		if err := logLines.In(tx, global).Put(&logLine{Bucket: b.Name, ID: fmt.Sprintf("%016x-%s", o.Time.UnixNano(), o.ID), At: o.Time, Text: line}); err != nil {
 			return err
 		}
-		return wantLogs(tx, b)
+		return s.wantLogs(tx, b)
 	})
 }
 
 // wantLogs asks for a delivery some time after the first line; more lines do not put it off.
-func wantLogs(tx store.Tx, b *bucket) error {
-	return reconcile.WantAfter(tx, reconcile.Item{Kind: kindLogs, ID: b.Name}, logDelay)
+func (s *Service) wantLogs(tx store.Tx, b *bucket) error {
+	return reconcile.WantAfter(tx, reconcile.Item{Kind: kindLogs, ID: b.Name}, s.logsEvery)
 }
 
 // accessLine is a call in the format of server access logs.

@@ -316,11 +316,15 @@ func (p *accessPoint) bucketAccount() *string {
 // GetAccessPoint answers all that is known of one.
 func (c *Control) GetAccessPoint(ctx context.Context, in *s3control.GetAccessPointInput) (out *s3control.GetAccessPointOutput, err error) {
 	err = c.view(ctx, in.Name, func(p *accessPoint) error {
-		block := p.PublicAccess
+		block, below := p.PublicAccess, "."+p.Region+"."+c.service.domain
 		out = &s3control.GetAccessPointOutput{
 			AccessPointArn: aws.String(p.arn()), Alias: aws.String(p.Alias), Bucket: aws.String(p.Bucket), BucketAccountId: p.bucketAccount(),
 			CreationDate: aws.Time(p.Created), Name: aws.String(p.Name),
-			Endpoints: map[string]string{"ipv4": "s3-accesspoint." + p.Region + "." + c.service.domain},
+			// AWS: API reference of GetAccessPoint, the example.
+			Endpoints: map[string]string{
+				"ipv4": "s3-accesspoint" + below, "dualstack": "s3-accesspoint.dualstack" + below,
+				"fips": "s3-accesspoint-fips" + below, "fips_dualstack": "s3-accesspoint-fips.dualstack" + below,
+			},
 			PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
 				BlockPublicAcls: &block.BlockACLs, IgnorePublicAcls: &block.IgnoreACLs, BlockPublicPolicy: &block.BlockPolicy, RestrictPublicBuckets: &block.Restrict,
 			},

@@ -18,6 +18,7 @@ var transitionOrder = []types.TransitionStorageClass{
 
 func checkTransitions(r types.LifecycleRule) error {
 	var latest int32 = -1
+	var latestDate time.Time
 	for _, t := range r.Transitions {
 		switch {
 		case !slices.Contains(transitionOrder, t.StorageClass) || (t.Date == nil) == (t.Days == nil):
@@ -30,12 +31,17 @@ func checkTransitions(r types.LifecycleRule) error {
 			return errInvalidArgument(fmt.Sprintf("'Days' in Transition action must be greater than or equal to 30 for storageClass '%s'", t.StorageClass), "Days", fmt.Sprint(*t.Days))
 		}
 		latest = max(latest, aws.ToInt32(t.Days))
+		if t.Date != nil && t.Date.After(latestDate) {
+			latestDate = *t.Date
+		}
 	}
 	if err := checkTransitionOrder(r); err != nil {
 		return err
 	}
 	if e := r.Expiration; e != nil && e.Days != nil && len(r.Transitions) > 0 && *e.Days <= latest {
 		return errInvalidArgument(fmt.Sprintf("'Days' in the Expiration action for filter '%s' must be greater than 'Days' in the Transition action", shownFilter(r)), "Days", fmt.Sprint(*e.Days))
+	} else if e != nil && e.Date != nil && !e.Date.After(latestDate) {
+		return errInvalidArgument(fmt.Sprintf("'Date' in the Expiration action for filter '%s' must be later than 'Date' in the Transition action", shownFilter(r)), "Date", e.Date.UTC().Format(time.RFC3339))
 	}
 	for _, t := range r.NoncurrentVersionTransitions {
 		switch {
@@ -46,7 +52,8 @@ func checkTransitions(r types.LifecycleRule) error {
 		case *t.NoncurrentDays < 30 && infrequent(t.StorageClass):
 			return errInvalidArgument(fmt.Sprintf("'NoncurrentDays' in NoncurrentVersionTransition action must be greater than or equal to 30 for storageClass '%s'", t.StorageClass), "NoncurrentDays", fmt.Sprint(*t.NoncurrentDays))
 		}
-		if e := r.NoncurrentVersionExpiration; e != nil && *e.NoncurrentDays <= *t.NoncurrentDays {
+		// AWS: equal days are taken beside NewerNoncurrentVersions, as the AWS provider's acceptance tests for Terraform set them.
+		if e := r.NoncurrentVersionExpiration; e != nil && (*e.NoncurrentDays < *t.NoncurrentDays || *e.NoncurrentDays == *t.NoncurrentDays && e.NewerNoncurrentVersions == nil) {
 			return errInvalidArgument(fmt.Sprintf("'NoncurrentDays' in the NoncurrentVersionExpiration action for filter '%s' must be greater than 'NoncurrentDays' in the NoncurrentVersionTransition action", shownFilter(r)),
 				"NoncurrentDays", fmt.Sprint(*e.NoncurrentDays))
 		}
@@ -59,7 +66,8 @@ func infrequent(class types.TransitionStorageClass) bool {
 }
 
 // checkTransitionOrder refuses what moves objects to one class twice, up again, or on from infrequent access within 30 days.
-// AWS: "Transitioning objects using Amazon S3 Lifecycle", "Constraints and considerations".
+// AWS: "Transitioning objects using Amazon S3 Lifecycle", "Constraints and considerations"; of dates, CloudFormation's
+// "AWS::S3::Bucket Rule": expiration is later than transition.
 func checkTransitionOrder(r types.LifecycleRule) error {
 	byDate := r.Expiration != nil && r.Expiration.Date != nil
 	byDays := r.Expiration != nil && r.Expiration.Days != nil
@@ -78,7 +86,11 @@ func checkTransitionOrder(r types.LifecycleRule) error {
 			if slices.Index(transitionOrder, warm.StorageClass) > slices.Index(transitionOrder, cold.StorageClass) {
 				warm, cold = cold, warm
 			}
-			if warm.Days == nil {
+			if warm.Date != nil {
+				if !cold.Date.After(*warm.Date) {
+					return errInvalidArgument(fmt.Sprintf("'Date' in the 'Transition' action for StorageClass '%s' for filter '%s' must be later than 'Date' in the 'Transition' action for StorageClass '%s'",
+						cold.StorageClass, shownFilter(r), warm.StorageClass), "Date", cold.Date.UTC().Format(time.RFC3339))
+				}
 				continue
 			}
 			least := *warm.Days + 1

@@ -70,11 +70,12 @@ func (l listing) optional(text string) *string {
 	return l.name(text)
 }
 
-// urlEncoded is percent-encoding as listings have it: slashes stay.
+// urlEncoded is the encoding of forms, as listings have it: a space is a plus, slashes stay.
+// AWS: measured in ap-northeast-2 in September 2026 (brekkylab/backlot, issue 178); a tilde is encoded as MinIO does it.
 func urlEncoded(s string) string {
 	const hexDigits = "0123456789ABCDEF"
 	plain := func(c byte) bool {
-		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~' || c == '/' || c == '*'
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' || c == '/' || c == '*'
 	}
 	n := 0
 	for i := range len(s) {
@@ -87,9 +88,12 @@ func urlEncoded(s string) string {
 	}
 	b := make([]byte, 0, len(s)+2*n)
 	for i := range len(s) {
-		if c := s[i]; plain(c) {
+		switch c := s[i]; {
+		case plain(c):
 			b = append(b, c)
-		} else {
+		case c == ' ':
+			b = append(b, '+')
+		default:
 			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}

@@ -94,8 +94,10 @@ func (s *Service) attributesOf(ctx context.Context, b *bucket, w attributeWish) 
 	if err := w.acl.check(forObject); err != nil {
 		return a, "", err
 	}
-	if !b.acls() && w.acl.canned != "" && w.acl.canned != "bucket-owner-full-control" {
-		return a, "", errACLNotSupported() // also private, which would change nothing
+	// AWS: "Controlling ownership of objects and disabling ACLs": full control of the bucket's owner is taken. That is private
+	// too where the owner uploads, and Terraform's aws_s3_bucket_object always says it.
+	if !b.acls() && w.acl.canned != "" && w.acl.canned != "bucket-owner-full-control" && (w.acl.canned != "private" || r.Principal.Account != b.Account) {
+		return a, "", errACLNotSupported()
 	}
 	a.ACL, err = s.aclOf(ctx, w.acl, owner, b.Account, forObject)
 	return a, owner, err

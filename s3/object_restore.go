@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -23,7 +24,11 @@ func (s *Service) RestoreObject(ctx context.Context, in *s3.RestoreObjectInput) 
 	if wanted.SelectParameters != nil || wanted.Type != "" || wanted.OutputLocation != nil {
 		return nil, errNotImplementedHere("SELECT", "")
 	}
-	if wanted.Days == nil || *wanted.Days < 1 {
+	tier := wanted.Tier
+	if g := wanted.GlacierJobParameters; g != nil {
+		tier = g.Tier
+	}
+	if wanted.Days == nil || *wanted.Days < 1 || tier != "" && !slices.Contains(tier.Values(), tier) {
 		return nil, errMalformedXML()
 	}
 	r := awsapi.FromContext(ctx)

@@ -16,6 +16,10 @@ func after(n int32, class types.TransitionStorageClass) types.Transition {
 	return types.Transition{Days: aws.Int32(n), StorageClass: class}
 }
 
+func on(date time.Time, class types.TransitionStorageClass) types.Transition {
+	return types.Transition{Date: &date, StorageClass: class}
+}
+
 func noncurrent(n int32, class types.TransitionStorageClass) []types.NoncurrentVersionTransition {
 	return []types.NoncurrentVersionTransition{{NoncurrentDays: aws.Int32(n), StorageClass: class}}
 }
@@ -25,6 +29,7 @@ func TestRefusedLifecycleRules(t *testing.T) {
 	s := newSite(t)
 	const ia, glacier, deep = types.TransitionStorageClassStandardIa, types.TransitionStorageClassGlacier, types.TransitionStorageClassDeepArchive
 	date := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	next, last := date.AddDate(0, 0, 1), date.AddDate(0, 0, 2)
 	for name, c := range map[string]struct {
 		rule types.LifecycleRule
 		code string
@@ -40,9 +45,15 @@ func TestRefusedLifecycleRules(t *testing.T) {
 		"days and a date":         {types.LifecycleRule{Transitions: []types.Transition{after(1, glacier), {Date: &date, StorageClass: deep}}}, "InvalidRequest"},
 		"days until a date":       {types.LifecycleRule{Transitions: []types.Transition{after(1, glacier)}, Expiration: &types.LifecycleExpiration{Date: &date}}, "InvalidRequest"},
 		"a date until days":       {types.LifecycleRule{Transitions: []types.Transition{{Date: &date, StorageClass: deep}}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}}, "InvalidRequest"},
+		"dates in their order":    {types.LifecycleRule{Transitions: []types.Transition{on(date, glacier), on(next, deep)}, Expiration: &types.LifecycleExpiration{Date: &last}}, ""},
+		"one date for two":        {types.LifecycleRule{Transitions: []types.Transition{on(date, deep), on(date, glacier)}}, "InvalidArgument"},
+		"up again at a date":      {types.LifecycleRule{Transitions: []types.Transition{on(next, glacier), on(date, deep)}}, "InvalidArgument"},
+		"gone before it moves":    {types.LifecycleRule{Transitions: []types.Transition{on(next, glacier)}, Expiration: &types.LifecycleExpiration{Date: &date}}, "InvalidArgument"},
+		"gone as it moves":        {types.LifecycleRule{Transitions: []types.Transition{on(date, glacier)}, Expiration: &types.LifecycleExpiration{Date: &date}}, "InvalidArgument"},
 		"noncurrent":              {types.LifecycleRule{NoncurrentVersionTransitions: noncurrent(30, ia), NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(31)}}, ""},
 		"noncurrent in IA":        {types.LifecycleRule{NoncurrentVersionTransitions: noncurrent(29, ia)}, "InvalidArgument"},
 		"noncurrent, too late":    {types.LifecycleRule{NoncurrentVersionTransitions: noncurrent(9, glacier), NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(9)}}, "InvalidArgument"},
+		"noncurrent, some kept":   {types.LifecycleRule{NoncurrentVersionTransitions: noncurrent(9, glacier), NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(9), NewerNoncurrentVersions: aws.Int32(2)}}, ""},
 		"a prefix of the old way": {types.LifecycleRule{Prefix: aws.String("x"), Transitions: []types.Transition{after(1, glacier)}}, "InvalidRequest"}, //nolint:staticcheck // how rules were filtered first
 	} {
 		t.Run(name, func(t *testing.T) {

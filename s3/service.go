@@ -3,6 +3,7 @@ package s3
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"miniaws/awsapi"
 	"miniaws/backend/blob"
@@ -30,6 +31,8 @@ type Config struct {
 	// ClassicBuckets makes new buckets as AWS did before April 2023: ACLs count and no public access is blocked, unless
 	// the request says otherwise. Old test suites expect it.
 	ClassicBuckets bool
+	// LogsEvery is how long lines of a server access log are gathered for one object; 0 is 5 minutes.
+	LogsEvery time.Duration
 }
 
 // Accounts is what S3 needs to know of the installation's accounts.
@@ -46,6 +49,8 @@ type Service struct {
 	accounts Accounts
 	classic  bool
 	webhook  string
+	// logsEvery is how long lines of an access log wait. AWS delivers within a few hours.
+	logsEvery time.Duration
 	// checkDocument is nil where S3's own checks of a policy are all.
 	checkDocument func(context.Context, string) error
 	// contents are asked by DeleteBucket: each tells whether it keeps something in the bucket that a user stored.
@@ -64,7 +69,7 @@ func New(c Config) *Service {
 	}
 	s := &Service{
 		db: c.DB, blobs: c.Blobs, permissions: c.Permissions, devices: c.Devices, readers: newReaders(), contents: []func(store.Tx, *bucket) (bool, error){holdsObjects},
-		domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, webhook: c.Webhook, checkDocument: c.CheckPolicy,
+		domain: cmp.Or(c.Domain, "mini-aws.internal"), accounts: c.Accounts, classic: c.ClassicBuckets, webhook: c.Webhook, logsEvery: cmp.Or(c.LogsEvery, 5*time.Minute), checkDocument: c.CheckPolicy,
 	}
 	s.observers = append(s.observers, s.replicateNew)
 	return s

@@ -162,10 +162,11 @@ func (s *Service) location(ctx context.Context, b *bucket, key string) string {
 	if r.Secure {
 		scheme = "https://"
 	}
+	path := strings.ReplaceAll(urlEncoded(key), "+", "%20")
 	if strings.HasPrefix(r.HTTP.Host, b.Name+".") {
-		return scheme + r.HTTP.Host + "/" + urlEncoded(key)
+		return scheme + r.HTTP.Host + "/" + path
 	}
-	return scheme + r.HTTP.Host + "/" + b.Name + "/" + urlEncoded(key)
+	return scheme + r.HTTP.Host + "/" + b.Name + "/" + path
 }
 
 // fingerprint recognizes a list of parts.
