@@ -273,6 +273,7 @@ func (e *engine) commitLoop(revision uint64) {
 	defer close(e.applies)
 	seen := newRecent(revision, recentKeys)
 	var next *request // did not fit into the last group
+	var gathering gathering
 	for {
 		r := next
 		next = nil
@@ -290,6 +291,7 @@ func (e *engine) commitLoop(revision uint64) {
 			continue
 		}
 		g := appliedGroup{group: group{first: revision + 1}}
+		gathering.begin()
 		size, count := 0, 0
 		for r != nil {
 			if size+r.size > maxGroup || count+len(r.writes) > maxGroupWrites {
@@ -304,15 +306,12 @@ func (e *engine) commitLoop(revision uint64) {
 				g.requests = append(g.requests, r)
 				seen.add(g.last(), r.writes)
 			}
-			select {
-			case r = <-e.requests: // nil when closed; the outer loop ends then
-			default:
-				r = nil
-			}
+			r = gathering.next(e.requests, len(g.requests)) // nil when closed too; the outer loop ends then
 		}
 		if len(g.requests) == 0 {
 			continue
 		}
+		began := time.Now()
 		if err := e.journal.append(g.group); err != nil {
 			e.fail(err)
 			for _, r := range g.requests {
@@ -320,6 +319,7 @@ func (e *engine) commitLoop(revision uint64) {
 			}
 			continue
 		}
+		gathering.done(len(g.requests), time.Since(began))
 		revision = g.last()
 		seen.age(revision)
 		e.groups.Add(1)

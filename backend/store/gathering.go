@@ -1,0 +1,73 @@
+package store
+
+import "time"
+
+const (
+	// enough transactions share a sync well: a group of so many waits for no more.
+	enough = 8
+	// several transactions a group tell that there are writers at once; below that, waiting would only be late.
+	several = 3
+	// gatherAtMost bounds what a slow disk makes a group wait.
+	gatherAtMost = time.Millisecond
+)
+
+// gathering decides how long a group waits for more transactions before it is made durable. While one sync runs the next
+// group gathers by itself; a quick disk is done before many have come, and would sync for few. So where the last groups
+// had several transactions, a smaller one than enough waits, at most half as long as they took to become durable. A
+// writer who is alone never waits.
+type gathering struct {
+	size float64       // of the last groups, the newest with a weight of a quarter
+	took time.Duration // the last one, to become durable
+
+	timer *time.Timer
+	over  bool // the time of this group is up
+}
+
+// begin forgets how long the group before has waited.
+func (g *gathering) begin() {
+	g.over = false
+	if g.timer != nil {
+		g.timer.Stop()
+		g.timer = nil
+	}
+}
+
+// done notes a group that is durable.
+func (g *gathering) done(transactions int, took time.Duration) {
+	g.size += (float64(transactions) - g.size) / 4
+	g.took = took
+}
+
+// patience is how long a group waits for more; 0 is not at all.
+func (g *gathering) patience() time.Duration {
+	if g.size < several {
+		return 0
+	}
+	return min(g.took/2, gatherAtMost)
+}
+
+// next answers the next request for a group that has some transactions already, or nil if it is complete.
+func (g *gathering) next(requests <-chan *request, transactions int) *request {
+	select {
+	case r := <-requests: // nil when closed
+		return r
+	default:
+	}
+	if transactions == 0 || transactions >= enough || g.over {
+		return nil
+	}
+	if g.timer == nil {
+		patience := g.patience()
+		if patience == 0 {
+			return nil
+		}
+		g.timer = time.NewTimer(patience)
+	}
+	select {
+	case r := <-requests:
+		return r
+	case <-g.timer.C:
+		g.over = true
+		return nil
+	}
+}
