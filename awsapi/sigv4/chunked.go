@@ -21,6 +21,7 @@ const (
 	maxChunkHeader = 256
 	maxTrailerLine = 4 << 10
 	maxTrailers    = 16
+	maxBlankLines  = 4 // in and after the trailer
 )
 
 // chunkReader undoes S3's aws-chunked coding:
@@ -30,6 +31,8 @@ const (
 //	x-amz-checksum-crc32:<base64>CRLF
 //	x-amz-trailer-signature:<hex>CRLF
 //	CRLF
+//
+// A line of the trailer ends with LF, CRLF or, in clients as old as minio-go, LF CRLF: a blank line behind each.
 //
 // Each signature covers the one before it, so that chunks cannot be dropped,
 // repeated or reordered. A chunk streams, however long it is: its signature is
@@ -206,20 +209,16 @@ func (c *chunkReader) finish() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.src.ReadByte(); err == nil {
-		return &Error{Kind: MalformedChunk}
-	} else if !errors.Is(err, io.EOF) {
-		return err
-	}
 	c.trailer, c.done = trailer, true
 	return nil
 }
 
-// readTrailer reads lines up to an empty one, or up to the end, where some clients stop.
+// readTrailer reads lines up to the end. Clients put none, one or two blank ones behind them, and some also one before the
+// signature; AWS takes them all. The signature comes last.
 func (c *chunkReader) readTrailer() (http.Header, error) {
 	trailer := http.Header{}
 	var text []byte
-	signature := ""
+	signature, blank := "", 0
 	for {
 		line, err := c.line(maxTrailerLine)
 		line = strings.TrimSuffix(line, "\r")
@@ -233,7 +232,10 @@ func (c *chunkReader) readTrailer() (http.Header, error) {
 			return nil, err
 		}
 		if line == "" {
-			break
+			if blank++; blank > maxBlankLines {
+				return nil, &Error{Kind: MalformedChunk}
+			}
+			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
 		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)

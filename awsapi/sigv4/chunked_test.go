@@ -190,6 +190,8 @@ func TestChunkedBodies(t *testing.T) {
 			readers := map[string]io.Reader{
 				"whole": strings.NewReader(wire), "halves": iotest.HalfReader(strings.NewReader(wire)),
 				"without the last line": strings.NewReader(strings.TrimSuffix(wire, "\r\n")),
+				"as minio-go sends it":  strings.NewReader(strings.Replace(wire, crc, strings.TrimSuffix(crc, "\r\n")+"\n\r\n", 1)),
+				"with a blank line":     strings.NewReader(wire + "\r\n"),
 			}
 			if len(want) < 10_000 {
 				readers["bytes"] = iotest.OneByteReader(strings.NewReader(wire))
@@ -221,22 +223,24 @@ func TestChunkTampering(t *testing.T) {
 		}
 		p := u.chunks(trailer, a, b, c)
 		cases := map[string]string{
-			"chunk replayed":        join(p[0], p[0], p[1], p[2], p[3]),
-			"chunk dropped":         join(p[0], p[2], p[3]),
-			"end missing":           join(p[0], p[1], p[2]),
-			"second end":            join(p[0], p[1], p[2], p[3], p[3]),
-			"bytes after the end":   join(p...) + "x",
-			"early end":             join(p[0], p[3]),
-			"truncated":             join(p...)[:9100],
-			"truncated in a header": join(p...)[:3],
-			"negative size":         "-1\r\n",
-			"huge size":             strings.Replace(join(p...), "2328", "fffffffffffffff", 1),
-			"too many digits":       "0000000000000000000" + join(p...),
-			"empty size":            strings.TrimPrefix(join(p...), "2328"),
-			"long header line":      "2328;" + strings.Repeat("x", 70_000),
-			"bare line feed":        strings.Replace(join(p...), "\r\n", "\n", 1),
-			"no line after a chunk": strings.Replace(join(p...), "a\r\n", "aa\n", 1),
-			"trailer never ends":    join(p[0], p[1], p[2], strings.TrimSuffix(p[3], "\r\n"), strings.Repeat("x:y\r\n", 1000)),
+			"chunk replayed":         join(p[0], p[0], p[1], p[2], p[3]),
+			"chunk dropped":          join(p[0], p[2], p[3]),
+			"end missing":            join(p[0], p[1], p[2]),
+			"second end":             join(p[0], p[1], p[2], p[3], p[3]),
+			"bytes after the end":    join(p...) + "x",
+			"early end":              join(p[0], p[3]),
+			"truncated":              join(p...)[:9100],
+			"truncated in a header":  join(p...)[:3],
+			"negative size":          "-1\r\n",
+			"huge size":              strings.Replace(join(p...), "2328", "fffffffffffffff", 1),
+			"too many digits":        "0000000000000000000" + join(p...),
+			"empty size":             strings.TrimPrefix(join(p...), "2328"),
+			"long header line":       "2328;" + strings.Repeat("x", 70_000),
+			"bare line feed":         strings.Replace(join(p...), "\r\n", "\n", 1),
+			"no line after a chunk":  strings.Replace(join(p...), "a\r\n", "aa\n", 1),
+			"blank lines":            join(p...) + strings.Repeat("\r\n", 4),
+			"blank line, then bytes": join(p...) + "\r\nx",
+			"trailer never ends":     join(p[0], p[1], p[2], strings.TrimSuffix(p[3], "\r\n"), strings.Repeat("x:y\r\n", 1000)),
 		}
 		if signed {
 			cases["chunk reordered"] = join(p[1], p[0], p[2], p[3])
