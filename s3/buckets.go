@@ -15,6 +15,7 @@ import (
 	"miniaws/awsapi/meta"
 	_ "miniaws/awsapi/meta/unions/s3"        // its unions
 	_ "miniaws/awsapi/meta/unions/s3control" // its unions
+	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
@@ -155,7 +156,7 @@ func (s *Service) createBucketAccess(ctx context.Context, in *s3.CreateBucketInp
 // reference of CreateBucket, "BucketAlreadyOwnedByYou").
 func (s *Service) CreateBucket(ctx context.Context, in *s3.CreateBucketInput) (*s3.CreateBucketOutput, error) {
 	r := awsapi.FromContext(ctx)
-	region, err := regionOf(r.Region, in)
+	region, err := regionOf(r, in)
 	if err != nil {
 		return nil, err
 	}
@@ -235,12 +236,20 @@ func (s *Service) CreateBucket(ctx context.Context, in *s3.CreateBucketInput) (*
 	return &s3.CreateBucketOutput{Location: aws.String(location)}, nil
 }
 
+var regionPattern = lazyregexp.New(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
+
 // regionOf answers the region that a CreateBucket means.
 //
 // AWS: API reference of CreateBucket and "Error responses": the endpoint of us-east-1 makes buckets anywhere, the
 // others only in their own region, which the constraint must name. us-east-1 itself is no constraint.
-func regionOf(region string, in *s3.CreateBucketInput) (string, error) {
-	constraint := ""
+//
+// A name that no region can have (s3cmd signs for "US" first) is refused as AWS's endpoints refuse any region that is not
+// theirs, and the client is told of us-east-1.
+func regionOf(r *awsapi.Request, in *s3.CreateBucketInput) (string, error) {
+	constraint, region := "", r.Region
+	if !regionPattern.MatchString(region) {
+		return "", errWrongRegion(r, "us-east-1")
+	}
 	if c := in.CreateBucketConfiguration; c != nil {
 		if c.Location != nil || c.Bucket != nil {
 			return "", errInvalidRequest("Directory buckets are not supported by this endpoint")
