@@ -83,12 +83,16 @@ func (s *Service) UploadServerCertificate(ctx context.Context, in *iam.UploadSer
 		if len(all) >= maxServerCertificates {
 			return errQuota("ServerCertificatesPerAccount", maxServerCertificates)
 		}
-		c := &serverCertificate{identity: base, Body: document(*in.CertificateBody), Chain: document(aws.ToString(in.CertificateChain)), Expires: parsed.NotAfter.UTC()}
+		c := &serverCertificate{identity: base, Body: trimmed(*in.CertificateBody), Chain: trimmed(aws.ToString(in.CertificateChain)), Expires: parsed.NotAfter.UTC()}
 		c.Key = s.secrets.Seal([]byte(*in.PrivateKey), c.ID)
 		out.ServerCertificateMetadata, out.Tags = c.toAPI(account), c.Tags.toAPI()
 		return rows.Put(c)
 	})
 }
+
+// trimmed is PEM as it is answered: without white space around it.
+// AWS: the acceptance tests of Terraform's provider compare it with the text that they uploaded, trimmed.
+func trimmed(pem string) document { return document(strings.TrimSpace(pem)) }
 
 // GetServerCertificate answers a certificate without its private key.
 func (s *Service) GetServerCertificate(ctx context.Context, in *iam.GetServerCertificateInput) (*iam.GetServerCertificateOutput, error) {

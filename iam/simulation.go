@@ -39,6 +39,9 @@ type simulation struct {
 
 type policySource struct{ id, kind string }
 
+// identityPolicy is the kind of all policies of identities.
+const identityPolicy = "IAM Policy"
+
 func newSimulation() *simulation {
 	return &simulation{sources: map[*policy.Document]policySource{}, names: map[string]string{}, context: map[string][]string{}}
 }
@@ -68,7 +71,7 @@ func (m *simulation) add(kind policy.Kind, text string, source policySource) (po
 func (m *simulation) addList(kind policy.Kind, list string, texts []string) ([]policy.Policy, error) {
 	var all []policy.Policy
 	for i, text := range texts {
-		p, err := m.add(kind, text, policySource{fmt.Sprintf("%s.%d", list, i+1), "IAM Policy"})
+		p, err := m.add(kind, text, policySource{fmt.Sprintf("%s.%d", list, i+1), identityPolicy})
 		if err != nil {
 			return nil, err
 		}
@@ -282,7 +285,7 @@ func decisionDetails(d *policy.Decision) map[string]types.PolicyEvaluationDecisi
 		}
 		return types.PolicyEvaluationDecisionTypeImplicitDeny
 	}
-	return map[string]types.PolicyEvaluationDecisionType{"IAM Policy": side(policy.LayerIdentity), "Resource Policy": side(policy.LayerResource)}
+	return map[string]types.PolicyEvaluationDecisionType{identityPolicy: side(policy.LayerIdentity), "Resource Policy": side(policy.LayerResource)}
 }
 
 func (m *simulation) statement(match policy.Match) types.Statement {
@@ -403,15 +406,14 @@ func (s *Service) grantsOfSource(ctx context.Context, source string) (*Grants, e
 }
 
 // source is how answers name the policy: inline ones after their holder.
+// AWS: the type is "IAM Policy", whatever the values of PolicySourceType say, as Terraform's provider tests it for a user's own
+// policy; that it is so for managed ones rests on analogy.
 func (g *GrantedPolicy) source() policySource {
-	_, kind, rest, _ := arnParts(g.Holder)
-	switch {
-	case strings.HasPrefix(g.ARN, "arn:aws:iam::aws:"):
-		return policySource{g.Name, string(types.PolicySourceTypeAwsManaged)}
-	case g.ARN != "":
-		return policySource{g.Name, string(types.PolicySourceTypeUserManaged)}
+	if g.ARN != "" {
+		return policySource{g.Name, identityPolicy}
 	}
-	return policySource{strings.Join([]string{kind, lastName(rest), g.Name}, "_"), kind}
+	_, kind, rest, _ := arnParts(g.Holder)
+	return policySource{strings.Join([]string{kind, lastName(rest), g.Name}, "_"), identityPolicy}
 }
 
 // GetContextKeysForCustomPolicy answers the context keys that the policies ask for.

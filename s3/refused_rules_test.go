@@ -95,6 +95,7 @@ func TestRefusedReplicationRules(t *testing.T) {
 		filter types.ReplicationRuleFilter
 		from   *types.SourceSelectionCriteria
 		key    *types.EncryptionConfiguration
+		within *types.ReplicationTime
 		id     int
 		code   string
 	}{
@@ -104,16 +105,22 @@ func TestRefusedReplicationRules(t *testing.T) {
 		"And of one":               {role: role, filter: types.ReplicationRuleFilter{And: &types.ReplicationRuleAndOperator{Prefix: aws.String("a")}}, code: "MalformedXML"},
 		"a user":                   {role: "arn:aws:iam::123456789012:user/u", code: "InvalidArgument"},
 		"a long id":                {role: role, id: 256, code: "InvalidArgument"},
+		"metrics without a time":   {role: role, within: &types.ReplicationTime{Status: types.ReplicationTimeStatusDisabled, Time: &types.ReplicationTimeValue{Minutes: aws.Int32(15)}}, code: "InvalidArgument"},
+		"metrics and a time":       {role: role, within: &types.ReplicationTime{Status: types.ReplicationTimeStatusEnabled, Time: &types.ReplicationTimeValue{Minutes: aws.Int32(15)}}},
 		"KMS with a key":           {role: role, from: kms, key: &types.EncryptionConfiguration{ReplicaKmsKeyID: aws.String("k")}},
 		"KMS without a key":        {role: role, from: kms, code: "InvalidRequest"},
 		"a key for nothing of KMS": {role: role, key: &types.EncryptionConfiguration{ReplicaKmsKeyID: aws.String("k")}, code: "InvalidRequest"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var metrics *types.Metrics
+			if c.within != nil {
+				metrics = &types.Metrics{Status: types.MetricsStatusEnabled, EventThreshold: c.within.Time}
+			}
 			_, err := s.client.PutBucketReplication(t.Context(), &s3.PutBucketReplicationInput{Bucket: bucket, ReplicationConfiguration: &types.ReplicationConfiguration{
 				Role: &c.role, Rules: []types.ReplicationRule{{
 					ID: aws.String(strings.Repeat("x", c.id)), Priority: aws.Int32(1), Status: types.ReplicationRuleStatusEnabled, Filter: &c.filter, SourceSelectionCriteria: c.from,
 					DeleteMarkerReplication: &types.DeleteMarkerReplication{Status: types.DeleteMarkerReplicationStatusDisabled},
-					Destination:             &types.Destination{Bucket: aws.String("arn:aws:s3:::bucket"), EncryptionConfiguration: c.key},
+					Destination:             &types.Destination{Bucket: aws.String("arn:aws:s3:::bucket"), EncryptionConfiguration: c.key, ReplicationTime: c.within, Metrics: metrics},
 				}},
 			}})
 			wantCode(t, err, c.code)

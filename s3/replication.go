@@ -107,6 +107,10 @@ func checkReplicationRule(r types.ReplicationRule) error {
 	case key != nil && !encrypted:
 		return errInvalidRequest("SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present.")
 	}
+	// AWS: as crossplane-contrib/provider-aws's issue 1117 and pulumi-aws's issue 5806 quote it.
+	if m, t := r.Destination.Metrics, r.Destination.ReplicationTime; m != nil && m.EventThreshold != nil && (t == nil || t.Status != types.ReplicationTimeStatusEnabled) {
+		return errInvalidArgument("Metrics cannot contain an event threshold when ReplicationTime is not specified or Disabled", "Metrics", "")
+	}
 	if t := r.Destination.AccessControlTranslation; t != nil && aws.ToString(r.Destination.Account) == "" {
 		return errInvalidRequest("Account must be specified when AccessControlTranslation is specified.")
 	}
