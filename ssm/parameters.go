@@ -214,8 +214,9 @@ func (s *Service) nextVersion(c call, in *api.PutParameterInput, previous *versi
 		if v.Tier == "" && previous.Tier == types.ParameterTierAdvanced {
 			v.Tier = previous.Tier
 		}
-		// AWS: "PutParameter": the type of a parameter that is a String or SecureString cannot be changed.
-		if v.Type != previous.Type {
+		// AWS: "PutParameter" documents HierarchyTypeMismatchException for a change from String to SecureString, and takes it all
+		// the same, and back: the acceptance tests of Terraform's provider do both.
+		if v.Type != previous.Type && (v.Type == types.ParameterTypeStringList || previous.Type == types.ParameterTypeStringList) {
 			return nil, errTypeChange()
 		}
 	}

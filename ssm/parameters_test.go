@@ -100,6 +100,20 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
+// A version may be secret where the one before was not, and the other way round.
+func TestTypeChanges(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	for i, kind := range []types.ParameterType{types.ParameterTypeString, types.ParameterTypeSecureString, types.ParameterTypeString} {
+		w.put(t, api.PutParameterInput{Name: aws.String("p"), Value: aws.String(fmt.Sprint("value ", i)), Type: kind, Overwrite: aws.Bool(true)})
+	}
+	for version, want := range map[string]string{"p:1": "value 0", "p:2": "value 1", "p": "value 2"} {
+		got, err := w.GetParameter(ctx, &api.GetParameterInput{Name: aws.String(version), WithDecryption: aws.Bool(true)})
+		if err != nil || *got.Parameter.Value != want || (got.Parameter.Type == types.ParameterTypeSecureString) != (version == "p:2") {
+			t.Errorf("%s: %v, %v", version, got, err)
+		}
+	}
+}
+
 func TestVersionsAndLabels(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	w.put(t, api.PutParameterInput{Name: aws.String("/app/url"), Value: aws.String("one"), Description: aws.String("where")})
@@ -108,7 +122,7 @@ func TestVersionsAndLabels(t *testing.T) {
 	if out := w.put(t, api.PutParameterInput{Name: aws.String("/app/url"), Value: aws.String("two"), Overwrite: aws.Bool(true)}); out.Version != 2 {
 		t.Errorf("version %d", out.Version)
 	}
-	_, err = w.PutParameter(ctx, &api.PutParameterInput{Name: aws.String("/app/url"), Value: aws.String("x"), Type: types.ParameterTypeSecureString, Overwrite: aws.Bool(true)})
+	_, err = w.PutParameter(ctx, &api.PutParameterInput{Name: aws.String("/app/url"), Value: aws.String("x"), Type: types.ParameterTypeStringList, Overwrite: aws.Bool(true)})
 	wantCode(t, err, "HierarchyTypeMismatchException")
 
 	labeled, err := w.LabelParameterVersion(ctx, &api.LabelParameterVersionInput{Name: aws.String("/app/url"), ParameterVersion: aws.Int64(1), Labels: []string{"prod", "1st", "aws-x"}})
