@@ -218,11 +218,11 @@ const (
 	cborEpoch  = 0xc1 // tag 1
 )
 
-func encodeCBOR(b []byte, p *plan, v reflect.Value) ([]byte, error) {
+func encodeCBOR(b []byte, p *plan, at place) ([]byte, error) {
 	if p == nil {
 		return append(b, cborOpen, cborBreak), nil
 	}
-	return cborValue(b, p, v)
+	return cborValue(b, p, at)
 }
 
 func cborHead(b []byte, major byte, n uint64) []byte {
@@ -248,12 +248,11 @@ func cborFloat(b []byte, f float64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, cborDouble), math.Float64bits(f))
 }
 
-func cborValue(b []byte, p *plan, v reflect.Value) ([]byte, error) {
+func cborValue(b []byte, p *plan, at place) ([]byte, error) {
 	if p.pointer {
-		if v.IsNil() {
+		if at = pointerAt(at); at == nil {
 			return append(b, cborNull), nil
 		}
-		v = v.Elem()
 	}
 	var err error
 	switch p.kind {
@@ -261,58 +260,62 @@ func cborValue(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 		b = append(b, cborOpen)
 		for i := range p.fields {
 			f := &p.fields[i]
-			fv := v.Field(f.field)
-			if f.plan.unset(fv) {
+			value := f.in(at)
+			if f.absent(value) {
 				continue
 			}
-			if b, err = cborValue(cborString(b, f.name), f.plan, fv); err != nil {
+			if b, err = cborValue(cborString(b, f.name), f.plan, value); err != nil {
 				return nil, fmt.Errorf("%s: %w", f.name, err)
 			}
 		}
 		return append(b, cborBreak), nil
 	case kindUnion:
+		v := p.reflected(at)
 		if v.IsNil() {
 			return append(b, cborNull), nil
 		}
-		f, uv, err := p.variantOf(v)
+		f, chosen, err := p.variantOf(v)
 		if err != nil {
 			return nil, err
 		}
-		return cborValue(cborString(cborHead(b, cborMap, 1), f.name), f.plan, uv)
+		return cborValue(cborString(cborHead(b, cborMap, 1), f.name), f.plan, placeOf(chosen))
 	case kindList:
-		b = cborHead(b, cborArray, uint64(v.Len()))
-		for i := range v.Len() {
-			if b, err = cborValue(b, p.elem, v.Index(i)); err != nil {
+		first, n := elements(at)
+		b = cborHead(b, cborArray, uint64(n))
+		for i := range n {
+			if b, err = cborValue(b, p.elem, p.at(first, i)); err != nil {
 				return nil, err
 			}
 		}
 		return b, nil
 	case kindMap:
+		v := p.reflected(at)
 		b = cborHead(b, cborMap, uint64(v.Len()))
 		for _, k := range sortedMapKeys(v) {
-			if b, err = cborValue(cborString(b, k.String()), p.elem, v.MapIndex(k)); err != nil {
+			if b, err = cborValue(cborString(b, k.String()), p.elem, placeOf(v.MapIndex(k))); err != nil {
 				return nil, err
 			}
 		}
 		return b, nil
 	case kindString:
-		return cborString(b, v.String()), nil
+		return cborString(b, stringAt(at)), nil
 	case kindBool:
-		if v.Bool() {
+		if boolAt(at) {
 			return append(b, cborTrue), nil
 		}
 		return append(b, cborFalse), nil
 	case kindInt:
-		if i := v.Int(); i < 0 {
+		i := p.intAt(at)
+		if i < 0 {
 			return cborHead(b, cborNint, uint64(-1-i)), nil
 		}
-		return cborHead(b, cborUint, uint64(v.Int())), nil
+		return cborHead(b, cborUint, uint64(i)), nil
 	case kindFloat:
-		return cborFloat(b, v.Float()), nil
+		return cborFloat(b, p.floatAt(at)), nil
 	case kindTime:
-		return cborFloat(append(b, cborEpoch), float64(timeOf(v).UnixMilli())/1000), nil
+		return cborFloat(append(b, cborEpoch), float64(timeAt(at).UnixMilli())/1000), nil
 	case kindBlob:
-		return append(cborHead(b, cborBytes, uint64(v.Len())), v.Bytes()...), nil
+		return append(cborHead(b, cborBytes, uint64(len(bytesAt(at)))), bytesAt(at)...), nil
 	}
 	return nil, fmt.Errorf("awsapi: no CBOR for %v", p.typ)
 }

@@ -3,6 +3,7 @@ package awsapi
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -186,8 +187,12 @@ func (c *Codec) Encode(p meta.Protocol, op, requestID string, out any, buf []byt
 		v = rv.Elem()
 	}
 	var pl *plan
+	var at place
 	if v.IsValid() {
-		pl = c.output(o, dialectOf(p), v.Type())
+		if pl = c.output(o, dialectOf(p), v.Type()); pl != nil && pl.typ != v.Type() {
+			return nil, fmt.Errorf("awsapi: %s answers a %v, and not a %v", op, pl.typ, v.Type())
+		}
+		at = placeOf(v)
 	}
 	r := &Reply{Status: http.StatusOK, Header: http.Header{}}
 	if expected := int(o.expected.Load()); cap(buf) < expected {
@@ -196,16 +201,16 @@ func (c *Codec) Encode(p meta.Protocol, op, requestID string, out any, buf []byt
 	switch p {
 	case meta.AWSQuery, meta.EC2Query:
 		r.Header["Content-Type"] = []string{"text/xml;charset=UTF-8"}
-		r.Body, err = encodeQuery(buf[:0], p == meta.EC2Query, o.op, c.Service.Namespace, requestID, pl, v)
+		r.Body, err = encodeQuery(buf[:0], p == meta.EC2Query, o.op, c.Service.Namespace, requestID, pl, at)
 	case meta.AWSJSON10, meta.AWSJSON11:
 		r.Header["Content-Type"] = []string{jsonType(p)}
-		r.Body, err = encodeJSON(buf[:0], pl, v)
+		r.Body, err = encodeJSON(buf[:0], pl, at)
 	case meta.RPCv2CBOR:
 		r.Header["Content-Type"] = []string{"application/cbor"}
 		r.Header["Smithy-Protocol"] = []string{"rpc-v2-cbor"}
-		r.Body, err = encodeCBOR(buf[:0], pl, v)
+		r.Body, err = encodeCBOR(buf[:0], pl, at)
 	case meta.RESTXML, meta.RESTJSON:
-		err = encodeREST(r, buf[:0], p, o.op, c.Service, pl, v)
+		err = encodeREST(r, buf[:0], p, o.op, c.Service, pl, at)
 		if r.Header["Content-Range"] != nil { // no output of S3 has a member for it
 			r.Status = http.StatusPartialContent
 		}

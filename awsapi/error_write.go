@@ -74,11 +74,11 @@ func (d *described) extras(b []byte) []byte {
 	if d.plan != nil {
 		for i := range d.plan.fields {
 			f := &d.plan.fields[i]
-			fv := d.value.Field(f.field)
-			if f.location != wire.Body || isMessage(f.name) || f.plan.unset(fv) {
+			at := f.in(placeOf(d.value))
+			if f.location != wire.Body || isMessage(f.name) || f.absent(at) {
 				continue
 			}
-			if more, err := xmlElement(b, f.plan, f.open, f.close, f.flat, fv); err == nil {
+			if more, err := xmlElement(b, f.plan, f.open, f.close, f.flat, at); err == nil {
 				b = more
 			}
 		}
@@ -126,7 +126,7 @@ func (c *Codec) changeBatchError(d *described, requestID string) []byte {
 func jsonError(d *described) []byte {
 	b := append([]byte(`{"__type":`), appendJSONString(nil, d.code)...)
 	if d.plan != nil {
-		if members, err := jsonMembers(nil, d.plan, d.value); err == nil && len(members) > 2 {
+		if members, err := jsonMembers(nil, d.plan, placeOf(d.value)); err == nil && len(members) > 2 {
 			return append(append(b, ','), members[1:]...)
 		}
 	}
@@ -142,7 +142,7 @@ func jsonError(d *described) []byte {
 func cborError(d *described) []byte {
 	b := cborString(cborString([]byte{cborOpen}, "__type"), d.code)
 	if d.plan != nil {
-		if members, err := cborValue(nil, d.plan, d.value); err == nil && len(members) > 2 {
+		if members, err := cborValue(nil, d.plan, placeOf(d.value)); err == nil && len(members) > 2 {
 			return append(b, members[1:]...)
 		}
 	}

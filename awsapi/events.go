@@ -130,7 +130,7 @@ func (s *eventStream) event(event any) error {
 	if err != nil {
 		return err
 	}
-	body, err := encodeJSON(nil, f.plan, value)
+	body, err := encodeJSON(nil, f.plan, placeOf(value))
 	if err != nil {
 		return err
 	}

@@ -4,90 +4,91 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
-	"reflect"
 	"strconv"
 	"unicode/utf8"
 
 	"miniaws/awsapi/wire"
 )
 
-func encodeJSON(b []byte, p *plan, v reflect.Value) ([]byte, error) {
+func encodeJSON(b []byte, p *plan, at place) ([]byte, error) {
 	if p == nil {
 		return append(b, "{}"...), nil
 	}
-	return jsonValue(b, p, v)
+	return jsonValue(b, p, at)
 }
 
-func jsonValue(b []byte, p *plan, v reflect.Value) ([]byte, error) {
+func jsonValue(b []byte, p *plan, at place) ([]byte, error) {
 	if p.pointer {
-		if v.IsNil() {
+		if at = pointerAt(at); at == nil {
 			return append(b, "null"...), nil
 		}
-		v = v.Elem()
 	}
 	var err error
 	switch p.kind {
 	case kindStruct:
-		return jsonMembers(b, p, v)
+		return jsonMembers(b, p, at)
 	case kindList:
 		b = append(b, '[')
-		for i := range v.Len() {
+		first, n := elements(at)
+		for i := range n {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			if b, err = jsonValue(b, p.elem, v.Index(i)); err != nil {
+			if b, err = jsonValue(b, p.elem, p.at(first, i)); err != nil {
 				return nil, err
 			}
 		}
 		return append(b, ']'), nil
 	case kindMap:
 		b = append(b, '{')
+		v := p.reflected(at)
 		for i, k := range sortedMapKeys(v) {
 			if i > 0 {
 				b = append(b, ',')
 			}
 			b = append(appendJSONString(b, k.String()), ':')
-			if b, err = jsonValue(b, p.elem, v.MapIndex(k)); err != nil {
+			if b, err = jsonValue(b, p.elem, placeOf(v.MapIndex(k))); err != nil {
 				return nil, err
 			}
 		}
 		return append(b, '}'), nil
 	case kindUnion:
+		v := p.reflected(at)
 		if v.IsNil() {
 			return append(b, "null"...), nil
 		}
-		f, uv, err := p.variantOf(v)
+		f, chosen, err := p.variantOf(v)
 		if err != nil {
 			return nil, err
 		}
 		b = append(append(b, '{'), f.jsonKey...)
-		if b, err = jsonValue(b, f.plan, uv); err != nil {
+		if b, err = jsonValue(b, f.plan, placeOf(chosen)); err != nil {
 			return nil, err
 		}
 		return append(b, '}'), nil
 	case kindString:
-		return appendJSONString(b, v.String()), nil
+		return appendJSONString(b, stringAt(at)), nil
 	case kindBool:
-		return strconv.AppendBool(b, v.Bool()), nil
+		return strconv.AppendBool(b, boolAt(at)), nil
 	case kindInt:
-		return strconv.AppendInt(b, v.Int(), 10), nil
+		return strconv.AppendInt(b, p.intAt(at), 10), nil
 	case kindFloat:
-		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
+		if f := p.floatAt(at); math.IsNaN(f) || math.IsInf(f, 0) {
 			return append(appendFloat(append(b, '"'), f, p.bits), '"'), nil
 		}
-		return appendFloat(b, v.Float(), p.bits), nil
+		return appendFloat(b, p.floatAt(at), p.bits), nil
 	case kindTime:
 		if p.stamp&(wire.DateTime|wire.HTTPDate) != 0 {
-			return append(appendTime(append(b, '"'), timeOf(v), p.stamp), '"'), nil
+			return append(appendTime(append(b, '"'), timeAt(at), p.stamp), '"'), nil
 		}
-		return appendTime(b, timeOf(v), wire.Epoch), nil
+		return appendTime(b, timeAt(at), wire.Epoch), nil
 	case kindBlob:
-		return append(base64.StdEncoding.AppendEncode(append(b, '"'), v.Bytes()), '"'), nil
+		return append(base64.StdEncoding.AppendEncode(append(b, '"'), bytesAt(at)), '"'), nil
 	}
 	return nil, fmt.Errorf("awsapi: no JSON for %v", p.typ)
 }
 
-func jsonMembers(b []byte, p *plan, v reflect.Value) ([]byte, error) {
+func jsonMembers(b []byte, p *plan, at place) ([]byte, error) {
 	b = append(b, '{')
 	var err error
 	empty := true
@@ -96,8 +97,8 @@ func jsonMembers(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 		if f.location != wire.Body {
 			continue
 		}
-		fv := v.Field(f.field)
-		if f.plan.unset(fv) {
+		value := f.in(at)
+		if f.absent(value) {
 			continue
 		}
 		if !empty {
@@ -105,7 +106,7 @@ func jsonMembers(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 		}
 		empty = false
 		b = append(b, f.jsonKey...)
-		if b, err = jsonValue(b, f.plan, fv); err != nil {
+		if b, err = jsonValue(b, f.plan, value); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}
 	}

@@ -33,8 +33,10 @@ const (
 // plan says how one Go type is written as one shape. Immutable once published.
 type plan struct {
 	kind       valueKind
-	pointer    bool         // the Go type is a pointer to typ
-	bits       int          // of numbers
+	pointer    bool // the Go type is a pointer to typ
+	bits       int  // of numbers
+	missing    absence
+	size       uintptr      // of a list's elements
 	typ        reflect.Type // without the pointer
 	stamp      wire.Flags   // timestamp format, 0 for the protocol's own
 	millis     bool         // a timestamp of S3 has its milliseconds, also where there are none
@@ -51,19 +53,22 @@ type plan struct {
 	closeValue string // </value>
 }
 
-// planField is one member of a structure or one variant of a union.
+// planField is one member of a structure or one variant of a union. What writers look at comes first: it is in one line
+// of the processor's cache.
 type planField struct {
-	field    int // index of the Go field
-	name     string
-	path     string // as Validate's messages name it
-	open     string // XML start and end tag
-	close    string
-	jsonKey  string // "name":
+	offset   uintptr
+	plan     *plan
+	missing  absence
+	location wire.Location
 	flat     bool
 	attr     bool
 	required bool
-	location wire.Location
-	plan     *plan
+	open     string // XML start and end tag
+	close    string
+	jsonKey  string // "name":
+	name     string
+	path     string       // as Validate's messages name it
+	field    int          // index of the Go field
 	variant  reflect.Type // union only
 	shape    int32        // where the rules are found
 	member   int32
@@ -90,13 +95,16 @@ func (c *Codec) compile(k planKey) *plan {
 	if p := c.plans[k]; p != nil {
 		return p
 	}
-	p := &plan{typ: k.t, stamp: k.stamp}
+	p := &plan{typ: k.t, stamp: k.stamp, missing: absenceOf(k.t)}
 	c.plans[k] = p
 	if k.t.Kind() == reflect.Pointer {
 		p.pointer = true
 		p.typ = k.t.Elem()
 	}
 	c.describe(p, k)
+	if p.kind == kindBad && !p.pointer {
+		p.missing = alwaysAbsent
+	}
 	return p
 }
 
@@ -155,6 +163,7 @@ func (c *Codec) describeList(p *plan, k planKey, shape *wire.Shape) {
 		p.name, target = shape.Elem, shape.Target
 	}
 	p.openElem, p.closeElem = "<"+p.name+">", "</"+p.name+">"
+	p.size = p.typ.Elem().Size()
 	p.elem = c.child(k, p.typ.Elem(), target, k.stamp)
 }
 
@@ -186,7 +195,7 @@ func (c *Codec) describeUnion(p *plan, k planKey, shape *wire.Shape) {
 		if variant == nil {
 			continue // an event stream's exception, for example
 		}
-		c.add(p, k, m, int32(i), 0, variant.Field(0).Type, variant)
+		c.add(p, k, m, int32(i), variant.Field(0), variant)
 	}
 }
 
@@ -199,14 +208,14 @@ func (c *Codec) describeStruct(p *plan, k planKey, shape *wire.Shape) {
 				continue
 			}
 			f, ok := p.typ.FieldByName(m.Field)
-			if !ok || named[m.Field] {
-				if !ok {
+			if !ok || len(f.Index) > 1 || named[m.Field] {
+				if !named[m.Field] {
 					c.warn("%v has no field %s", p.typ, m.Field)
 				}
 				continue
 			}
 			named[m.Field] = true
-			c.add(p, k, m, int32(i), f.Index[0], f.Type, nil)
+			c.add(p, k, m, int32(i), f, nil)
 		}
 	}
 	for i := range p.typ.NumField() {
@@ -217,7 +226,7 @@ func (c *Codec) describeStruct(p *plan, k planKey, shape *wire.Shape) {
 	}
 }
 
-func (c *Codec) add(p *plan, k planKey, m wire.Member, member int32, field int, t, variant reflect.Type) {
+func (c *Codec) add(p *plan, k planKey, m wire.Member, member int32, field reflect.StructField, variant reflect.Type) {
 	name := m.Name
 	if k.dialect == query && m.Alt != "" {
 		name = m.Alt
@@ -230,11 +239,12 @@ func (c *Codec) add(p *plan, k planKey, m wire.Member, member int32, field int, 
 		path = m.Name
 	}
 	f := planField{
-		field: field, name: name, path: strings.ToLower(path[:1]) + path[1:], open: "<" + name + ">", close: "</" + name + ">", jsonKey: string(appendJSONString(nil, name)) + ":",
-		flat: m.Flags&wire.Flat != 0, attr: m.Flags&wire.Attribute != 0, required: m.Flags&wire.Required != 0,
-		location: m.Location, variant: variant, shape: k.shape, member: member,
-		plan: c.child(k, t, m.Target, m.Flags&wire.Timestamp),
+		plan: c.child(k, field.Type, m.Target, m.Flags&wire.Timestamp), offset: field.Offset, field: field.Index[0],
+		name: name, path: strings.ToLower(path[:1]) + path[1:], open: "<" + name + ">", close: "</" + name + ">",
+		jsonKey: string(appendJSONString(nil, name)) + ":", flat: m.Flags&wire.Flat != 0, attr: m.Flags&wire.Attribute != 0,
+		required: m.Flags&wire.Required != 0, location: m.Location, variant: variant, shape: k.shape, member: member,
 	}
+	f.missing = f.plan.missing
 	if m.Location == wire.Body && !f.attr {
 		if _, taken := p.index[name]; !taken {
 			p.index[name] = len(p.fields)
@@ -312,13 +322,6 @@ func setTime(v reflect.Value, t time.Time) {
 		return
 	}
 	v.Set(reflect.ValueOf(t))
-}
-
-func timeOf(v reflect.Value) time.Time {
-	if v.CanAddr() {
-		return *(v.Addr().Interface().(*time.Time))
-	}
-	return v.Interface().(time.Time)
 }
 
 // emptyList makes v an empty, non-nil list.

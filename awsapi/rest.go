@@ -184,7 +184,7 @@ func bindPayload(proto meta.Protocol, p *plan, m *Message, v reflect.Value) erro
 }
 
 // encodeREST writes headers, status and body.
-func encodeREST(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Service, p *plan, v reflect.Value) error {
+func encodeREST(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Service, p *plan, at place) error {
 	if op.Status != 0 {
 		r.Status = int(op.Status)
 	}
@@ -202,17 +202,17 @@ func encodeREST(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Se
 			body = true
 			continue
 		}
-		fv := v.Field(f.field)
-		if f.plan.unset(fv) {
+		value := f.in(at)
+		if f.absent(value) {
 			continue
 		}
 		if f.location == wire.Payload {
-			if err := writePayload(r, b, proto, op, s, f, fv, contentType); err != nil {
+			if err := writePayload(r, b, proto, op, s, f, value, contentType); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := writeBinding(r, f, fv); err != nil {
+		if err := writeBinding(r, f, value); err != nil {
 			return err
 		}
 	}
@@ -222,14 +222,14 @@ func encodeREST(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Se
 	r.Header["Content-Type"] = []string{contentType}
 	var err error
 	if proto == meta.RESTJSON {
-		r.Body, err = encodeJSON(b, p, v)
+		r.Body, err = encodeJSON(b, p, at)
 		return err
 	}
-	b = xmlStart(append(b, xmlDeclaration...), p, rootTag(op.Wrapper, s.Namespace), v)
+	b = xmlStart(append(b, xmlDeclaration...), p, rootTag(op.Wrapper, s.Namespace), at)
 	if f := only(p, op.Wrapper); f == nil {
-		b, err = xmlMembers(b, p, v)
+		b, err = xmlMembers(b, p, at)
 	} else { // S3's GetBucketLocation: the only member is the root
-		b = appendXMLText(b, v.Field(f.field).String())
+		b = appendXMLText(b, stringAt(f.in(at)))
 	}
 	r.Body = append(append(append(b, "</"...), op.Wrapper...), '>')
 	return err
@@ -256,52 +256,58 @@ func rootTag(name, namespace string) string {
 	return "<" + name + ` xmlns="` + namespace + `">`
 }
 
-func writePayload(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Service, f *planField, v reflect.Value, contentType string) error {
+func writePayload(r *Reply, b []byte, proto meta.Protocol, op *wire.Op, s *meta.Service, f *planField, at place, contentType string) error {
 	switch f.plan.kind {
 	case kindStream:
-		stream, ok := v.Interface().(io.ReadCloser)
+		body := f.plan.reflected(at).Interface()
+		stream, ok := body.(io.ReadCloser)
 		if !ok {
-			stream = io.NopCloser(v.Interface().(io.Reader))
+			stream = io.NopCloser(body.(io.Reader))
 		}
 		r.Stream = stream
 		return nil
 	case kindBlob:
-		r.Body = v.Bytes()
+		r.Body = bytesAt(at)
 		return nil
 	case kindString: // the document of a bucket policy is the only one
 		r.Header["Content-Type"] = []string{"application/json"}
-		r.Body = append(b, reflect.Indirect(v).String()...)
+		if f.plan.pointer {
+			at = pointerAt(at)
+		}
+		r.Body = append(b, stringAt(at)...)
 		return nil
 	}
 	r.Header["Content-Type"] = []string{contentType}
 	var err error
 	if proto == meta.RESTJSON {
-		r.Body, err = jsonValue(b, f.plan, v)
+		r.Body, err = jsonValue(b, f.plan, at)
 		return err
 	}
-	r.Body, err = xmlElement(append(b, xmlDeclaration...), f.plan, rootTag(op.Wrapper, s.Namespace), "</"+op.Wrapper+">", false, v)
+	r.Body, err = xmlElement(append(b, xmlDeclaration...), f.plan, rootTag(op.Wrapper, s.Namespace), "</"+op.Wrapper+">", false, at)
 	return err
 }
 
-func writeBinding(r *Reply, f *planField, v reflect.Value) error {
+func writeBinding(r *Reply, f *planField, at place) error {
 	p := f.plan
 	if p.pointer {
-		v = v.Elem()
+		at = pointerAt(at)
 	}
 	switch {
 	case f.location == wire.StatusCode:
-		if n := int(v.Int()); n != 0 { // a plain number that the handler left alone
+		if n := int(p.intAt(at)); n != 0 { // a plain number that the handler left alone
 			r.Status = n
 		}
 	case f.location == wire.PrefixHeaders:
+		v := p.reflected(at)
 		for _, k := range sortedMapKeys(v) {
 			// In lower case as S3 sends them: botocore shows users what is behind the prefix as it came.
 			r.Header[strings.ToLower(f.name+k.String())] = []string{encodeWords(v.MapIndex(k).String())}
 		}
 	case f.location == wire.Header && p.kind == kindList:
-		parts := make([]string, 0, v.Len())
-		for i := range v.Len() {
-			text, ok := appendScalar(nil, p.elem, v.Index(i), wire.HTTPDate)
+		first, n := elements(at)
+		parts := make([]string, 0, n)
+		for i := range n {
+			text, ok := appendScalar(nil, p.elem, p.at(first, i), wire.HTTPDate)
 			if !ok {
 				return fmt.Errorf("awsapi: no header for %v", p.typ)
 			}
@@ -313,7 +319,7 @@ func writeBinding(r *Reply, f *planField, v reflect.Value) error {
 		}
 		r.Header.Set(f.name, headerValue(strings.Join(parts, ", ")))
 	case f.location == wire.Header:
-		text, ok := appendScalar(nil, p, v, wire.HTTPDate)
+		text, ok := appendScalar(nil, p, at, wire.HTTPDate)
 		if !ok {
 			return fmt.Errorf("awsapi: no header for %v", p.typ)
 		}

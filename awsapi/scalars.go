@@ -14,7 +14,6 @@ import (
 // Formats of timestamps. AWS keeps milliseconds at most.
 const (
 	dateTimeFormat = "2006-01-02T15:04:05.999Z"
-	millisFormat   = "2006-01-02T15:04:05.000Z"
 	httpDateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 )
 
@@ -109,8 +108,33 @@ func appendTime(b []byte, t time.Time, format wire.Flags) []byte {
 		}
 		return strconv.AppendFloat(b, float64(ms)/1000, 'f', -1, 64)
 	}
-	return t.UTC().AppendFormat(b, dateTimeFormat)
+	return appendDateTime(b, t, false)
 }
+
+// appendDateTime writes 2006-01-02T15:04:05.678Z, without the thousandths where there are none, unless they are wanted.
+func appendDateTime(b []byte, t time.Time, millis bool) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 { // no decoder takes such a time
+		return t.AppendFormat(b, dateTimeFormat)
+	}
+	hour, minute, second := t.Clock()
+	b = append(twoDigits(twoDigits(b, year/100), year%100), '-')
+	b = append(twoDigits(b, int(month)), '-')
+	b = append(twoDigits(b, day), 'T')
+	b = append(twoDigits(b, hour), ':')
+	b = append(twoDigits(b, minute), ':')
+	b = twoDigits(b, second)
+	if n := t.Nanosecond() / int(time.Millisecond); n != 0 || millis {
+		b = append(b, '.', byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+		for !millis && b[len(b)-1] == '0' {
+			b = b[:len(b)-1]
+		}
+	}
+	return append(b, 'Z')
+}
+
+func twoDigits(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
 // appendFloat writes numbers as AWS's Java services do: 1.0, 0.25, 1.0E10.
 func appendFloat(b []byte, f float64, bits int) []byte {
@@ -143,26 +167,26 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 }
 
 // appendScalar writes the text form without escaping; only strings can need it.
-func appendScalar(b []byte, p *plan, v reflect.Value, format wire.Flags) ([]byte, bool) {
+func appendScalar(b []byte, p *plan, at place, format wire.Flags) ([]byte, bool) {
 	switch p.kind {
 	case kindString:
-		return append(b, v.String()...), true
+		return append(b, stringAt(at)...), true
 	case kindBool:
-		return strconv.AppendBool(b, v.Bool()), true
+		return strconv.AppendBool(b, boolAt(at)), true
 	case kindInt:
-		return strconv.AppendInt(b, v.Int(), 10), true
+		return strconv.AppendInt(b, p.intAt(at), 10), true
 	case kindFloat:
-		return appendFloat(b, v.Float(), p.bits), true
+		return appendFloat(b, p.floatAt(at), p.bits), true
 	case kindTime:
 		if p.stamp != 0 {
 			format = p.stamp
 		}
 		if p.millis && format&(wire.HTTPDate|wire.Epoch) == 0 {
-			return timeOf(v).UTC().AppendFormat(b, millisFormat), true // AWS: the examples of the S3 API reference
+			return appendDateTime(b, timeAt(at), true), true // AWS: the examples of the S3 API reference
 		}
-		return appendTime(b, timeOf(v), format), true
+		return appendTime(b, timeAt(at), format), true
 	case kindBlob:
-		return base64.StdEncoding.AppendEncode(b, v.Bytes()), true
+		return base64.StdEncoding.AppendEncode(b, bytesAt(at)), true
 	}
 	return b, false
 }

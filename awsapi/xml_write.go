@@ -1,11 +1,13 @@
 package awsapi
 
 import (
+	"encoding/binary"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"miniaws/awsapi/wire"
 )
@@ -13,7 +15,7 @@ import (
 const xmlDeclaration = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
 // encodeQuery writes the answer of an awsQuery or ec2Query operation.
-func encodeQuery(b []byte, ec2 bool, op *wire.Op, namespace, requestID string, p *plan, v reflect.Value) ([]byte, error) {
+func encodeQuery(b []byte, ec2 bool, op *wire.Op, namespace, requestID string, p *plan, at place) ([]byte, error) {
 	b = append(b, xmlDeclaration...)
 	b = append(b, '<')
 	b = append(b, op.Name...)
@@ -31,7 +33,7 @@ func encodeQuery(b []byte, ec2 bool, op *wire.Op, namespace, requestID string, p
 	}
 	if p != nil {
 		var err error
-		if b, err = xmlMembers(b, p, v); err != nil {
+		if b, err = xmlMembers(b, p, at); err != nil {
 			return nil, err
 		}
 	}
@@ -48,18 +50,18 @@ func encodeQuery(b []byte, ec2 bool, op *wire.Op, namespace, requestID string, p
 }
 
 // xmlMembers writes a structure's body members without an element around them.
-func xmlMembers(b []byte, p *plan, v reflect.Value) ([]byte, error) {
+func xmlMembers(b []byte, p *plan, at place) ([]byte, error) {
 	var err error
 	for i := range p.fields {
 		f := &p.fields[i]
 		if f.location != wire.Body || f.attr {
 			continue
 		}
-		fv := v.Field(f.field)
-		if f.plan.unset(fv) {
+		value := f.in(at)
+		if f.absent(value) {
 			continue
 		}
-		if b, err = xmlElement(b, f.plan, f.open, f.close, f.flat, fv); err != nil {
+		if b, err = xmlElement(b, f.plan, f.open, f.close, f.flat, value); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
@@ -67,42 +69,46 @@ func xmlMembers(b []byte, p *plan, v reflect.Value) ([]byte, error) {
 }
 
 // xmlElement writes one member with its tags. Flattened lists and maps repeat the tags.
-func xmlElement(b []byte, p *plan, open, closing string, flat bool, v reflect.Value) ([]byte, error) {
+func xmlElement(b []byte, p *plan, open, closing string, flat bool, at place) ([]byte, error) {
 	if flat && p.kind == kindList {
-		return xmlList(b, p.elem, open, closing, v)
+		return xmlList(b, p, open, closing, at)
 	}
 	if flat && p.kind == kindMap {
-		return xmlEntries(b, p, open, closing, v)
+		return xmlEntries(b, p, open, closing, at)
 	}
 	if p.pointer {
-		if v.IsNil() {
+		if at = pointerAt(at); at == nil {
 			return append(append(b, open...), closing...), nil
 		}
-		v = v.Elem()
+	}
+	if p.tagged {
+		b = xmlStart(b, p, open, at)
+	} else {
+		b = append(b, open...)
 	}
 	var err error
-	b = xmlStart(b, p, open, v)
 	switch p.kind {
+	case kindString:
+		b = appendXMLText(b, stringAt(at))
 	case kindStruct:
-		b, err = xmlMembers(b, p, v)
+		b, err = xmlMembers(b, p, at)
 	case kindList:
-		b, err = xmlList(b, p.elem, p.openElem, p.closeElem, v)
+		b, err = xmlList(b, p, p.openElem, p.closeElem, at)
 	case kindMap:
-		b, err = xmlEntries(b, p, p.openElem, p.closeElem, v)
+		b, err = xmlEntries(b, p, p.openElem, p.closeElem, at)
 	case kindUnion:
+		v := p.reflected(at)
 		if v.IsNil() {
 			break
 		}
 		var f *planField
-		var uv reflect.Value
-		if f, uv, err = p.variantOf(v); err == nil {
-			b, err = xmlElement(b, f.plan, f.open, f.close, f.flat, uv)
+		var chosen reflect.Value
+		if f, chosen, err = p.variantOf(v); err == nil {
+			b, err = xmlElement(b, f.plan, f.open, f.close, f.flat, placeOf(chosen))
 		}
-	case kindString:
-		b = appendXMLText(b, v.String())
 	default:
 		var ok bool
-		if b, ok = appendScalar(b, p, v, wire.DateTime); !ok {
+		if b, ok = appendScalar(b, p, at, wire.DateTime); !ok {
 			err = fmt.Errorf("awsapi: no XML for %v", p.typ)
 		}
 	}
@@ -113,14 +119,14 @@ func xmlElement(b []byte, p *plan, open, closing string, flat bool, v reflect.Va
 }
 
 // xmlStart writes the start tag with the structure's attributes.
-func xmlStart(b []byte, p *plan, open string, v reflect.Value) []byte {
+func xmlStart(b []byte, p *plan, open string, at place) []byte {
 	if !p.tagged {
 		return append(b, open...)
 	}
 	tagged := false
 	for i := range p.fields {
 		f := &p.fields[i]
-		if !f.attr || f.plan.unset(v.Field(f.field)) {
+		if !f.attr || f.absent(f.in(at)) {
 			continue
 		}
 		if !tagged {
@@ -130,11 +136,11 @@ func xmlStart(b []byte, p *plan, open string, v reflect.Value) []byte {
 				b = append(b, ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"`...)
 			}
 		}
-		fv := v.Field(f.field)
+		value := f.in(at)
 		if f.plan.pointer {
-			fv = fv.Elem()
+			value = pointerAt(value)
 		}
-		text, _ := appendScalar(nil, f.plan, fv, wire.DateTime)
+		text, _ := appendScalar(nil, f.plan, value, wire.DateTime)
 		b = append(append(append(b, ' '), f.name...), `="`...)
 		b = append(appendXMLText(b, string(text)), '"')
 	}
@@ -144,24 +150,26 @@ func xmlStart(b []byte, p *plan, open string, v reflect.Value) []byte {
 	return append(b, open...)
 }
 
-func xmlList(b []byte, elem *plan, open, closing string, v reflect.Value) ([]byte, error) {
+func xmlList(b []byte, p *plan, open, closing string, at place) ([]byte, error) {
 	var err error
-	for i := range v.Len() {
-		if b, err = xmlElement(b, elem, open, closing, false, v.Index(i)); err != nil {
+	first, n := elements(at)
+	for i := range n {
+		if b, err = xmlElement(b, p.elem, open, closing, false, p.at(first, i)); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
-func xmlEntries(b []byte, p *plan, open, closing string, v reflect.Value) ([]byte, error) {
+func xmlEntries(b []byte, p *plan, open, closing string, at place) ([]byte, error) {
 	var err error
+	v := p.reflected(at)
 	for _, k := range sortedMapKeys(v) {
 		b = append(append(b, open...), p.openKey...)
 		b = appendXMLText(b, k.String())
 		b = append(b, "</"...)
 		b = append(append(b, p.key...), '>')
-		if b, err = xmlElement(b, p.elem, p.openValue, p.closeValue, false, v.MapIndex(k)); err != nil {
+		if b, err = xmlElement(b, p.elem, p.openValue, p.closeValue, false, placeOf(v.MapIndex(k))); err != nil {
 			return nil, err
 		}
 		b = append(b, closing...)
@@ -185,10 +193,37 @@ var plainXML = func() (plain [256]bool) {
 	return plain
 }()
 
+// plainPrefix is how many bytes of s at least stand for themselves.
+func plainPrefix(s string) int {
+	raw := unsafe.Slice(unsafe.StringData(s), len(s)) // read, and never kept
+	i := 0
+	for ; i+8 <= len(raw); i += 8 {
+		if !plainEight(binary.LittleEndian.Uint64(raw[i:])) {
+			break
+		}
+	}
+	if len(raw)-i < 8 && len(raw) >= 8 && plainEight(binary.LittleEndian.Uint64(raw[len(raw)-8:])) {
+		return len(raw) // some of them were looked at twice
+	}
+	for i < len(raw) && plainXML[raw[i]] {
+		i++
+	}
+	return i
+}
+
+// plainEight looks at eight bytes at once: of each, in a place of its own, whether it has the highest bit, is below a
+// space, or is one of & < > and the quotation mark.
+func plainEight(x uint64) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	angle := (x | each*('<'^'>')) ^ each*'>' // 0 where it is either
+	other := (x | each*('"'^'&')) ^ each*'&'
+	return (x|(x-each*' ')&^x|(angle-each)&^angle|(other-each)&^other)&high == 0
+}
+
 // appendXMLText escapes text and attribute values. What XML cannot carry becomes U+FFFD.
 func appendXMLText(b []byte, s string) []byte {
 	last := 0
-	for i := 0; i < len(s); {
+	for i := plainPrefix(s); i < len(s); {
 		c := s[i]
 		if plainXML[c] {
 			i++

@@ -146,7 +146,7 @@ func (s *Service) DescribeInstanceImageMetadata(ctx context.Context, in *ec2.Des
 			}
 			out.InstanceImageMetadata = append(out.InstanceImageMetadata, types.InstanceImageMetadata{
 				InstanceId: aws.String(i.ID), InstanceType: i.Type, LaunchTime: aws.Time(i.Launched), AvailabilityZone: aws.String(i.Zone), ZoneId: aws.String(i.ZoneID),
-				State: stateToAPI(i.State), OwnerId: aws.String(t.scope.Account), Tags: s.shownInstanceTags(i), ImageMetadata: shown,
+				State: stateToAPI(i.State), OwnerId: aws.String(t.scope.Account), Tags: s.shownInstanceTags(t, i), ImageMetadata: shown,
 			})
 		}
 		return err

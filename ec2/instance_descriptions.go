@@ -25,7 +25,7 @@ func (s *Service) DescribeInstances(ctx context.Context, in *ec2.DescribeInstanc
 		}
 		out.NextToken = next
 		list = slices.Clone(list)
-		slices.SortStableFunc(list, positions)
+		slices.SortFunc(list, positions)
 		wired, err := seenInterfacesOfAll(t, list)
 		if err != nil {
 			return err
@@ -65,64 +65,82 @@ func (s *Service) instanceToAPI(t tx, i *instance) (types.Instance, error) {
 	return s.instanceWith(t, i, list)
 }
 
+// instanceParts are what an answered instance points to, allocated together.
+type instanceParts struct {
+	monitoring  types.Monitoring
+	placement   types.Placement
+	hibernation types.HibernationOptions
+	enclave     types.EnclaveOptions
+	maintenance types.InstanceMaintenanceOptions
+	performance types.InstanceNetworkPerformanceOptions
+	operator    types.OperatorResponse
+	root        types.EbsInstanceBlockDevice
+}
+
 // instanceWith is the instance with its interfaces, in their order.
 func (s *Service) instanceWith(t tx, i *instance, wired []*networkInterface) (types.Instance, error) {
+	no := t.flag(false)
+	parts := &instanceParts{
+		monitoring: types.Monitoring{State: types.MonitoringStateDisabled},
+		placement: types.Placement{
+			AvailabilityZone: t.text(i.Zone), AvailabilityZoneId: t.text(i.ZoneID), GroupName: t.text(""), Tenancy: types.Tenancy(i.Tenancy),
+			HostId: t.optional(i.Host), Affinity: t.optional(i.affinity()),
+		},
+		hibernation: types.HibernationOptions{Configured: no}, enclave: types.EnclaveOptions{Enabled: no}, operator: types.OperatorResponse{Managed: no},
+		maintenance: types.InstanceMaintenanceOptions{AutoRecovery: types.InstanceAutoRecoveryStateDefault, RebootMigration: types.InstanceRebootMigrationStateDefault},
+		performance: types.InstanceNetworkPerformanceOptions{BandwidthWeighting: types.InstanceBandwidthWeightingDefault},
+	}
+	if i.Monitoring {
+		parts.monitoring.State = types.MonitoringStateEnabled
+	}
+	if i.NoAutoRecovery {
+		parts.maintenance.AutoRecovery = types.InstanceAutoRecoveryStateDisabled
+	}
 	out := types.Instance{
-		InstanceId: aws.String(i.ID), ImageId: aws.String(i.ImageID), AmiLaunchIndex: aws.Int32(i.Index), State: stateToAPI(i.State),
-		Architecture: types.ArchitectureValues(i.Architecture), InstanceType: i.Type, LaunchTime: aws.Time(i.Launched.Truncate(time.Second)),
-		StateTransitionReason: aws.String(i.Transition), ClientToken: aws.String(i.Token), KeyName: optional(i.KeyName),
-		Monitoring: &types.Monitoring{State: types.MonitoringState(named(i.Monitoring, "enabled", "disabled")[0])},
-		Placement: &types.Placement{
-			AvailabilityZone: aws.String(i.Zone), AvailabilityZoneId: aws.String(i.ZoneID), GroupName: aws.String(""), Tenancy: types.Tenancy(i.Tenancy),
-		},
-		EbsOptimized: aws.Bool(i.EBSOptimized), EnaSupport: aws.Bool(true), Hypervisor: types.HypervisorTypeXen,
-		VirtualizationType: types.VirtualizationTypeHvm, RootDeviceName: aws.String(i.RootDevice), RootDeviceType: types.DeviceTypeEbs,
+		InstanceId: t.text(i.ID), ImageId: t.text(i.ImageID), AmiLaunchIndex: t.number(i.Index), State: stateToAPI(i.State),
+		Architecture: types.ArchitectureValues(i.Architecture), InstanceType: i.Type, LaunchTime: t.time(i.Launched.Truncate(time.Second)),
+		StateTransitionReason: t.text(i.Transition), ClientToken: t.text(i.Token), KeyName: t.optional(i.KeyName),
+		Monitoring: &parts.monitoring, Placement: &parts.placement, EbsOptimized: t.flag(i.EBSOptimized), EnaSupport: t.flag(true), Hypervisor: types.HypervisorTypeXen,
+		VirtualizationType: types.VirtualizationTypeHvm, RootDeviceName: t.text(i.RootDevice), RootDeviceType: types.DeviceTypeEbs,
 		CpuOptions: cpuOptionsOf(i), MetadataOptions: i.Metadata.toAPI(i.State), InstanceLifecycle: types.InstanceLifecycleType(i.Lifecycle),
-		SpotInstanceRequestId: optional(i.SpotRequest), PlatformDetails: aws.String("Linux/UNIX"), UsageOperation: aws.String("RunInstances"),
-		UsageOperationUpdateTime: aws.Time(i.RootVolume.At.Truncate(time.Second)), CurrentInstanceBootMode: types.InstanceBootModeValuesLegacyBios,
-		HibernationOptions:               &types.HibernationOptions{Configured: aws.Bool(false)},
-		EnclaveOptions:                   &types.EnclaveOptions{Enabled: aws.Bool(false)},
-		CapacityReservationSpecification: i.CapacityOptions.toAPI(),
-		MaintenanceOptions: &types.InstanceMaintenanceOptions{
-			AutoRecovery:    types.InstanceAutoRecoveryState(named(i.NoAutoRecovery, "disabled", "default")[0]),
-			RebootMigration: types.InstanceRebootMigrationStateDefault,
-		},
-		NetworkPerformanceOptions: &types.InstanceNetworkPerformanceOptions{BandwidthWeighting: types.InstanceBandwidthWeightingDefault},
-		Operator:                  &types.OperatorResponse{Managed: aws.Bool(false)},
-		Tags:                      withHostEndpoints(t, s.shownInstanceTags(i), publicOf(wired)...), ProductCodes: []types.ProductCode{}, SecurityGroups: []types.GroupIdentifier{},
+		SpotInstanceRequestId: t.optional(i.SpotRequest), PlatformDetails: t.text("Linux/UNIX"), UsageOperation: t.text("RunInstances"),
+		UsageOperationUpdateTime: t.time(i.RootVolume.At.Truncate(time.Second)), CurrentInstanceBootMode: types.InstanceBootModeValuesLegacyBios,
+		HibernationOptions: &parts.hibernation, EnclaveOptions: &parts.enclave, CapacityReservationSpecification: i.CapacityOptions.toAPI(),
+		MaintenanceOptions: &parts.maintenance, NetworkPerformanceOptions: &parts.performance, Operator: &parts.operator,
+		Tags: s.shownInstanceTags(t, i), ProductCodes: []types.ProductCode{}, SecurityGroups: []types.GroupIdentifier{},
 		NetworkInterfaces: []types.InstanceNetworkInterface{}, BlockDeviceMappings: []types.InstanceBlockDeviceMapping{},
-		PrivateDnsName: aws.String(""), PublicDnsName: aws.String(""),
+		PrivateDnsName: t.text(""), PublicDnsName: t.text(""),
+	}
+	if t.hosts != nil {
+		out.Tags = withHostEndpoints(t, out.Tags, publicOf(wired)...)
 	}
 	if i.ReasonCode != "" {
-		out.StateReason = &types.StateReason{Code: aws.String(i.ReasonCode), Message: aws.String(i.Reason)}
+		out.StateReason = &types.StateReason{Code: t.text(i.ReasonCode), Message: t.text(i.Reason)}
 	}
-	out.Placement.HostId, out.Placement.Affinity = optional(i.Host), optional(i.affinity())
 	if i.Profile != nil {
-		out.IamInstanceProfile = &types.IamInstanceProfile{Arn: aws.String(i.Profile.ARN), Id: aws.String(i.Profile.ID)}
+		out.IamInstanceProfile = &types.IamInstanceProfile{Arn: t.text(i.Profile.ARN), Id: t.text(i.Profile.ID)}
 	}
 	if group, err := placementGroups.see(t, i.PlacementGroup); err != nil {
 		return out, err
 	} else if group != nil {
-		out.Placement.GroupName, out.Placement.GroupId = aws.String(group.Name), aws.String(group.ID)
+		out.Placement.GroupName, out.Placement.GroupId = t.text(group.Name), t.text(group.ID)
 		if i.Partition > 0 {
-			out.Placement.PartitionNumber = aws.Int32(i.Partition)
+			out.Placement.PartitionNumber = t.number(i.Partition)
 		}
 	}
 	reservation, err := reservationOf(t, i)
 	if err != nil {
 		return out, err
 	}
-	out.CapacityReservationId = optional(reservation)
+	out.CapacityReservationId = t.optional(reservation)
 	if i.State == stateTerminated {
 		return out, nil
 	}
-	out.BlockDeviceMappings = append(out.BlockDeviceMappings, types.InstanceBlockDeviceMapping{
-		DeviceName: aws.String(i.RootDevice),
-		Ebs: &types.EbsInstanceBlockDevice{
-			VolumeId: aws.String(i.RootVolume.ID), Status: types.AttachmentStatusAttached,
-			AttachTime: aws.Time(i.RootVolume.At.Truncate(time.Second)), DeleteOnTermination: aws.Bool(i.RootVolume.DeleteOnEnd), Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
-		},
-	})
+	parts.root = types.EbsInstanceBlockDevice{
+		VolumeId: t.text(i.RootVolume.ID), Status: types.AttachmentStatusAttached, AttachTime: out.UsageOperationUpdateTime,
+		DeleteOnTermination: t.flag(i.RootVolume.DeleteOnEnd), Operator: &parts.operator,
+	}
+	out.BlockDeviceMappings = []types.InstanceBlockDeviceMapping{{DeviceName: out.RootDeviceName, Ebs: &parts.root}}
 	return out, showNetwork(t, i, wired, &out)
 }
 
@@ -139,59 +157,64 @@ func cpuOptionsOf(i *instance) *types.CpuOptions {
 
 // showNetwork fills in what the interfaces say.
 func showNetwork(t tx, i *instance, wired []*networkInterface, out *types.Instance) error {
-	out.VpcId, out.SubnetId, out.PrivateIpAddress = optional(i.VPC), optional(i.Subnet), optional(i.PrivateIP)
-	out.PrivateDnsName = aws.String(instancePrivateName(t, i))
+	out.VpcId, out.SubnetId, out.PrivateIpAddress = t.optional(i.VPC), t.optional(i.Subnet), t.optional(i.PrivateIP)
+	out.PrivateDnsName = t.text(instancePrivateName(t, i))
 	out.PrivateDnsNameOptions = i.Names.toAPI()
+	out.NetworkInterfaces = make([]types.InstanceNetworkInterface, 0, len(wired))
 	for _, e := range wired {
-		shown, err := interfaceToAPI(t, e)
+		shown, err := instanceInterface(t, e)
 		if err != nil {
 			return err
 		}
-		out.NetworkInterfaces = append(out.NetworkInterfaces, instanceInterface(shown))
+		out.NetworkInterfaces = append(out.NetworkInterfaces, shown)
 		if e.Attachment.DeviceIndex != 0 {
 			continue
 		}
-		out.SecurityGroups, out.SourceDestCheck = shown.Groups, aws.Bool(e.SourceDestCheck)
+		out.SecurityGroups, out.SourceDestCheck = shown.Groups, shown.SourceDestCheck
 		if a := shown.Association; a != nil {
 			out.PublicIpAddress, out.PublicDnsName = a.PublicIp, a.PublicDnsName
 		}
 		if len(e.IPv6) > 0 {
-			out.Ipv6Address = aws.String(e.IPv6[0])
+			out.Ipv6Address = t.text(e.IPv6[0])
 		}
 	}
 	return nil
 }
 
 // instanceInterface is an interface as DescribeInstances shows it.
-func instanceInterface(e types.NetworkInterface) types.InstanceNetworkInterface {
+func instanceInterface(t tx, e *networkInterface) (types.InstanceNetworkInterface, error) {
+	groups, err := groupsToAPI(t, e.Groups)
 	out := types.InstanceNetworkInterface{
-		NetworkInterfaceId: e.NetworkInterfaceId, Description: e.Description, Groups: e.Groups, MacAddress: e.MacAddress, OwnerId: e.OwnerId,
-		InterfaceType: aws.String(string(e.InterfaceType)), PrivateDnsName: e.PrivateDnsName, PrivateIpAddress: e.PrivateIpAddress,
-		SourceDestCheck: e.SourceDestCheck, Status: e.Status, SubnetId: e.SubnetId, VpcId: e.VpcId,
-		Operator: &types.OperatorResponse{Managed: aws.Bool(false)}, Ipv6Addresses: []types.InstanceIpv6Address{}, PrivateIpAddresses: []types.InstancePrivateIpAddress{},
+		NetworkInterfaceId: t.text(e.ID), Description: t.text(e.Description), Groups: groups, MacAddress: t.text(e.MAC), OwnerId: t.text(t.scope.Account),
+		InterfaceType: t.text(string(e.Type)), PrivateDnsName: t.text(privateName(t, e.private())), PrivateIpAddress: t.text(e.private()),
+		SourceDestCheck: t.flag(e.SourceDestCheck), Status: e.status(), SubnetId: t.text(e.Subnet), VpcId: t.text(e.VPC),
+		Operator:      &types.OperatorResponse{Managed: t.flag(false)},
+		Ipv6Addresses: []types.InstanceIpv6Address{}, PrivateIpAddresses: make([]types.InstancePrivateIpAddress, 0, len(e.Addresses)),
 	}
-	association := func(a *types.NetworkInterfaceAssociation) *types.InstanceNetworkInterfaceAssociation {
-		if a == nil {
-			return nil
+	for i, a := range e.Addresses {
+		shown := types.InstancePrivateIpAddress{PrivateIpAddress: t.text(a.Private), PrivateDnsName: out.PrivateDnsName, Primary: t.flag(i == 0)}
+		if a.Public != "" {
+			shown.Association = &types.InstanceNetworkInterfaceAssociation{
+				IpOwnerId: t.text(a.owner(t)), PublicDnsName: t.text(publicName(t, e.VPC, a.Public)), PublicIp: t.text(a.Public),
+			}
 		}
-		return &types.InstanceNetworkInterfaceAssociation{IpOwnerId: a.IpOwnerId, PublicDnsName: a.PublicDnsName, PublicIp: a.PublicIp}
+		if i == 0 {
+			out.Association = shown.Association
+		} else {
+			shown.PrivateDnsName = t.text(privateName(t, a.Private))
+		}
+		out.PrivateIpAddresses = append(out.PrivateIpAddresses, shown)
 	}
-	out.Association = association(e.Association)
-	for _, a := range e.PrivateIpAddresses {
-		out.PrivateIpAddresses = append(out.PrivateIpAddresses, types.InstancePrivateIpAddress{
-			PrivateIpAddress: a.PrivateIpAddress, PrivateDnsName: a.PrivateDnsName, Primary: a.Primary, Association: association(a.Association),
-		})
-	}
-	for _, a := range e.Ipv6Addresses {
-		out.Ipv6Addresses = append(out.Ipv6Addresses, types.InstanceIpv6Address{Ipv6Address: a.Ipv6Address})
+	for _, address := range e.IPv6 {
+		out.Ipv6Addresses = append(out.Ipv6Addresses, types.InstanceIpv6Address{Ipv6Address: t.text(address)})
 	}
 	if a := e.Attachment; a != nil {
 		out.Attachment = &types.InstanceNetworkInterfaceAttachment{
-			AttachmentId: a.AttachmentId, AttachTime: a.AttachTime, DeleteOnTermination: a.DeleteOnTermination,
-			DeviceIndex: a.DeviceIndex, Status: a.Status, NetworkCardIndex: aws.Int32(0),
+			AttachmentId: t.text(a.ID), AttachTime: t.time(a.AttachTime), DeleteOnTermination: t.flag(a.DeleteOnTermination),
+			DeviceIndex: t.number(a.DeviceIndex), Status: a.Status, NetworkCardIndex: t.number(0),
 		}
 	}
-	return out
+	return out, err
 }
 
 // consoleLimit is how much of the console is shown. AWS: "GetConsoleOutput": the most recent 64 KB.

@@ -450,8 +450,9 @@ func hostName(address string) string { return "ip-" + strings.ReplaceAll(address
 const clampTag = "aws:mini-aws:clamp"
 
 // shownInstanceTags are an instance's tags as users see them.
-func (s *Service) shownInstanceTags(i *instance) []types.Tag {
-	list := tagsToAPI(s.onEngine(), i.Tags)
+func (s *Service) shownInstanceTags(t tx, i *instance) []types.Tag {
+	t.simulated = s.config.EngineSimulated
+	list := tagsToAPI(t, i.Tags)
 	if i.Clamped != "" {
 		key, value := clampTag, i.Clamped
 		list = append(list, types.Tag{Key: &key, Value: &value})
@@ -478,8 +479,12 @@ func userInitiated(at time.Time) string {
 
 // positions is the order of instances: that of their reservation, then of their launch index.
 func positions(a, b *instance) int {
-	if c := strings.Compare(a.Reservation, b.Reservation); c != 0 {
+	switch c := strings.Compare(a.Reservation, b.Reservation); {
+	case c != 0:
 		return c
+	case a.Index != b.Index:
+		return int(a.Index - b.Index)
+	default:
+		return strings.Compare(a.ID, b.ID)
 	}
-	return int(a.Index - b.Index)
 }

@@ -416,15 +416,15 @@ func (a interfaceAddress) owner(t tx) string {
 }
 
 func groupsToAPI(t tx, ids []string) ([]types.GroupIdentifier, error) {
-	list := []types.GroupIdentifier{}
+	list := make([]types.GroupIdentifier, 0, len(ids))
 	for _, id := range ids {
 		g, err := securityGroups.see(t, id)
 		if err != nil {
 			return nil, err
 		}
-		shown := types.GroupIdentifier{GroupId: aws.String(id)}
+		shown := types.GroupIdentifier{GroupId: t.text(id)}
 		if g != nil {
-			shown.GroupName = aws.String(g.Name)
+			shown.GroupName = t.text(g.Name)
 		}
 		list = append(list, shown)
 	}
@@ -436,43 +436,44 @@ func (a interfaceAddress) associationToAPI(t tx, vpcID string) *types.NetworkInt
 		return nil
 	}
 	return &types.NetworkInterfaceAssociation{
-		PublicIp: aws.String(a.Public), PublicDnsName: aws.String(publicName(t, vpcID, a.Public)), IpOwnerId: aws.String(a.owner(t)),
-		AllocationId: optional(a.Allocation), AssociationId: optional(a.Association),
+		PublicIp: t.text(a.Public), PublicDnsName: t.text(publicName(t, vpcID, a.Public)), IpOwnerId: t.text(a.owner(t)),
+		AllocationId: t.optional(a.Allocation), AssociationId: t.optional(a.Association),
 	}
 }
 
 func interfaceToAPI(t tx, e *networkInterface) (types.NetworkInterface, error) {
 	groups, err := groupsToAPI(t, e.Groups)
 	shown := types.NetworkInterface{
-		NetworkInterfaceId: aws.String(e.ID), VpcId: aws.String(e.VPC), SubnetId: aws.String(e.Subnet), AvailabilityZone: aws.String(e.Zone),
-		Description: aws.String(e.Description), MacAddress: aws.String(e.MAC), InterfaceType: e.Type, OwnerId: aws.String(t.scope.Account),
-		Status: e.status(), SourceDestCheck: aws.Bool(e.SourceDestCheck), Groups: groups, TagSet: tagSet(t, e.Tags),
-		PrivateIpAddress: aws.String(e.private()), PrivateDnsName: aws.String(privateName(t, e.private())),
-		RequesterId: optional(e.Requester), RequesterManaged: aws.Bool(e.Requester != ""),
-		Ipv6Addresses: []types.NetworkInterfaceIpv6Address{}, AvailabilityZoneId: optional(zoneID(t, e.Zone)),
-		Operator: &types.OperatorResponse{Managed: aws.Bool(false)},
+		NetworkInterfaceId: t.text(e.ID), VpcId: t.text(e.VPC), SubnetId: t.text(e.Subnet), AvailabilityZone: t.text(e.Zone),
+		Description: t.text(e.Description), MacAddress: t.text(e.MAC), InterfaceType: e.Type, OwnerId: t.text(t.scope.Account),
+		Status: e.status(), SourceDestCheck: t.flag(e.SourceDestCheck), Groups: groups, TagSet: tagSet(t, e.Tags),
+		PrivateIpAddress: t.text(e.private()), PrivateDnsName: t.text(privateName(t, e.private())),
+		RequesterId: t.optional(e.Requester), RequesterManaged: t.flag(e.Requester != ""),
+		Ipv6Addresses: []types.NetworkInterfaceIpv6Address{}, AvailabilityZoneId: t.optional(zoneID(t, e.Zone)),
+		Operator: &types.OperatorResponse{Managed: t.flag(false)},
 	}
+	shown.PrivateIpAddresses = make([]types.NetworkInterfacePrivateIpAddress, 0, len(e.Addresses))
 	for i, a := range e.Addresses {
 		association, name := a.associationToAPI(t, e.VPC), shown.PrivateDnsName
 		if i == 0 {
 			shown.Association = association
 		} else {
-			name = aws.String(privateName(t, a.Private))
+			name = t.text(privateName(t, a.Private))
 		}
 		shown.PrivateIpAddresses = append(shown.PrivateIpAddresses, types.NetworkInterfacePrivateIpAddress{
-			PrivateIpAddress: aws.String(a.Private), PrivateDnsName: name, Primary: aws.Bool(i == 0), Association: association,
+			PrivateIpAddress: t.text(a.Private), PrivateDnsName: name, Primary: t.flag(i == 0), Association: association,
 		})
 	}
 	for i, address := range e.IPv6 {
 		if i == 0 {
-			shown.Ipv6Address = aws.String(address)
+			shown.Ipv6Address = t.text(address)
 		}
-		shown.Ipv6Addresses = append(shown.Ipv6Addresses, types.NetworkInterfaceIpv6Address{Ipv6Address: aws.String(address), IsPrimaryIpv6: aws.Bool(false)})
+		shown.Ipv6Addresses = append(shown.Ipv6Addresses, types.NetworkInterfaceIpv6Address{Ipv6Address: t.text(address), IsPrimaryIpv6: t.flag(false)})
 	}
 	if a := e.Attachment; a != nil {
 		shown.Attachment = &types.NetworkInterfaceAttachment{
-			AttachmentId: aws.String(a.ID), InstanceId: optional(a.Instance), InstanceOwnerId: aws.String(a.Owner), DeviceIndex: aws.Int32(a.DeviceIndex),
-			Status: a.Status, AttachTime: aws.Time(a.AttachTime), DeleteOnTermination: aws.Bool(a.DeleteOnTermination), NetworkCardIndex: aws.Int32(0),
+			AttachmentId: t.text(a.ID), InstanceId: t.optional(a.Instance), InstanceOwnerId: t.text(a.Owner), DeviceIndex: t.number(a.DeviceIndex),
+			Status: a.Status, AttachTime: t.time(a.AttachTime), DeleteOnTermination: t.flag(a.DeleteOnTermination), NetworkCardIndex: t.number(0),
 		}
 	}
 	return shown, err

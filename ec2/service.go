@@ -113,6 +113,8 @@ type tx struct {
 	hosts HostEndpoints
 	// failed is where [tx.fail] writes; nil outside of transactions.
 	failed *error
+	// pieces is what answers are made of; nil where few are made.
+	pieces *pieces
 }
 
 // fail lets the transaction fail with the error, if it is one: for those who cannot answer it, as the values of filters.
@@ -137,7 +139,7 @@ func scopeOf(ctx context.Context) store.Scope {
 }
 
 func (s *Service) tx(t store.Tx, scope store.Scope) tx {
-	return tx{t, scope, s.config.Simulated, s.public.known(), s.config.HostEndpoints, new(error)}
+	return tx{t, scope, s.config.Simulated, s.public.known(), s.config.HostEndpoints, new(error), &pieces{}}
 }
 
 // ForgetAccount removes what an account has outside of its own part of the tree, before that part goes.

@@ -227,15 +227,24 @@ func shownTags(t tx, tags map[string]string) map[string]string {
 
 // tagSet is tagsToAPI for kinds that show an empty list where there are none.
 func tagSet(t tx, tags map[string]string) []types.Tag {
-	return append([]types.Tag{}, tagsToAPI(t, tags)...)
+	if list := tagsToAPI(t, tags); list != nil {
+		return list
+	}
+	return []types.Tag{}
 }
 
 // tagsToAPI answers them in the order of their keys; nil if there are none.
 func tagsToAPI(t tx, tags map[string]string) []types.Tag {
-	var list []types.Tag
-	shown := shownTags(t, tags)
-	for _, key := range slices.Sorted(maps.Keys(shown)) {
-		list = append(list, types.Tag{Key: aws.String(key), Value: aws.String(shown[key])})
+	if len(tags) == 0 && !t.simulated {
+		return nil
 	}
+	list := make([]types.Tag, 0, len(tags)+1)
+	for key, value := range tags {
+		list = append(list, types.Tag{Key: t.text(key), Value: t.text(value)})
+	}
+	if t.simulated {
+		list = append(list, types.Tag{Key: t.text(simulatedTag), Value: t.text("true")})
+	}
+	slices.SortFunc(list, func(a, b types.Tag) int { return strings.Compare(*a.Key, *b.Key) })
 	return list
 }
