@@ -30,18 +30,21 @@ func (s *Service) DescribeInstances(ctx context.Context, in *ec2.DescribeInstanc
 		if err != nil {
 			return err
 		}
-		for _, inst := range list {
-			shown, err := s.instanceWith(t, inst, wired[inst.ID])
-			if err != nil {
-				return err
+		for len(list) > 0 {
+			n := slices.IndexFunc(list, func(i *instance) bool { return i.Reservation != list[0].Reservation })
+			if n < 0 {
+				n = len(list)
 			}
-			if n := len(out.Reservations); n == 0 || *out.Reservations[n-1].ReservationId != inst.Reservation {
-				out.Reservations = append(out.Reservations, types.Reservation{
-					ReservationId: aws.String(inst.Reservation), OwnerId: aws.String(t.scope.Account), Groups: []types.GroupIdentifier{},
-				})
+			shown := make([]types.Instance, n)
+			for i := range n {
+				if shown[i], err = s.instanceWith(t, list[i], wired[list[i].ID]); err != nil {
+					return err
+				}
 			}
-			last := &out.Reservations[len(out.Reservations)-1]
-			last.Instances = append(last.Instances, shown)
+			out.Reservations = append(out.Reservations, types.Reservation{
+				ReservationId: t.text(list[0].Reservation), OwnerId: t.text(t.scope.Account), Groups: []types.GroupIdentifier{}, Instances: shown,
+			})
+			list = list[n:]
 		}
 		return nil
 	})
