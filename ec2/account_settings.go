@@ -57,10 +57,11 @@ func (s *Service) changeSettings(ctx context.Context, change func(*settings) err
 }
 
 func (s *Service) readSettings(ctx context.Context) (have *settings, err error) {
-	return have, s.view(ctx, func(t tx) (err error) {
+	err = s.view(ctx, func(t tx) (err error) {
 		have, err = settingsOf(t)
 		return err
 	})
+	return have, err
 }
 
 // GetSerialConsoleAccessStatus answers whether the account lets its users open serial consoles.

@@ -395,19 +395,25 @@ func (s *Service) AssociateAddress(ctx context.Context, in *ec2.AssociateAddress
 	})
 }
 
-// addressTarget finds the interface that a call means. One that names an instance, too, is no error: the interface counts.
-// AWS: "AssociateAddress" wants one of the two; Terraform's provider, under aws_eip: AWS does not refuse both.
+// addressTarget finds the interface that a call means. Both an interface and an instance are no error: the interface says
+// which one of the instance's is meant, and one of somebody else's says nothing.
+// AWS: "AssociateAddress" wants one of the two; Terraform's provider, under aws_eip: AWS does not refuse both. Its tests
+// TestAccEC2EIP_association and TestAccEC2EIP_Instance_associatedUserPrivateIP name an instance beside the interface of another.
 func addressTarget(t tx, in *ec2.AssociateAddressInput) (*networkInterface, error) {
-	if id := aws.ToString(in.NetworkInterfaceId); id != "" {
+	id := aws.ToString(in.NetworkInterfaceId)
+	if aws.ToString(in.InstanceId) == "" {
 		return interfaces.get(t, id)
 	}
 	if _, err := liveInstance(t, *in.InstanceId); err != nil {
 		return nil, err
 	}
 	list, err := interfacesOf(t, *in.InstanceId)
+	named := slices.IndexFunc(list, func(e *networkInterface) bool { return e.ID == id })
 	switch {
 	case err != nil:
 		return nil, err
+	case named >= 0:
+		return list[named], nil
 	case len(list) == 0:
 		return nil, errInvalidInstanceID("Instance '%s' has no network interface.", *in.InstanceId)
 	case len(list) > 1:

@@ -126,7 +126,7 @@ type placedFlowLog struct {
 }
 
 func (s *Service) everyFlowLog(ctx context.Context) (logs []placedFlowLog, err error) {
-	return logs, s.config.DB.View(ctx, func(raw store.Tx) error {
+	err = s.config.DB.View(ctx, func(raw store.Tx) error {
 		logs = nil
 		for row, err := range knownFlowLogs.In(raw, store.Scope{}).Scan(store.Query{}) {
 			if err != nil {
@@ -143,6 +143,7 @@ func (s *Service) everyFlowLog(ctx context.Context) (logs []placedFlowLog, err e
 		}
 		return nil
 	})
+	return logs, err
 }
 
 // take puts records where they belong.

@@ -429,7 +429,7 @@ func (s *Service) UnmonitorInstances(ctx context.Context, in *ec2.UnmonitorInsta
 }
 
 func (s *Service) monitor(ctx context.Context, ids []string, on bool) (list []types.InstanceMonitoring, err error) {
-	return list, s.update(ctx, func(t tx) error {
+	err = s.update(ctx, func(t tx) error {
 		list = nil
 		found, err := namedInstances(t, ids)
 		if err != nil {
@@ -446,6 +446,7 @@ func (s *Service) monitor(ctx context.Context, ids []string, on bool) (list []ty
 		}
 		return nil
 	})
+	return list, err
 }
 
 // DescribeInstanceCreditSpecifications says of burstable instances whether they may go beyond their baseline.

@@ -16,7 +16,7 @@ func (s *Service) eachInstance(ctx context.Context, ids []string, change func(tx
 	if len(ids) == 0 {
 		return nil, errMissingParameter("InstanceId")
 	}
-	return changes, s.update(ctx, func(t tx) error {
+	err := s.update(ctx, func(t tx) error {
 		changes = changes[:0]
 		found, err := namedInstances(t, ids)
 		if err != nil {
@@ -41,6 +41,7 @@ func (s *Service) eachInstance(ctx context.Context, ids []string, change func(tx
 		}
 		return nil
 	})
+	return changes, err
 }
 
 // namedInstances answers instances by their ids, or names all that are not there.

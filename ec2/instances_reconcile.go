@@ -437,13 +437,14 @@ func (s *Service) release(t tx, i *instance) error {
 // forgetInstance removes the record of an instance that ended an hour ago.
 func (s *Service) forgetInstance(ctx context.Context, scope store.Scope, inst *instance) (time.Duration, error) {
 	var left time.Duration
-	return left, s.updateIn(ctx, scope, func(t tx) error {
+	err := s.updateIn(ctx, scope, func(t tx) error {
 		if left = remembered - t.Now().Sub(inst.Ended); left > 0 {
 			return nil
 		}
 		left = 0
 		return errors.Join(instances.delete(t, inst.ID), homes.In(t, store.Scope{}).Delete(inst.ID))
 	})
+	return left, err
 }
 
 // followEngine wants a look at every instance whose container changed, until the engine cannot tell any more.

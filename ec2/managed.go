@@ -33,7 +33,7 @@ var platforms = map[string]string{"admin": "Debian GNU/Linux", "ubuntu": "Ubuntu
 // Managed answers the instances of an account in a region that did not end, in the order of their ids.
 func (s *Service) Managed(ctx context.Context, account, region string) ([]Managed, error) {
 	var all []Managed
-	return all, s.viewIn(ctx, store.Scope{Account: account, Region: region}, func(t tx) error {
+	err := s.viewIn(ctx, store.Scope{Account: account, Region: region}, func(t tx) error {
 		all = nil
 		list, err := instances.all(t)
 		for _, i := range list {
@@ -44,17 +44,19 @@ func (s *Service) Managed(ctx context.Context, account, region string) ([]Manage
 		}
 		return err
 	})
+	return all, err
 }
 
 // ManagedBy answers one of them by its id; ok is false for one that ended, or is not the account's in this region.
 func (s *Service) ManagedBy(ctx context.Context, account, region, id string) (m Managed, ok bool, err error) {
-	return m, ok, s.viewIn(ctx, store.Scope{Account: account, Region: region}, func(t tx) error {
+	err = s.viewIn(ctx, store.Scope{Account: account, Region: region}, func(t tx) error {
 		i, err := instances.see(t, id)
 		if ok = i != nil && err == nil && !i.ended(); ok {
 			m = i.managed(t)
 		}
 		return err
 	})
+	return m, ok, err
 }
 
 // ended tells whether there will be nothing of it any more.

@@ -180,7 +180,7 @@ func checkDrain(seconds *int32) error {
 
 // changeNATAddresses changes a gateway that is available, and answers the addresses that it changed.
 func (s *Service) changeNATAddresses(ctx context.Context, id *string, private bool, change func(tx, *natGateway) error) (shown []types.NatGatewayAddress, err error) {
-	return shown, s.update(ctx, func(t tx) error {
+	err = s.update(ctx, func(t tx) error {
 		return natGateways.changeNetwork(t, aws.ToString(id), func(g *natGateway) error {
 			switch {
 			case g.State == types.NatGatewayStateDeleted || g.State == types.NatGatewayStateFailed:
@@ -205,6 +205,7 @@ func (s *Service) changeNATAddresses(ctx context.Context, id *string, private bo
 			return nil
 		})
 	})
+	return shown, err
 }
 
 func (g *natGateway) addressToAPI(a natAddress) types.NatGatewayAddress {

@@ -142,7 +142,8 @@ func checkListName(name string) error {
 	return nil
 }
 
-// changed answers entries with some added and removed.
+// changed answers entries with some added and removed. A range that is there is given another description by being added
+// with it.
 func (p *prefixList) changed(entries []prefixListEntry, add []types.AddPrefixListEntry, remove []types.RemovePrefixListEntry) ([]prefixListEntry, error) {
 	if max(len(add), len(remove)) > maxEntriesOfCall {
 		return nil, errInvalidParameterValue("The number of entries per request cannot exceeds limit (%d).", maxEntriesOfCall)
@@ -163,9 +164,16 @@ func (p *prefixList) changed(entries []prefixListEntry, add []types.AddPrefixLis
 		if err != nil {
 			return nil, err
 		}
+		if slices.ContainsFunc(add, func(a types.AddPrefixListEntry) bool {
+			same, err := parse(aws.ToString(a.Cidr))
+			return err == nil && same == cidr
+		}) {
+			// AWS: the error is quoted in terraform-provider-aws, vpc_managed_prefix_list.go.
+			return nil, errInvalidParameterValue("Request cannot contain Cidr %s in both AddPrefixListEntries and RemovePrefixListEntries", aws.ToString(r.Cidr))
+		}
 		i := at(cidr)
 		if i < 0 {
-			return nil, errInvalidParameterValue("The prefix list does not have an entry for %s.", cidr)
+			return nil, errNoPrefixListEntry(aws.ToString(r.Cidr))
 		}
 		entries = slices.Delete(entries, i, i+1)
 	}
@@ -174,11 +182,14 @@ func (p *prefixList) changed(entries []prefixListEntry, add []types.AddPrefixLis
 		if err != nil {
 			return nil, err
 		}
-		if i := at(cidr); i >= 0 {
-			entries[i].Description = aws.ToString(a.Description)
-			continue
+		switch i, description := at(cidr), aws.ToString(a.Description); {
+		case i < 0:
+			entries = append(entries, prefixListEntry{cidr, description})
+		case entries[i].Description == description:
+			return nil, errPrefixListEntryExists(aws.ToString(a.Cidr), description)
+		default:
+			entries[i].Description = description
 		}
-		entries = append(entries, prefixListEntry{cidr, aws.ToString(a.Description)})
 	}
 	if len(entries) > int(p.MaxEntries) {
 		return nil, errPrefixListMaxEntriesExceeded(p.MaxEntries)

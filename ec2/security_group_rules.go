@@ -339,7 +339,7 @@ func (s *Service) authorize(ctx context.Context, c ruleChange, specs []types.Tag
 	if err != nil {
 		return nil, err
 	}
-	return added, s.update(ctx, func(t tx) error {
+	err = s.update(ctx, func(t tx) error {
 		added = nil
 		g, err := findGroup(t, c.group, c.name)
 		if err != nil {
@@ -365,6 +365,7 @@ func (s *Service) authorize(ctx context.Context, c ruleChange, specs []types.Tag
 		}
 		return wantNetworksOf(t, g)
 	})
+	return added, err
 }
 
 func checkRuleCount(g *securityGroup) error {
@@ -399,7 +400,7 @@ func (s *Service) AuthorizeSecurityGroupEgress(ctx context.Context, in *ec2.Auth
 // AWS: "RevokeSecurityGroupIngress" in the API reference: for the default VPC what does not match is answered as unknown,
 // elsewhere it is an error and nothing is revoked.
 func (s *Service) revoke(ctx context.Context, c ruleChange, ids []string) (gone []types.RevokedSecurityGroupRule, unknown []types.IpPermission, err error) {
-	return gone, unknown, s.update(ctx, func(t tx) error {
+	err = s.update(ctx, func(t tx) error {
 		gone, unknown = nil, nil
 		g, err := findGroup(t, c.group, c.name)
 		if err != nil {
@@ -447,6 +448,7 @@ func (s *Service) revoke(ctx context.Context, c ruleChange, ids []string) (gone 
 		}
 		return wantNetworksOf(t, g)
 	})
+	return gone, unknown, err
 }
 
 // RevokeSecurityGroupIngress lets less in. Connections that are established go on.

@@ -79,7 +79,12 @@ func errAttachmentNotFound(id string) error {
 	return awsapi.Errorf("InvalidAttachmentID.NotFound", "The network interface attachment '%s' does not exist", id)
 }
 
+// AWS: the provider's TestAccVPCDHCPOptionsDataSource_basic asks for "does-not-exist", which is not found; only what begins like
+// an id is malformed.
 func errDHCPOptionsMalformed(id string) error {
+	if !strings.HasPrefix(id, "dopt-") {
+		return errDHCPOptionsNotFound(id)
+	}
 	return awsapi.Errorf("InvalidDhcpOptionsId.Malformed", "Invalid id: %q (expecting \"dopt-...\")", id)
 }
 
@@ -238,6 +243,16 @@ func errPrefixListMalformed(id string) error {
 
 func errPrefixListNotFound(id string) error {
 	return awsapi.Errorf("InvalidPrefixListID.NotFound", "The prefix list ID '%s' does not exist", id)
+}
+
+// AWS: terraform-provider-aws issue 29204 shows the answer to an entry that is there already.
+func errPrefixListEntryExists(cidr, description string) error {
+	return awsapi.Errorf("InvalidPrefixListModification", "An entry with the CIDR (%s) and description (%s) already exists.", cidr, description)
+}
+
+// AWS: terraform-provider-aws, vpc_managed_prefix_list_entry.go, knows the code and the words' end.
+func errNoPrefixListEntry(cidr string) error {
+	return awsapi.Errorf("InvalidPrefixListModification", "An entry with the CIDR (%s) does not exist.", cidr)
 }
 
 func errPrefixListVersionNotFound(version int64) error {

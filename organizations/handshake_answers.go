@@ -35,7 +35,7 @@ func (s *Service) answer(ctx context.Context, id *string, to types.HandshakeStat
 		return nil, err
 	}
 	var answered *types.Handshake
-	return answered, s.config.DB.Update(ctx, func(tx store.Tx) error {
+	err = s.config.DB.Update(ctx, func(tx store.Tx) error {
 		rows := handshakeTable.In(tx, store.Scope{})
 		h, err := rows.Find(aws.ToString(id))
 		switch {
@@ -62,6 +62,7 @@ func (s *Service) answer(ctx context.Context, id *string, to types.HandshakeStat
 		answered = h.toAPI(now(ctx))
 		return putStamp(tx)
 	})
+	return answered, err
 }
 
 // decides are those whose answer counts: the account that is asked, and for the whole organization the management account.

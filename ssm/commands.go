@@ -302,7 +302,7 @@ func runName(item string, step int) string { return item + "#" + strconv.Itoa(st
 
 // stepsOf answers the steps of a command, as its document's version has them now.
 func (s *Service) stepsOf(ctx context.Context, scope store.Scope, sent *command) (steps []step, err error) {
-	return steps, s.config.DB.View(ctx, func(t store.Tx) error {
+	err = s.config.DB.View(ctx, func(t store.Tx) error {
 		n, err := parseDocumentName(scope, cmp.Or(sent.Document, shellScript))
 		if err != nil {
 			return err
@@ -324,6 +324,7 @@ func (s *Service) stepsOf(ctx context.Context, scope store.Scope, sent *command)
 		steps, err = v.parsed.plan(sent.Parameters)
 		return err
 	})
+	return steps, err
 }
 
 // runStep starts the next step in the instance, past those that are not for it.

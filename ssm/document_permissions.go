@@ -30,7 +30,7 @@ func (s *Service) ResourcePolicy(ctx context.Context, arn string) (text, owner s
 	if !ok {
 		return "", parts[4], nil
 	}
-	return text, parts[4], s.config.DB.View(ctx, func(t store.Tx) error {
+	err = s.config.DB.View(ctx, func(t store.Tx) error {
 		text = ""
 		d, err := documents.In(t, store.Scope{Account: parts[4], Region: parts[3]}).Find(name)
 		if d == nil || err != nil || len(d.Shared) == 0 {
@@ -46,6 +46,7 @@ func (s *Service) ResourcePolicy(ctx context.Context, arn string) (text, owner s
 		text = string(made)
 		return err
 	})
+	return text, parts[4], err
 }
 
 // DescribeDocumentPermission lists the accounts that may use a document.

@@ -95,7 +95,7 @@ func (s *Service) reconcileInventory(ctx context.Context, item reconcile.Item) (
 
 // captured is when the packages of an instance were looked at last.
 func (s *Service) captured(ctx context.Context, scope store.Scope, m Machine) (at time.Time, err error) {
-	return at, s.config.DB.View(ctx, func(t store.Tx) error {
+	err = s.config.DB.View(ctx, func(t store.Tx) error {
 		item, err := s.itemOf(t, scope, m, applicationType)
 		if item == nil || err != nil {
 			return err
@@ -103,6 +103,7 @@ func (s *Service) captured(ctx context.Context, scope store.Scope, m Machine) (a
 		at, err = time.Parse(inventoryTime, item.Captured)
 		return err
 	})
+	return at, err
 }
 
 func forgetItems(t store.Tx, scope store.Scope, instance string) error {

@@ -397,7 +397,7 @@ func (s *Service) GetParameter(ctx context.Context, in *api.GetParameterInput) (
 // ImageParameter answers the value and the data type of a parameter, with an optional selector, to what launches by it; "" where
 // there is none, or a secret.
 func (s *Service) ImageParameter(ctx context.Context, account, region, name string) (value, dataType string, err error) {
-	return value, dataType, s.config.DB.View(ctx, func(tx store.Tx) error {
+	err = s.config.DB.View(ctx, func(tx store.Tx) error {
 		found, err := s.lookUp(tx, store.Scope{Account: account, Region: region}, name, false)
 		switch {
 		case codeOf(err) == "ParameterVersionNotFound", err == nil && (found == nil || found.Type == types.ParameterTypeSecureString):
@@ -409,6 +409,7 @@ func (s *Service) ImageParameter(ctx context.Context, account, region, name stri
 		value, dataType = aws.ToString(found.Value), aws.ToString(found.DataType)
 		return nil
 	})
+	return value, dataType, err
 }
 
 // GetParameters answers up to ten at once; those that are not there are listed as invalid.

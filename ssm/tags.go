@@ -123,13 +123,14 @@ func (s *Service) ResourceTags(ctx context.Context, arn string) (map[string]stri
 	scope := store.Scope{Account: parts[4], Region: parts[3]}
 	var tags map[string]string
 	if name, ok := strings.CutPrefix(parts[5], "document/"); ok {
-		return tags, s.config.DB.View(ctx, func(t store.Tx) error {
+		err := s.config.DB.View(ctx, func(t store.Tx) error {
 			d, err := documents.In(t, scope).Find(name)
 			if d != nil {
 				tags = d.Tags
 			}
 			return err
 		})
+		return tags, err
 	}
 	if id, ok := strings.CutPrefix(parts[5], "association/"); ok {
 		return tags, s.config.DB.View(ctx, func(t store.Tx) error {
