@@ -410,6 +410,8 @@ type FlowRecord struct {
 	Ingress bool
 	// TCPFlags are the flags seen, as AWS's tcp-flags field has them; 0 where they are not known.
 	TCPFlags int
+	// Reason is why packets were rejected where it is no rule of a group or a network ACL: BPA, the block of public access.
+	Reason string
 	// Skipped is how many records were lost before this one.
 	Skipped uint64
 }

@@ -69,7 +69,9 @@ var flowLogValues = map[string]func(*flowLine) string{
 
 	"ecs-cluster-arn": nothing, "ecs-cluster-name": nothing, "ecs-container-instance-arn": nothing, "ecs-container-instance-id": nothing,
 	"ecs-container-id": nothing, "ecs-second-container-id": nothing, "ecs-service-name": nothing, "ecs-task-definition-arn": nothing,
-	"ecs-task-arn": nothing, "ecs-task-id": nothing, "reject-reason": nothing,
+	"ecs-task-arn": nothing, "ecs-task-id": nothing,
+
+	"reject-reason": ofRecord(func(r *backend.FlowRecord) string { return r.Reason }),
 }
 
 // flowLogVersions are the versions that brought the fields, beyond 2.

@@ -108,3 +108,71 @@ func TestEngineEdgeTable(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// TestEngineEdgeTable6 steers what the internet gateway brings by IPv6, where nothing is translated and no address is public by
+// itself.
+func TestEngineEdgeTable6(t *testing.T) {
+	c := openCloud(t)
+	if info, err := c.network.NetworkInfo(t.Context()); err != nil || !info.IPv6 {
+		t.Skipf("the kernel of the engine carries no IPv6: %v", err)
+	}
+	v, outside := c.dual("vpc-1", 1), c.dual("vpc-2", 2)
+	box, server := c.eni6(v, "public", "10.1.1.4", "2001:db8:1:1::4"), c.eni6(v, "private", "10.1.2.4", "2001:db8:1:2::4")
+	stranger := c.eni6(outside, "public", "10.2.1.4", "2001:db8:2:1::4")
+	v.ENIs[0].SourceDestCheck = false
+	six := []netip.Prefix{prefix("::/0")}
+	v.RouteTables[0].Routes = append(v.RouteTables[0].Routes, backend.WantedRoute{Destinations: six, Target: "igw-vpc-1"})
+	outside.RouteTables[0].Routes = append(outside.RouteTables[0].Routes, backend.WantedRoute{Destinations: six, Target: "igw-vpc-2"})
+	v.RouteTables[1].Routes = []backend.WantedRoute{{Destinations: six, Target: "igw-vpc-1"}} // directly at first
+	v.RouteTables = append(v.RouteTables, backend.WantedRouteTable{ID: "rtb-edge"})
+	c.apply(v)
+	c.apply(outside)
+	m, s, o := c.launch(v, box), c.launch(v, server), c.launch(outside, stranger)
+	c.serve6(s, 80)
+	c.serve6(o, 80)
+	forward := func(value string) {
+		t.Helper()
+		if out, err := exec.CommandContext(t.Context(), "nsenter", "-t", fmt.Sprint(c.pids[m]), "-n", "sysctl", "-w", "net.ipv6.conf.all.forwarding="+value).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	const near, far, direct, around = "2001:db8:1:2::4", "2001:db8:2:1::4", "ttl=62", "ttl=60" // two routers, and by the instance two more
+	both := func(want string) {
+		t.Helper()
+		c.want(o, "ping -c1 -W2 "+near, want)
+		c.want(s, "ping -c1 -W2 "+far, want)
+		c.want(o, connectTo(near, 80), "you are "+far)
+		c.want(s, connectTo(far, 80), "you are "+near)
+	}
+	c.awaitOutput(o, "ping -c1 -W2 "+near, direct)
+	both(direct)
+
+	t.Log("in and out by the instance, once it routes")
+	forward("0")
+	v.InternetTable = "rtb-edge"
+	v.RouteTables[2].Routes = []backend.WantedRoute{{Destinations: []netip.Prefix{prefix("2001:db8:1:2::/64")}, Target: box}}
+	v.RouteTables[1].Routes = []backend.WantedRoute{{Destinations: six, Target: box}}
+	c.apply(v)
+	c.reachesNot(o, near)
+	forward("1")
+	both(around)
+	t.Log("the instance itself is reached directly")
+	c.want(o, "ping -c1 -W2 2001:db8:1:1::4", direct)
+
+	t.Log("where the block of public access closes the instance's subnet nothing comes to it")
+	v.Subnets[0].Internet = backend.InternetOutward
+	c.apply(v)
+	c.reachesNot(o, near)
+	v.Subnets[0].Internet = backend.InternetOpen
+	c.apply(v)
+	both(around)
+
+	t.Log("and directly again")
+	v.InternetTable = ""
+	v.RouteTables[1].Routes = []backend.WantedRoute{{Destinations: six, Target: "igw-vpc-1"}}
+	c.apply(v)
+	both(direct)
+	if out := strings.Join(c.apply(v).Problems, " "); out != "" {
+		t.Error(out)
+	}
+}

@@ -205,6 +205,39 @@ func TestEngineInternetAccess(t *testing.T) {
 	c.refused(i, c.public(2).String(), 80)
 	c.reaches(i, "10.0.2.4")
 
+	t.Log("flow logs have what is blocked, with the reason, and know it from what a group drops")
+	v.FlowLogs = []backend.WantedFlowLog{{ID: "fl-1", Resource: v.ID, Accepted: true, Rejected: true}}
+	c.apply(v)
+	c.refused(i, c.public(2).String(), 80)
+	if host() == nil {
+		t.Error("the host reaches a public address that is blocked")
+	}
+	c.refused(i, "10.0.2.4", 81)
+	type dropped struct {
+		eni, to  string
+		port     uint16
+		accepted bool
+		ingress  bool
+		reason   string
+	}
+	wanted := map[dropped]string{
+		{web, c.public(2).String(), 80, false, false, "BPA"}: "what would leave",
+		{web, "10.0.1.4", 80, false, true, "BPA"}:            "what would come in",
+	}
+	for deadline := time.Now().Add(15 * time.Second); len(wanted) > 0; time.Sleep(100 * time.Millisecond) {
+		records, err := c.network.Flows(t.Context())
+		must(t, err)
+		for _, r := range records {
+			if r.Reason != "" && r.Accepted || r.Reason != "" && r.Destination == addr("10.0.2.4") {
+				t.Errorf("%+v", r)
+			}
+			delete(wanted, dropped{r.ENI, r.Destination.String(), r.DestPort, r.Accepted, r.Ingress, r.Reason})
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not recorded: %v", wanted)
+		}
+	}
+
 	t.Log("a subnet that is excluded is open, and its neighbor is not")
 	v.Subnets[0].Internet = backend.InternetOpen
 	c.apply(v)

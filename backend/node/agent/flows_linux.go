@@ -29,6 +29,7 @@ type flows struct {
 	mu      sync.Mutex
 	view    view
 	own     map[netip.Addr]bool
+	barred  map[netip.Addr]netip.Addr
 	records map[flowKey]*backend.FlowRecord
 	skipped uint64
 	// dropped are packets that were rejected since the last look but one: those of connections that are known are in the
@@ -57,7 +58,12 @@ type flowKey struct {
 	sourcePort, destPort uint16
 	protocol             int
 	accepted, ingress    bool
+	reason               string
 }
+
+// reasonBarred is what a record says of packets that the block of public access dropped.
+// AWS: "Flow log records", reject-reason: BPA, and EC, encryption controls, which there are none of here; "-" for any other.
+const reasonBarred = "BPA"
 
 // maxFlows bounds the records of one VPC that wait for the gateway.
 const maxFlows = 20_000
@@ -101,7 +107,7 @@ func (f *flows) know(v *vpc) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.view, f.own = now, own
+	f.view, f.own, f.barred = now, own, plan.BarredAddresses(v.Wanted)
 }
 
 // look reads the counters of all connections and records what came since the last time.
@@ -234,6 +240,12 @@ func (f *flows) rejected(prefix string, packet []byte) {
 	if f.own[record.Source] || f.own[record.Destination] {
 		return
 	}
+	if prefix == plan.BarredIn && f.barred[record.Destination].IsValid() {
+		record.Destination = f.barred[record.Destination] // it was dropped before its translation
+	}
+	if prefix == plan.BarredOut || prefix == plan.BarredIn {
+		record.Reason = reasonBarred
+	}
 	key := packetKey{record.Protocol, record.Source, record.Destination, record.SourcePort, record.DestPort}
 	if dropped := f.dropped[key]; dropped != nil {
 		dropped[0], dropped[1] = dropped[0]+1, dropped[1]+record.Bytes
@@ -243,13 +255,13 @@ func (f *flows) rejected(prefix string, packet []byte) {
 	sender, sent := f.view.enis[record.Source]
 	receiver, received := f.view.enis[record.Destination]
 	switch {
-	case prefix == plan.RejectedOut && sent:
+	case (prefix == plan.RejectedOut || prefix == plan.BarredOut) && sent:
 		record.ENI = sender.ID
 		f.add(record)
-	case prefix == plan.RejectedIn && received:
+	case (prefix == plan.RejectedIn || prefix == plan.BarredIn) && received:
 		if sent { // its own side let it go
 			gone := record
-			gone.ENI, gone.Accepted = sender.ID, true
+			gone.ENI, gone.Accepted, gone.Reason = sender.ID, true, ""
 			f.add(gone)
 		}
 		record.ENI, record.Ingress = receiver.ID, true
@@ -266,7 +278,7 @@ func (f *flows) lost() {
 
 // add sums a record up with those of the same flow. f.mu is held.
 func (f *flows) add(r backend.FlowRecord) {
-	key := flowKey{r.ENI, r.Source, r.Destination, r.SourcePort, r.DestPort, r.Protocol, r.Accepted, r.Ingress}
+	key := flowKey{r.ENI, r.Source, r.Destination, r.SourcePort, r.DestPort, r.Protocol, r.Accepted, r.Ingress, r.Reason}
 	if had := f.records[key]; had != nil {
 		had.Packets, had.Bytes, had.TCPFlags = had.Packets+r.Packets, had.Bytes+r.Bytes, had.TCPFlags|r.TCPFlags
 		had.End = r.End

@@ -35,7 +35,7 @@ const (
 )
 
 func (m *model) filter(ipv6 bool) Table {
-	f := filter{model: m, ipv6: ipv6, logs: slices.ContainsFunc(m.FlowLogs, func(l backend.WantedFlowLog) bool { return l.Rejected })}
+	f := filter{model: m, ipv6: ipv6, logs: m.logsRejected()}
 	f.members()
 	f.devices()
 	f.transitDevices()
@@ -73,10 +73,12 @@ func (f *filter) reject(where string) Rule {
 	return Rule{Count{}, drop}
 }
 
-// The sides that flow logs tell apart, as prefixes of logged packets.
+// The sides that flow logs tell apart, as prefixes of logged packets, and whether it was the block of public access.
 const (
 	RejectedOut = "out"
 	RejectedIn  = "in"
+	BarredOut   = "out-bpa"
+	BarredIn    = "in-bpa"
 )
 
 // members makes a set of addresses for every group that a rule refers to.
@@ -219,6 +221,9 @@ func (f *filter) arrive() {
 			chain.Rules = slices.Insert(chain.Rules, 1, Rule{Device{Side: From, Name: InternetDevice}, SetMark{Map: mapNATWay, Destination: true}},
 				Rule{Device{Side: From, Name: InternetDevice}, accept})
 		}
+		if !f.ipv6 {
+			chain.Rules = slices.Insert(chain.Rules, 1, f.arriveRelayed()...)
+		}
 	}
 	f.chain(chain)
 }
@@ -287,7 +292,7 @@ func (f *filter) relays() []Rule {
 func (f *filter) eachWorldStep(visit func(Mark, step)) {
 	for _, id := range f.subnetIDs {
 		steps := f.steps(id)
-		toWorld := func(s step) bool { return s.way == internet || s.way == translate }
+		toWorld := func(s step) bool { return s.way == internet || s.way == translate || s.way == barred }
 		if !slices.ContainsFunc(steps, toWorld) {
 			continue
 		}
@@ -482,6 +487,8 @@ func (f *filter) outOK() {
 			world.Rules = append(world.Rules, append(slices.Clone(rule), AddressIn{Side: From, Set: setPublic}, Count{}, accept), append(rule, Count{}, drop))
 		case translate:
 			world.Rules = append(world.Rules, append(rule, Count{}, accept))
+		case barred:
+			world.Rules = append(world.Rules, append(rule, f.reject(BarredOut)...))
 		default:
 			world.Rules = append(world.Rules, append(rule, Count{}, drop))
 		}
@@ -513,9 +520,9 @@ func (f *filter) pass() {
 		Rule{State{Names: []string{"established", "related"}}, accept},
 		Rule{State{Names: []string{"invalid"}}, Count{}, drop},
 		Rule{Dispatch{Side: From, Map: mapEgress}},
-		// From here on packets came from the public bridge or from another VPC: they end at an interface here, nowhere else.
-		f.fromInternet(),
 	)
+	// From here on packets came from the public bridge or from another VPC: they end at an interface here, nowhere else.
+	chain.Rules = append(append(chain.Rules, f.barredIn()...), f.fromInternet())
 	if len(f.transits) > 0 {
 		// But for those that a transit gateway brings and the entry's subnet sends to a NAT gateway.
 		chain.Rules = append(chain.Rules, Rule{DeviceIn{Side: From, Set: setTransits}, Device{Side: To, Name: InternetDevice}, goTo(chainWorld)})

@@ -54,7 +54,7 @@ func (m *model) routes6() []Route {
 			add(Route{Table: table, Destination: s.destination, Via: s.via, Device: s.device})
 		}
 		for _, reach := range m.place.World {
-			if leadsTo(steps, reach.Range) {
+			if leadsTo(steps, reach.Range) != "" {
 				add(Route{Table: table, Destination: reach.Range, Via: reach.Via, Device: InternetDevice})
 			}
 		}
@@ -63,12 +63,15 @@ func (m *model) routes6() []Route {
 	return all
 }
 
-// leadsTo tells whether the steps, the longest first, send a range of the world out.
-func leadsTo(steps []step, world netip.Prefix) bool {
+// leadsTo answers by which way the steps, the longest first, send a range of the world out; "" where they do not.
+func leadsTo(steps []step, world netip.Prefix) way {
 	i := slices.IndexFunc(steps, func(s step) bool {
 		return s.destination.Bits() <= world.Bits() && s.destination.Contains(world.Addr())
 	})
-	return i >= 0 && (steps[i].way == internet || steps[i].way == egress)
+	if i >= 0 && slices.Contains([]way{internet, egress, barred}, steps[i].way) {
+		return steps[i].way
+	}
+	return ""
 }
 
 // neighborly lets in what finds out who is where on a link. Such addresses are never passed on.
@@ -95,8 +98,12 @@ func (f *filter) outOK6() {
 	for _, id := range f.subnetIDs {
 		steps := f.stepsOf(id, true)
 		for _, reach := range f.place.World {
-			if leadsTo(steps, reach.Range) {
-				world.Rules = append(world.Rules, Rule{Mark{Number: uint32(f.place.Subnets[id])}, Address{Side: To, Range: reach.Range}, Count{}, accept})
+			rule := Rule{Mark{Number: uint32(f.place.Subnets[id])}, Address{Side: To, Range: reach.Range}}
+			switch leadsTo(steps, reach.Range) {
+			case internet, egress:
+				world.Rules = append(world.Rules, append(rule, Count{}, accept))
+			case barred:
+				world.Rules = append(world.Rules, append(rule, f.reject(BarredOut)...))
 			}
 		}
 		if !slices.ContainsFunc(steps, func(s step) bool { return s.way == internet }) {
@@ -111,11 +118,11 @@ func (f *filter) outOK6() {
 	world.Rules = append(world.Rules, Rule{Count{}, drop})
 	f.set(public)
 	f.chain(world)
-	f.chain(Chain{Name: "from_world", Rules: []Rule{
+	f.chain(Chain{Name: "from_world", Rules: append(append(f.barredIn6(),
 		// An egress-only internet gateway lets nothing in that was not asked for.
-		{DeviceIn{Side: To, Set: setPublic6}, Dispatch{Side: To, Map: mapIngress}},
-		{Count{}, drop},
-	}})
+		Rule{DeviceIn{Side: To, Set: setPublic6}, Dispatch{Side: To, Map: mapIngress}}),
+		Rule{Count{}, drop},
+	)})
 	chain := Chain{Name: chainOutOK, Rules: []Rule{{Device{Side: To, Name: InternetDevice}, goTo(chainWorld)}}}
 	for _, id := range slices.Sorted(maps.Keys(f.peerings)) {
 		chain.Rules = append(chain.Rules, Rule{Device{Side: To, Name: DeviceName(id)}, Count{}, accept})

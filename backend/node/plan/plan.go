@@ -313,4 +313,12 @@ func publicOf(nat backend.WantedNATGateway) []netip.Addr {
 	return append([]netip.Addr{nat.Public}, nat.More...)
 }
 
+// privateOf are the addresses with which a NAT gateway sends inside.
+func privateOf(nat backend.WantedNATGateway) []netip.Addr {
+	if nat.Public.IsValid() {
+		return []netip.Addr{nat.Private}
+	}
+	return append([]netip.Addr{nat.Private}, nat.More...)
+}
+
 func (m *model) hasInternet() bool { return m.InternetGateway != "" && m.place.Gateway.IsValid() }

@@ -132,7 +132,20 @@ func TestPlan(t *testing.T) {
 	edged.RouteTables = append(edged.RouteTables, backend.WantedRouteTable{ID: "rtb-edge", Routes: []backend.WantedRoute{
 		{Destinations: []netip.Prefix{prefix("10.0.2.0/24")}, Target: "eni-0000000000000000c"}, {Destinations: []netip.Prefix{prefix("10.0.1.0/24")}, Target: "eni-0000000000000000d"},
 	}})
-	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded, edged} {
+	// Public access is blocked for both subnets, and flow logs want to know of it.
+	barred := dual
+	barred.Subnets = slices.Clone(dual.Subnets)
+	barred.Subnets[0].Internet, barred.Subnets[1].Internet = backend.InternetOutward, backend.InternetBlocked
+	// A private NAT gateway sends on by a peering connection and by a transit gateway, and its subnet lets in HTTPS alone.
+	relayed := attached
+	relayed.NATGateways = []backend.WantedNATGateway{{ID: "nat-1", Subnet: "subnet-0000000000000pub1", Private: addr("10.0.1.9"), More: []netip.Addr{addr("10.0.1.10")}}}
+	relayed.NetworkACLs = slices.Clone(attached.NetworkACLs)
+	relayed.NetworkACLs[0].Ingress = []backend.WantedACLEntry{{Number: 1, Allow: true, Protocol: 6, FromPort: 443, ToPort: 443, CIDR: prefix("10.0.2.0/24")}}
+	relayed.RouteTables = slices.Clone(attached.RouteTables)
+	relayed.RouteTables[0].Routes = append(slices.Clone(attached.RouteTables[0].Routes), backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.32.0.0/16")}, Target: "tgw-1"})
+	relayed.TransitAttachments = slices.Clone(attached.TransitAttachments)
+	relayed.TransitAttachments[0].Ways = map[string]string{"subnet-0000000000000prv1": "subnet-0000000000000prv1", "subnet-0000000000000pub1": "subnet-0000000000000prv1"}
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded, edged, barred, relayed} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +154,7 @@ func TestPlan(t *testing.T) {
 		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
 		Peers:    map[string]bool{"vpc-0bbb": true}, Transits: map[string]bool{"tgw-1": true},
 		Gateway6: addr("fe80::42"), World: []Reach{{Range: prefix("2001:db8:2::/56"), Via: addr("fe80::2")}, {Range: prefix("2001:db8:3::/56"), Via: addr("fe80::3")}}}
-	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered, "guarded": guarded, "edged": edged} {
+	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered, "guarded": guarded, "edged": edged, "barred": barred, "relayed": relayed} {
 		t.Run(name, func(t *testing.T) {
 			place.Subnets = Number(nil, wanted)
 			compare(t, name, Of(wanted, place))
@@ -311,7 +324,7 @@ func TestInternetAccess(t *testing.T) {
 	wanted := twoTiers()
 	place := Place{Gateway: addr("198.18.0.1"), Own: addr("198.18.0.17"), Subnets: Number(nil, wanted), Attached: map[string]bool{}}
 	for access, want := range map[backend.InternetAccess][2]way{
-		backend.InternetOpen: {internet, translate}, backend.InternetOutward: {blackhole, translate}, backend.InternetBlocked: {blackhole, blackhole},
+		backend.InternetOpen: {internet, translate}, backend.InternetOutward: {barred, translate}, backend.InternetBlocked: {barred, blackhole},
 	} {
 		for i := range wanted.Subnets {
 			wanted.Subnets[i].Internet = access
@@ -322,6 +335,12 @@ func TestInternetAccess(t *testing.T) {
 			if got := steps[len(steps)-1].way; got != want[i] {
 				t.Errorf("%q in %s: %s, want %s", access, subnet.ID, got, want[i])
 			}
+		}
+		silent := wanted
+		silent.FlowLogs = nil
+		steps := newModel(silent, place).steps(wanted.Subnets[0].ID)
+		if got := steps[len(steps)-1].way; got != want[0] && (want[0] != barred || got != blackhole) {
+			t.Errorf("%q without flow logs: %s", access, got)
 		}
 		public := slices.IndexFunc(m.filter(false).Sets, func(s Set) bool { return s.Name == mapPublicIn && len(s.Elements) > 0 }) >= 0
 		if public != (access == backend.InternetOpen) {

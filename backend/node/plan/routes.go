@@ -14,6 +14,7 @@ type way string
 
 const (
 	blackhole way = "blackhole"
+	barred    way = "barred"   // to the internet, which is blocked: as far as the rule by which flow logs know of it
 	internet  way = "internet" // the internet gateway: with IPv4 it needs a public address of the sender's own
 	egress    way = "egress"   // an egress-only internet gateway
 	translate way = "nat"      // a NAT gateway, and on by the internet gateway
@@ -81,12 +82,18 @@ func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 	access := m.subnets[subnet].Internet
 	switch kind {
 	case "igw":
-		if target == m.InternetGateway && world.IsValid() && access == backend.InternetOpen {
-			return step{way: internet, via: world, device: InternetDevice}
+		if target == m.InternetGateway && world.IsValid() {
+			if access == backend.InternetOpen {
+				return step{way: internet, via: world, device: InternetDevice}
+			}
+			return m.closed(world)
 		}
 	case "eigw":
-		if six && slices.Contains(m.EgressGateways, target) && world.IsValid() && access != backend.InternetBlocked {
-			return step{way: egress, via: world, device: InternetDevice}
+		if six && slices.Contains(m.EgressGateways, target) && world.IsValid() {
+			if access != backend.InternetBlocked {
+				return step{way: egress, via: world, device: InternetDevice}
+			}
+			return m.closed(world)
 		}
 	case "eni":
 		// With the check of source and destination an interface takes nothing that is not for itself.
@@ -107,6 +114,19 @@ func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 		}
 	}
 	return step{way: blackhole}
+}
+
+// closed is where the block of public access leaves a route to the internet.
+func (m *model) closed(world netip.Addr) step {
+	if m.logsRejected() {
+		return step{way: barred, via: world, device: InternetDevice}
+	}
+	return step{way: blackhole}
+}
+
+// logsRejected tells whether a flow log wants dropped packets.
+func (m *model) logsRejected() bool {
+	return slices.ContainsFunc(m.FlowLogs, func(l backend.WantedFlowLog) bool { return l.Rejected })
 }
 
 // throughNAT answers what becomes of a destination that the subnet's table sends to a NAT gateway. The gateway sends on by the

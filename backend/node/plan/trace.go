@@ -301,9 +301,14 @@ func (t *tracer) deliver(m *model, subnet, toENI string, p Packet) (Packet, bool
 	}
 	// An answer to what a NAT gateway sent is for whom it was sent for.
 	if i := slices.IndexFunc(m.NATGateways, func(n backend.WantedNATGateway) bool { return n.Private == p.Destination }); i >= 0 && t.returning {
+		nat := m.NATGateways[i]
+		if subnet != "" && subnet != nat.Subnet {
+			t.acl(m, subnet, p, true)
+		}
+		t.acl(m, nat.Subnet, p, false)
 		p.Destination = receiver.Addresses[0]
-		t.hop(Hop{ID: m.NATGateways[i].ID, VPC: m.ID, Subnet: m.NATGateways[i].Subnet, Packet: p})
-		subnet = m.NATGateways[i].Subnet
+		t.hop(Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: p})
+		subnet = nat.Subnet
 	}
 	if subnet != "" && subnet != receiver.Subnet {
 		t.acl(m, subnet, p, true)
@@ -414,7 +419,7 @@ func (t *tracer) follow(m *model, sender backend.WantedENI, toVPC, toENI string,
 	case route == nil || m.inside(p.Destination):
 		t.block(CodeNoRoute, at)
 		return p, false
-	case step.way == blackhole:
+	case step.way == blackhole, step.way == barred:
 		at.Route = route
 		if _, attached := m.transits[route.Target]; attached {
 			t.block(CodeTransitZone, at)
@@ -449,8 +454,9 @@ func (t *tracer) follow(m *model, sender backend.WantedENI, toVPC, toENI string,
 			t.block(CodeNowhere, Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: p})
 			return p, false
 		}
+		private := p
 		p.Source = nat.Private
-		t.hop(Hop{ID: nat.ID, VPC: m.ID, Subnet: nat.Subnet, Packet: p})
+		t.passNAT(m, nat, private, p)
 		return t.follow(m, backend.WantedENI{Subnet: nat.Subnet}, toVPC, toENI, p)
 	}
 	// An instance that routes decides by itself where the packet goes on.

@@ -90,6 +90,11 @@ func (f *filter) transitDevices() {
 		for _, public := range publicOf(nat) {
 			ways.Elements = append(ways.Elements, Element{Key: []any{public}, Value: uint32(natWay | f.place.Subnets[nat.Subnet])})
 		}
+		if len(f.guardedRelays()) > 0 {
+			for _, private := range privateOf(nat) {
+				ways.Elements = append(ways.Elements, Element{Key: []any{private}, Value: uint32(natWay | f.place.Subnets[nat.Subnet])})
+			}
+		}
 	}
 	if len(f.transits) > 0 {
 		f.set(devices)
