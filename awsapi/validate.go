@@ -249,6 +249,12 @@ func (w *validation) bounds(r *rule, n int64, what string) string {
 	return ""
 }
 
+// anyCase tells whether a value may be written in capitals, and is.
+// AWS: no page says so; the provider's TestAccVPCNetworkACL_caseSensitivityNoChanges makes entries whose action is "Allow".
+func (w *validation) anyCase(p *plan, set []string, value string) bool {
+	return w.ec2 && p.typ.Name() == "RuleAction" && slices.ContainsFunc(set, func(known string) bool { return strings.EqualFold(known, value) })
+}
+
 // scalar returns the constraints that v breaks.
 func (w *validation) scalar(p *plan, r *rule, v reflect.Value) []string {
 	if v.Kind() == reflect.Pointer {
@@ -263,7 +269,7 @@ func (w *validation) scalar(p *plan, r *rule, v reflect.Value) []string {
 	switch p.kind {
 	case kindString:
 		if w.checks&CheckEnums != 0 && p.typ.PkgPath() != "" {
-			if set := w.rules.enums[p.typ.Name()]; set != nil && !slices.Contains(set, v.String()) {
+			if set := w.rules.enums[p.typ.Name()]; set != nil && !slices.Contains(set, v.String()) && !w.anyCase(p, set, v.String()) {
 				add(notInSet + ": [" + strings.Join(set, ", ") + "]")
 			}
 		}

@@ -93,12 +93,14 @@ func (s *Service) DetachInternetGateway(ctx context.Context, in *ec2.DetachInter
 		if err != nil {
 			return err
 		}
+		// AWS: "Error codes for the Amazon EC2 API", Gateway.NotAttached. Terraform, which detaches a gateway from what its VPC was,
+		// expects it for one that is gone, too (TestAccVPCInternetGatewayAttachment_Disappears_internetGateway).
+		if id := aws.ToString(in.VpcId); vpcs.wellFormed(id) && g.VPC != id {
+			return errGatewayNotAttached(g.ID, id)
+		}
 		v, err := vpcs.get(t, aws.ToString(in.VpcId))
 		if err != nil {
 			return err
-		}
-		if g.VPC != v.ID {
-			return errGatewayNotAttached(g.ID, v.ID)
 		}
 		public, err := anyRecord(t, interfaces, v.ID, func(e *networkInterface) bool { return len(e.publicAddresses()) > 0 })
 		if err != nil {

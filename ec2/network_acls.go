@@ -244,7 +244,7 @@ type entryRequest struct {
 var protocolNumbers = map[string]int{"-1": -1, "all": -1, "icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 
 func (r entryRequest) entry() (aclEntry, error) {
-	e := aclEntry{Number: aws.ToInt32(r.number.(*int32)), Egress: aws.ToBool(r.egress.(*bool)), Allow: r.action == types.RuleActionAllow, From: -1, To: -1}
+	e := aclEntry{Number: aws.ToInt32(r.number.(*int32)), Egress: aws.ToBool(r.egress.(*bool)), Allow: strings.EqualFold(string(r.action), string(types.RuleActionAllow)), From: -1, To: -1}
 	if e.Number < 1 || e.Number > lastEntry {
 		return e, errInvalidParameterValue("Invalid value '%d' for rule number. Must specify a rule number between 1 and %d", e.Number, lastEntry)
 	}

@@ -210,7 +210,9 @@ func insightsPathToAPI(t tx, p *insightsPath) (types.NetworkInsightsPath, error)
 		}
 	}
 	if p.Port != 0 {
+		// AWS: the provider's TestAccVPCNetworkInsightsPathDataSource_basic has the port in both.
 		shown.DestinationPort = aws.Int32(p.Port)
+		shown.FilterAtSource = &types.PathFilter{DestinationPortRange: &types.FilterPortRange{FromPort: aws.Int32(p.Port), ToPort: aws.Int32(p.Port)}}
 	}
 	return shown, nil
 }

@@ -263,7 +263,12 @@ func errInvalidRouteNotFound(format string, args ...any) error {
 	return awsapi.Errorf("InvalidRoute.NotFound", format, args...)
 }
 
+// AWS: the provider's TestAccVPCDefaultRouteTable_basic asks for a VPC's id, which is not found; only what begins like an id is
+// malformed.
 func errRouteTableMalformed(id string) error {
+	if !strings.HasPrefix(id, "rtb-") {
+		return errRouteTableNotFound(id)
+	}
 	return awsapi.Errorf("InvalidRouteTableId.Malformed", "Invalid id: %q (expecting \"rtb-...\")", id)
 }
 
