@@ -392,7 +392,7 @@ func (s *Service) associationsOf(ctx context.Context, c call, instance string) (
 		return nil, errInvalidInstance(instance, c.scope.Account)
 	}
 	var all []*association
-	return all, s.config.DB.View(ctx, func(t store.Tx) error {
+	err = s.config.DB.View(ctx, func(t store.Tx) error {
 		all = nil
 		for a, err := range associations.In(t, c.scope).Scan(store.Query{}) {
 			if err != nil {
@@ -404,6 +404,7 @@ func (s *Service) associationsOf(ctx context.Context, c call, instance string) (
 		}
 		return nil
 	})
+	return all, err
 }
 
 // DescribeInstanceAssociationsStatus lists what became of an instance's associations.

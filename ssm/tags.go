@@ -133,13 +133,14 @@ func (s *Service) ResourceTags(ctx context.Context, arn string) (map[string]stri
 		return tags, err
 	}
 	if id, ok := strings.CutPrefix(parts[5], "association/"); ok {
-		return tags, s.config.DB.View(ctx, func(t store.Tx) error {
+		err := s.config.DB.View(ctx, func(t store.Tx) error {
 			a, err := associations.In(t, scope).Find(id)
 			if a != nil {
 				tags = a.Tags
 			}
 			return err
 		})
+		return tags, err
 	}
 	rest, ok := strings.CutPrefix(parts[5], "parameter/")
 	if !ok {
