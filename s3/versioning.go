@@ -35,7 +35,8 @@ func (s *Service) PutBucketVersioning(ctx context.Context, in *s3.PutBucketVersi
 			return errMFARequired()
 		}
 		if protect && b.Has[kindLifecycle] {
-			return errInvalidBucketState("MFA delete cannot be enabled on a bucket with a lifecycle configuration.")
+			// AWS: as cloudposse/terraform-aws-codebuild's issue 76 quotes it.
+			return errInvalidBucketState("Mfa Authentication is not supported on a bucket with lifecycle configuration. Delete lifecycle configuration before enabling Mfa Authentication.")
 		}
 		if b.Locked && c.Status == types.BucketVersioningStatusSuspended {
 			return errInvalidBucketState("An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.")
