@@ -272,11 +272,9 @@ func takeElastic(t tx, eip *elasticIP) error {
 	return wantNetwork(t, e.VPC)
 }
 
-// AllocateAddress gives the account a public address.
+// AllocateAddress gives the account a public address, which is for VPCs whatever Domain says: since EC2-Classic has gone AWS
+// takes any value, and older clients (Ansible) still say "standard".
 func (s *Service) AllocateAddress(ctx context.Context, in *ec2.AllocateAddressInput) (*ec2.AllocateAddressOutput, error) {
-	if in.Domain == types.DomainTypeStandard {
-		return nil, errInvalidParameterValue("Domain 'standard' is not supported. EC2-Classic has been retired.")
-	}
 	if err := unsupported("AllocateAddress", "CustomerOwnedIpv4Pool", in.CustomerOwnedIpv4Pool, "IpamPoolId", in.IpamPoolId); err != nil {
 		return nil, err
 	}

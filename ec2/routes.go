@@ -26,6 +26,21 @@ type routeTarget struct {
 	gateway, egressOnly, nat, networkInterface, instance, peering, endpoint, transit *string
 }
 
+// moreSpecific moves the id of a NAT gateway or of an egress-only internet gateway that is given as GatewayId to where it
+// belongs: AWS takes it there and shows it here.
+//
+// AWS: as the Terraform provider's page of aws_route says ("very forgiving"); nothing of it is in the API reference.
+func (w routeTarget) moreSpecific() routeTarget {
+	id := aws.ToString(w.gateway)
+	switch {
+	case strings.HasPrefix(id, "nat-") && w.nat == nil:
+		w.gateway, w.nat = nil, w.gateway
+	case strings.HasPrefix(id, "eigw-") && w.egressOnly == nil:
+		w.gateway, w.egressOnly = nil, w.gateway
+	}
+	return w
+}
+
 // CreateRoute adds a route.
 func (s *Service) CreateRoute(ctx context.Context, in *ec2.CreateRouteInput) (*ec2.CreateRouteOutput, error) {
 	if err := unsupported("CreateRoute", "CarrierGatewayId", in.CarrierGatewayId, "CoreNetworkArn", in.CoreNetworkArn, "LocalGatewayId", in.LocalGatewayId,
@@ -192,6 +207,7 @@ func isLocal(t tx, r *routeTable, destination string) (bool, error) {
 
 // resolveTarget checks the target of a route and answers its id. An instance is its only interface.
 func resolveTarget(t tx, r *routeTable, destination string, wanted routeTarget) (string, error) {
+	wanted = wanted.moreSpecific()
 	given := strs(wanted.gateway, wanted.egressOnly, wanted.nat, wanted.networkInterface, wanted.instance, wanted.peering, wanted.endpoint, wanted.transit)
 	switch {
 	case len(given) == 0:
