@@ -61,6 +61,9 @@ func serveCloud(t testing.TB, c Config, o reconcile.Options) (*Service, *ec2.Cli
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+		if changed, err := store.ChangedShared(context.Background(), c.DB); err != nil || len(changed) > 0 {
+			t.Errorf("a reader changed what is shared: %v, %v", changed, err)
+		}
 		c.DB.Close()
 	})
 	client := ec2.New(ec2.Options{

@@ -180,6 +180,9 @@ func TestStories(t *testing.T) {
 			if condition == "engine" {
 				return os.Getenv("MINI_AWS_TEST_ENGINE") == "docker", nil
 			}
+			if condition == "root" {
+				return os.Getuid() == 0, nil
+			}
 			if client, ok := strings.CutPrefix(condition, "client:"); ok {
 				return hasClient(client)
 			}

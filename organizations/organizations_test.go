@@ -63,7 +63,12 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db := store.OpenMemory(store.Options{})
-	t.Cleanup(func() { _ = db.Close() })
+	t.Cleanup(func() {
+		if changed, err := store.ChangedShared(context.Background(), db); err != nil || len(changed) > 0 {
+			t.Errorf("a reader changed what is shared: %v, %v", changed, err)
+		}
+		_ = db.Close()
+	})
 	if err := store.Migrate(t.Context(), db, Tables()...); err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,13 @@
 package store
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -205,4 +209,42 @@ func (x IndexRows[T]) Shared(q Query) iter.Seq2[*T, error] {
 			}
 		}
 	}
+}
+
+// ChangedShared answers the keys of records that are shared with readers and are not what is stored: somebody who was to read
+// only has changed one. It is what the tests of services end with.
+func ChangedShared(ctx context.Context, db DB) (changed []Key, err error) {
+	err = db.View(ctx, func(tx Tx) error {
+		changed = nil
+		rows, remembered := decodedOf(tx)
+		if remembered == nil {
+			return nil
+		}
+		remembered.mu.RLock()
+		all := maps.Clone(remembered.all)
+		remembered.mu.RUnlock()
+		for k, known := range all {
+			value, version, err := rows.getVersioned(k, nil)
+			switch {
+			case errors.Is(err, ErrNotFound), err == nil && version != known.version:
+				continue // written since
+			case err != nil:
+				return err
+			}
+			_, stored, err := splitVersioned(value)
+			if err != nil {
+				return err
+			}
+			now, err := json.Marshal(known.record)
+			if err != nil {
+				return err
+			}
+			if string(now) != string(stored) {
+				changed = append(changed, k)
+			}
+		}
+		slices.Sort(changed)
+		return nil
+	})
+	return changed, err
 }
