@@ -51,7 +51,9 @@ type associationSettings struct {
 	OnSchedule                bool                                `json:",omitempty"`
 	Severity                  types.AssociationComplianceSeverity `json:",omitempty"`
 	MaxConcurrency, MaxErrors string                              `json:",omitempty"`
-	Updated                   time.Time
+	// Compliance says who tells of it: nobody here does, so it is kept as it was given.
+	Compliance types.AssociationSyncCompliance `json:",omitempty"`
+	Updated    time.Time
 }
 
 // associationVersion is what an association was.
@@ -148,15 +150,15 @@ func (set *associationSettings) checkDocument(t store.Tx, scope store.Scope) err
 // CreateAssociation makes an association, which runs at once unless its schedule alone is to count.
 func (s *Service) CreateAssociation(ctx context.Context, in *api.CreateAssociationInput) (*api.CreateAssociationOutput, error) {
 	if in.AlarmConfiguration != nil || in.AssociationDispatchAssumeRole != nil || in.AutomationTargetParameterName != nil || len(in.CalendarNames) > 0 || in.Duration != nil ||
-		in.OutputLocation != nil || in.SyncCompliance == types.AssociationSyncComplianceManual || len(in.TargetLocations) > 0 || len(in.TargetMaps) > 0 {
-		return nil, errNotImplemented("associations with alarms, a role, a runbook's parameter, calendars, a duration, output to S3, manual compliance, target locations or maps")
+		in.OutputLocation != nil || len(in.TargetLocations) > 0 || len(in.TargetMaps) > 0 {
+		return nil, errNotImplemented("associations with alarms, a role, a runbook's parameter, calendars, a duration, output to S3, target locations or maps")
 	}
 	c := callOf(ctx)
 	a := &association{
 		ID: newUUID(), Version: 1, Created: c.now.UTC(), Instance: aws.ToString(in.InstanceId), associationSettings: associationSettings{
 			Document: aws.ToString(in.Name), DocumentVersion: cmp.Or(aws.ToString(in.DocumentVersion), "$DEFAULT"), Name: aws.ToString(in.AssociationName), Parameters: in.Parameters, Targets: in.Targets,
 			Schedule: aws.ToString(in.ScheduleExpression), Offset: aws.ToInt32(in.ScheduleOffset), OnSchedule: in.ApplyOnlyAtCronInterval, Severity: in.ComplianceSeverity,
-			MaxConcurrency: aws.ToString(in.MaxConcurrency), MaxErrors: aws.ToString(in.MaxErrors), Updated: c.now.UTC(),
+			MaxConcurrency: aws.ToString(in.MaxConcurrency), MaxErrors: aws.ToString(in.MaxErrors), Compliance: in.SyncCompliance, Updated: c.now.UTC(),
 		},
 	}
 	a.Looked = a.Created
@@ -227,8 +229,8 @@ func namedAssociation(t store.Tx, scope store.Scope, id, document, instance *str
 // AWS: "UpdateAssociation".
 func (s *Service) UpdateAssociation(ctx context.Context, in *api.UpdateAssociationInput) (*api.UpdateAssociationOutput, error) {
 	if in.AlarmConfiguration != nil || in.AssociationDispatchAssumeRole != nil || in.AutomationTargetParameterName != nil || len(in.CalendarNames) > 0 || in.Duration != nil ||
-		in.OutputLocation != nil || in.SyncCompliance == types.AssociationSyncComplianceManual || len(in.TargetLocations) > 0 || len(in.TargetMaps) > 0 {
-		return nil, errNotImplemented("associations with alarms, a role, a runbook's parameter, calendars, a duration, output to S3, manual compliance, target locations or maps")
+		in.OutputLocation != nil || len(in.TargetLocations) > 0 || len(in.TargetMaps) > 0 {
+		return nil, errNotImplemented("associations with alarms, a role, a runbook's parameter, calendars, a duration, output to S3, target locations or maps")
 	}
 	c, out := callOf(ctx), &api.UpdateAssociationOutput{}
 	return out, s.config.DB.Update(ctx, func(t store.Tx) error {
@@ -245,7 +247,7 @@ func (s *Service) UpdateAssociation(ctx context.Context, in *api.UpdateAssociati
 		next := associationSettings{
 			Document: cmp.Or(aws.ToString(in.Name), a.Document), DocumentVersion: cmp.Or(aws.ToString(in.DocumentVersion), "$DEFAULT"), Name: aws.ToString(in.AssociationName), Parameters: in.Parameters, Targets: in.Targets,
 			Schedule: aws.ToString(in.ScheduleExpression), Offset: aws.ToInt32(in.ScheduleOffset), OnSchedule: in.ApplyOnlyAtCronInterval, Severity: in.ComplianceSeverity,
-			MaxConcurrency: aws.ToString(in.MaxConcurrency), MaxErrors: aws.ToString(in.MaxErrors), Updated: t.Now().UTC(),
+			MaxConcurrency: aws.ToString(in.MaxConcurrency), MaxErrors: aws.ToString(in.MaxErrors), Compliance: in.SyncCompliance, Updated: t.Now().UTC(),
 		}
 		if len(next.Targets) == 0 {
 			next.Targets = a.Targets
@@ -418,7 +420,7 @@ func (a *association) describe() *types.AssociationDescription {
 	out := &types.AssociationDescription{
 		AssociationId: aws.String(a.ID), AssociationName: optional(a.Name), AssociationVersion: aws.String(a.version()), Date: aws.Time(a.Created), LastUpdateAssociationDate: aws.Time(a.Updated),
 		Name: aws.String(a.Document), DocumentVersion: aws.String(a.DocumentVersion), Parameters: a.Parameters, Targets: a.Targets, ScheduleExpression: optional(a.Schedule), ApplyOnlyAtCronInterval: a.OnSchedule,
-		ComplianceSeverity: a.Severity, MaxConcurrency: optional(a.MaxConcurrency), MaxErrors: optional(a.MaxErrors), SyncCompliance: types.AssociationSyncComplianceAuto, InstanceId: optional(a.Instance),
+		ComplianceSeverity: a.Severity, MaxConcurrency: optional(a.MaxConcurrency), MaxErrors: optional(a.MaxErrors), SyncCompliance: a.Compliance, InstanceId: optional(a.Instance),
 	}
 	if a.Offset != 0 {
 		out.ScheduleOffset = aws.Int32(a.Offset)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -116,8 +115,11 @@ func (v *documentVersion) read(typ types.DocumentType) error {
 		return err
 	}
 	v.shownParameters = nil
-	for _, name := range slices.Sorted(maps.Keys(parsed.Parameters)) {
-		p := parsed.Parameters[name]
+	for _, name := range parameterNames(v.Format, v.Content) {
+		p, ok := parsed.Parameters[name]
+		if !ok {
+			continue
+		}
 		shown := types.DocumentParameter{Name: aws.String(name), Type: types.DocumentParameterType(p.Type), Description: optional(p.Description)}
 		if p.Default != nil {
 			shown.DefaultValue = aws.String(asText(p.Default))
@@ -125,6 +127,43 @@ func (v *documentVersion) read(typ types.DocumentType) error {
 		v.shownParameters = append(v.shownParameters, shown)
 	}
 	return nil
+}
+
+// parameterNames are the names of a document's parameters in its own order, which is that of answers.
+func parameterNames(format types.DocumentFormat, content string) (names []string) {
+	if format == types.DocumentFormatYaml {
+		var document struct {
+			Parameters yaml.Node `yaml:"parameters"`
+		}
+		if yaml.Unmarshal([]byte(content), &document) != nil {
+			return nil // it was read before
+		}
+		for i := 0; i+1 < len(document.Parameters.Content); i += 2 {
+			names = append(names, document.Parameters.Content[i].Value)
+		}
+		return names
+	}
+	var document struct {
+		Parameters json.RawMessage `json:"parameters"`
+	}
+	if json.Unmarshal([]byte(content), &document) != nil {
+		return nil
+	}
+	tokens := json.NewDecoder(bytes.NewReader(document.Parameters))
+	if _, err := tokens.Token(); err != nil {
+		return nil // none
+	}
+	for tokens.More() {
+		name, err := tokens.Token()
+		var skipped json.RawMessage
+		if err != nil || tokens.Decode(&skipped) != nil {
+			return names
+		}
+		if text, ok := name.(string); ok && !slices.Contains(names, text) {
+			names = append(names, text)
+		}
+	}
+	return names
 }
 
 // checkCommand checks what runs in instances.

@@ -169,7 +169,7 @@ func (s *Service) UpdateDocument(ctx context.Context, in *api.UpdateDocumentInpu
 			switch {
 			case name != "" && have.Name == name:
 				return errDuplicateVersionName()
-			case have.Number == d.Latest && have.Content == v.Content && have.Format == v.Format:
+			case have.Number == d.Latest && have.Content == v.Content && have.Format == v.Format && aws.ToString(cmp.Or(in.TargetType, &d.Target)) == d.Target:
 				return errDuplicateContent()
 			}
 		}
