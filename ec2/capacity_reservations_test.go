@@ -285,6 +285,24 @@ func TestReservationsRefused(t *testing.T) {
 }
 
 // wantCode expects AWS's error code.
+// TestTargetSaysWhere: an instance whose reservation is named and whose zone is not runs in the reservation's.
+func TestTargetSaysWhere(t *testing.T) {
+	s, client, _ := newCloud(t)
+	in := roomFor(1, types.InstanceMatchCriteriaTargeted)
+	in.AvailabilityZone = aws.String("us-east-1b")
+	made := must[*ec2.CreateCapacityReservationOutput](t)(client.CreateCapacityReservation(t.Context(), in)).CapacityReservation
+	target := func(id string) *ec2.RunInstancesInput {
+		return &ec2.RunInstancesInput{CapacityReservationSpecification: &types.CapacityReservationSpecification{CapacityReservationTarget: &types.CapacityReservationTarget{CapacityReservationId: &id}}}
+	}
+	if one, _ := launchGuest(t, s, client, target(*made.CapacityReservationId)); *one.Placement.AvailabilityZone != "us-east-1b" || aws.ToString(one.CapacityReservationId) != *made.CapacityReservationId {
+		t.Errorf("%s, %v", *one.Placement.AvailabilityZone, one.CapacityReservationId)
+	}
+	absent := target("cr-0123456789abcdef0")
+	absent.ImageId, absent.InstanceType, absent.MinCount, absent.MaxCount = &publicImagesIn("us-east-1").sorted[0].ID, types.InstanceType(nanoType()), aws.Int32(1), aws.Int32(1)
+	_, err := client.RunInstances(t.Context(), absent)
+	wantCode(t, err, "InvalidCapacityReservationId.NotFound")
+}
+
 func wantCode(t *testing.T, err error, code string) {
 	t.Helper()
 	var known smithy.APIError

@@ -49,6 +49,8 @@ func (s *Service) ModifyFleet(ctx context.Context, in *ec2.ModifyFleetInput) (*e
 					return err
 				}
 			}
+			f.note(t, types.EventTypeBatchChange, "modify_in_progress", "", "")
+			f.Modifying = true
 			return reconcile.Want(t, t.item(fleetKind, f.ID))
 		})
 	})
@@ -86,23 +88,33 @@ func (s *Service) DeleteFleets(ctx context.Context, in *ec2.DeleteFleetsInput) (
 			if err != nil {
 				return err
 			}
-			f.Deleted, f.Ends = t.Now(), aws.ToBool(in.TerminateInstances)
-			if f.Ends {
-				if err := f.endMembers(t, f.Members); err != nil {
-					return err
-				}
-			}
-			if err := errors.Join(fleets.put(t, f), wantGone(t, f.ID)); err != nil {
+			if err := f.delete(t, aws.ToBool(in.TerminateInstances)); err != nil {
 				return err
 			}
-			state := types.FleetStateCodeDeletedRunning
-			if f.Ends {
-				state = types.FleetStateCodeDeletedTerminatingInstances
-			}
-			out.SuccessfulFleetDeletions = append(out.SuccessfulFleetDeletions, types.DeleteFleetSuccessItem{FleetId: aws.String(id), PreviousFleetState: before.FleetState, CurrentFleetState: state})
+			out.SuccessfulFleetDeletions = append(out.SuccessfulFleetDeletions, types.DeleteFleetSuccessItem{FleetId: aws.String(id), PreviousFleetState: before.FleetState, CurrentFleetState: f.deletion()})
 		}
 		return nil
 	})
+}
+
+// delete ends a fleet, and its instances if they are to end with it.
+func (f *fleet) delete(t tx, ends bool) error {
+	f.Deleted, f.Ends = t.Now(), ends
+	if ends {
+		if err := f.endMembers(t, f.Members); err != nil {
+			return err
+		}
+	}
+	f.note(t, types.EventTypeBatchChange, string(f.deletion()), "", "")
+	return errors.Join(fleets.put(t, f), wantGone(t, f.ID), reconcile.Want(t, t.item(fleetKind, f.ID)))
+}
+
+// deletion is the state of a deleted fleet that has instances.
+func (f *fleet) deletion() types.FleetStateCode {
+	if f.Ends {
+		return types.FleetStateCodeDeletedTerminatingInstances
+	}
+	return types.FleetStateCodeDeletedRunning
 }
 
 // endedByFleet is the reason of instances that their fleet ended.

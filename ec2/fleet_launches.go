@@ -450,21 +450,48 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 		return s.reconcileSpotFleet(ctx, scope, item.ID)
 	}
 	var f *fleet
-	var left time.Duration
-	err := s.viewIn(ctx, scope, func(t tx) (err error) {
-		if f, err = fleets.find(t, item.ID); f != nil {
-			left = f.Pause.Sub(t.Now())
+	var left, ends time.Duration
+	err := s.updateIn(ctx, scope, func(t tx) (err error) {
+		left, ends = 0, 0
+		if f, err = fleets.find(t, item.ID); f == nil || err != nil {
+			return err
 		}
-		return err
+		left = max(f.Pause.Sub(t.Now()), f.From.Sub(t.Now()))
+		if f.Until.IsZero() || !f.Deleted.IsZero() {
+			return nil
+		}
+		if ends = f.Until.Sub(t.Now()); ends > 0 {
+			return nil
+		}
+		// AWS: "CreateFleet", ValidUntil: nothing is launched any more.
+		f.note(t, types.EventTypeBatchChange, "expired", "", "")
+		return f.delete(t, f.EndsInTime)
 	})
 	switch {
-	case f == nil || err != nil || !f.Deleted.IsZero() || f.Filled && f.Type != types.FleetTypeMaintain:
+	case f == nil || err != nil:
 		return 0, err
+	case !f.Deleted.IsZero():
+		return 0, s.updateIn(ctx, scope, func(t tx) error { return concludeFleet(t, item.ID) })
+	case f.Filled && f.Type != types.FleetTypeMaintain:
+		return max(0, ends), s.updateIn(ctx, scope, func(t tx) error { return fleets.edit(t, item.ID, func(f *fleet) error { return f.noteEnded(t) }) })
 	case left > 0:
-		return left, nil
+		return sooner(left, ends), nil
+	}
+	if !f.Filled {
+		err := s.updateIn(ctx, scope, func(t tx) error {
+			return fleets.edit(t, item.ID, func(f *fleet) error {
+				if f.Noted == 1 {
+					f.note(t, types.EventTypeBatchChange, "active", "", "")
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			return 0, err
+		}
 	}
 	if err := s.fillFleet(ctx, scope, f.ID); err != nil || f.Type != types.FleetTypeMaintain {
-		return 0, err
+		return max(0, ends), err
 	}
 	var again time.Duration
 	err = s.updateIn(ctx, scope, func(t tx) error {
@@ -472,14 +499,25 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 		if f == nil || err != nil {
 			return err
 		}
-		// Those that ended long ago are of no interest any more.
-		if f.Members, err = f.alive(t); err != nil {
+		if err := f.noteEnded(t); err != nil {
 			return err
 		}
-		again, err = f.trim(t)
+		if again, err = f.trim(t); f.Modifying {
+			f.Modifying = false
+			f.note(t, types.EventTypeBatchChange, "modify_succeeded", "", "")
+		}
+		again = sooner(again, ends)
 		return errors.Join(err, fleets.put(t, f))
 	})
 	return again, err
+}
+
+// sooner is the shorter one of two times to wait, of which those that are not positive do not count.
+func sooner(one, other time.Duration) time.Duration {
+	if one <= 0 || other > 0 && other < one {
+		return max(0, other)
+	}
+	return one
 }
 
 // trim ends what the fleet has too much of, if it wants that; after is when to try again, 0 where nothing is missing.

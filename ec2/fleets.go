@@ -46,6 +46,15 @@ type fleet struct {
 	// Deleted is when it was; Ends tells that its instances end with it.
 	Deleted time.Time `json:",omitzero"`
 	Ends    bool      `json:",omitempty"`
+	// From and Until are its times, zero for none; EndsInTime tells that its instances end with its time.
+	From       time.Time `json:",omitzero"`
+	Until      time.Time `json:",omitzero"`
+	EndsInTime bool      `json:",omitempty"`
+	// Modifying tells that another target or other templates are still to be looked at, Over that its last instance ended after its
+	// deletion.
+	Modifying, Over bool `json:",omitempty"`
+	// Noted is how many events there were.
+	Noted int64 `json:",omitempty"`
 	// SpotFleet is what a Spot Fleet has besides; nil for others.
 	SpotFleet *spotFleet `json:",omitempty"`
 }
@@ -116,6 +125,7 @@ func (s *Service) registerFleets(server *awsapi.Server) {
 		awsapi.Op(s.CreateFleet, s.fleetAccess),
 		awsapi.Op(s.DescribeFleets, inRegion[ec2.DescribeFleetsInput]("DescribeFleets")),
 		awsapi.Op(s.DescribeFleetInstances, on(s, "DescribeFleetInstances", func(in *ec2.DescribeFleetInstancesInput) []string { return strs(in.FleetId) })),
+		awsapi.Op(s.DescribeFleetHistory, on(s, "DescribeFleetHistory", func(in *ec2.DescribeFleetHistoryInput) []string { return strs(in.FleetId) })),
 		awsapi.Op(s.ModifyFleet, s.modifyFleetAccess),
 		awsapi.Op(s.DeleteFleets, on(s, "DeleteFleets", func(in *ec2.DeleteFleetsInput) []string { return in.FleetIds })),
 	)
@@ -182,6 +192,7 @@ func (s *Service) CreateFleet(ctx context.Context, in *ec2.CreateFleetInput) (*e
 			if fresh.Type == types.FleetTypeInstant {
 				patience = fillPatience
 			}
+			fresh.note(t, types.EventTypeBatchChange, "submitted", "", "")
 			return fresh.ID, errors.Join(fleets.insert(t, &fresh), reconcile.WantAfter(t, t.item(fleetKind, fresh.ID), patience))
 		})
 		return err
@@ -223,9 +234,9 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 	f := &fleet{
 		Token: aws.ToString(in.ClientToken), Type: cmp.Or(in.Type, types.FleetTypeMaintain), Configs: in.LaunchTemplateConfigs, Spot: in.SpotOptions, Demand: in.OnDemandOptions,
 		Excess: cmp.Or(in.ExcessCapacityTerminationPolicy, types.FleetExcessCapacityTerminationPolicyTermination), Context: aws.ToString(in.Context), Target: *in.TargetCapacitySpecification,
+		From: aws.ToTime(in.ValidFrom).UTC(), Until: aws.ToTime(in.ValidUntil).UTC(), EndsInTime: aws.ToBool(in.TerminateInstancesWithExpiration),
 	}
-	if err := unsupported("CreateFleet", "ValidFrom", in.ValidFrom, "ValidUntil", in.ValidUntil, "TerminateInstancesWithExpiration", in.TerminateInstancesWithExpiration,
-		"ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances, "ReservedCapacityOptions", in.ReservedCapacityOptions); err != nil {
+	if err := unsupported("CreateFleet", "ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances, "ReservedCapacityOptions", in.ReservedCapacityOptions); err != nil {
 		return nil, err
 	}
 	if o := f.Spot; o != nil {
@@ -260,6 +271,10 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 		return nil, errInvalidParameterValue("Value (%s) for parameter type is invalid.", f.Type)
 	case len(f.Configs) == 0:
 		return nil, errMissingParameter("LaunchTemplateConfigs")
+	case f.Type == types.FleetTypeInstant && (in.ValidFrom != nil || in.ValidUntil != nil || f.EndsInTime):
+		return nil, errInvalidParameterCombination("A fleet of type instant has no times of validity.")
+	case in.ValidUntil != nil && !f.Until.After(f.From):
+		return nil, errInvalidParameterValue("The value for parameter validUntil is invalid: it must be after validFrom.")
 	}
 	if err := f.checkTarget(); err != nil {
 		return nil, err
@@ -379,7 +394,7 @@ func capacityOf(members []fleetMember) (all, demand float64) {
 func (f *fleet) toAPI(t tx) (types.FleetData, error) {
 	out := types.FleetData{
 		FleetId: aws.String(f.ID), CreateTime: aws.Time(f.Created), ClientToken: optional(f.Token), Type: f.Type, ExcessCapacityTerminationPolicy: f.Excess, Context: optional(f.Context),
-		TerminateInstancesWithExpiration: aws.Bool(false), ReplaceUnhealthyInstances: aws.Bool(false), Tags: tagsToAPI(tx{}, f.Tags),
+		TerminateInstancesWithExpiration: aws.Bool(f.EndsInTime), ReplaceUnhealthyInstances: aws.Bool(false), Tags: tagsToAPI(tx{}, f.Tags),
 		TargetCapacitySpecification: new(types.TargetCapacitySpecification), LaunchTemplateConfigs: []types.FleetLaunchTemplateConfig{},
 		FleetState: types.FleetStateCodeSubmitted, ActivityStatus: types.FleetActivityStatusPendingFulfillment,
 		SpotOptions:     &types.SpotOptions{AllocationStrategy: types.SpotAllocationStrategyLowestPrice, InstanceInterruptionBehavior: types.SpotInstanceInterruptionBehaviorTerminate, InstancePoolsToUseCount: aws.Int32(1)},
@@ -391,6 +406,12 @@ func (f *fleet) toAPI(t tx) (types.FleetData, error) {
 	}
 	if f.Demand != nil {
 		err = errors.Join(err, reshapeSet(f.Demand, out.OnDemandOptions))
+	}
+	if !f.From.IsZero() {
+		out.ValidFrom = aws.Time(f.From)
+	}
+	if !f.Until.IsZero() {
+		out.ValidUntil = aws.Time(f.Until)
 	}
 	if out.SpotOptions.AllocationStrategy == types.SpotAllocationStrategyLowestPrice {
 		out.SpotOptions.AllocationStrategy = shownLowestPrice

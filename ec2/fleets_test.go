@@ -199,4 +199,48 @@ func TestMaintainedFleets(t *testing.T) {
 	if got := members(); len(got) != 0 {
 		t.Errorf("%+v", got)
 	}
+	history := func(typ types.FleetEventType) (all []string) {
+		in := &ec2.DescribeFleetHistoryInput{FleetId: id, StartTime: aws.Time(time.Now().Add(-time.Hour)), EventType: typ, MaxResults: aws.Int32(3)}
+		for more := true; more; more = in.NextToken != nil {
+			out := must[*ec2.DescribeFleetHistoryOutput](t)(client.DescribeFleetHistory(t.Context(), in))
+			for _, e := range out.HistoryRecords {
+				all = append(all, *e.EventInformation.EventSubType)
+			}
+			in.NextToken = out.NextToken
+		}
+		return all
+	}
+	if got, want := history(types.FleetEventTypeFleetChange), []string{"submitted", "active", "modify_in_progress", "modify_succeeded", "deleted_terminating", "deleted"}; !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if got, want := history(types.FleetEventTypeInstanceChange), []string{"launched", "launched", "terminated", "terminated"}; !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if got := history(""); len(got) != 10 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestFleetsOfManyEvents: a fleet to which more happened than a record has room for can be written; the oldest events go.
+func TestFleetsOfManyEvents(t *testing.T) {
+	s, client, _ := newCloud(t)
+	id := "fleet-11111111-1111-1111-1111-111111111111"
+	err := s.updateIn(t.Context(), testScope, func(x tx) error {
+		f := &fleet{resource: resource{ID: id}, Type: types.FleetTypeMaintain}
+		for i := range maxFleetEvents + 50 {
+			f.note(x, types.EventTypeInstanceChange, "launched", fmt.Sprintf("i-%08x", i), strings.Repeat("x", 500))
+		}
+		return errors.Join(ensureNetwork(x), fleets.insert(x, f))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := must[*ec2.DescribeFleetHistoryOutput](t)(client.DescribeFleetHistory(t.Context(), &ec2.DescribeFleetHistoryInput{FleetId: &id, StartTime: aws.Time(time.Now().Add(-time.Hour))}))
+	if n := len(shown.HistoryRecords); n != maxFleetEvents || *shown.HistoryRecords[0].EventInformation.InstanceId != "i-00000032" || *shown.HistoryRecords[n-1].EventInformation.InstanceId != "i-00000419" {
+		t.Errorf("%d events", n)
+	}
+	err = s.updateIn(t.Context(), testScope, func(x tx) error { return forgetEvents(x, id) })
+	if left := must[*ec2.DescribeFleetHistoryOutput](t)(client.DescribeFleetHistory(t.Context(), &ec2.DescribeFleetHistoryInput{FleetId: &id, StartTime: aws.Time(time.Now().Add(-time.Hour))})); err != nil || len(left.HistoryRecords) != 0 {
+		t.Errorf("%d events are left: %v", len(left.HistoryRecords), err)
+	}
 }

@@ -105,6 +105,13 @@ func (s *Service) launchSubnet(t tx, l *launch, id string) (*subnet, error) {
 			zoneWanted = aws.ToString(p.AvailabilityZoneId)
 		}
 	}
+	if target := l.capacity.Target; target != "" && zoneWanted == "" && id == "" {
+		r, err := capacityReservations.get(t, target)
+		if err != nil {
+			return nil, err
+		}
+		zoneWanted = r.Zone // where else could it run
+	}
 	typ := string(l.typ.InstanceType)
 	if id != "" {
 		n, err := subnets.get(t, id)

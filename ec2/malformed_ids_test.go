@@ -265,6 +265,10 @@ func TestIDsOfInstancesAndTheirKin(t *testing.T) {
 			_, err := client.DescribeFleetInstances(ctx, &ec2.DescribeFleetInstancesInput{FleetId: id})
 			return err
 		}},
+		{"DescribeFleetHistory", "fleet-" + uuid, fleet, func(id *string) error {
+			_, err := client.DescribeFleetHistory(ctx, &ec2.DescribeFleetHistoryInput{FleetId: id, StartTime: day})
+			return err
+		}},
 		{"ModifyFleet", "fleet-" + uuid, fleet, func(id *string) error {
 			_, err := client.ModifyFleet(ctx, &ec2.ModifyFleetInput{FleetId: id, TargetCapacitySpecification: &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(1)}})
 			return err

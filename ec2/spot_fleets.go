@@ -33,8 +33,7 @@ type spotFleet struct {
 	Started   bool `json:",omitempty"`
 	Modifying bool `json:",omitempty"`
 	// Ended is when a canceled one had no instances any more.
-	Ended  time.Time `json:",omitzero"`
-	Events []fleetEvent
+	Ended time.Time `json:",omitzero"`
 }
 
 var spotFleets = &kind[fleet]{
