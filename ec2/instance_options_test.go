@@ -134,3 +134,14 @@ func TestEventWindows(t *testing.T) {
 	_, err = client.DescribeInstanceEventWindows(t.Context(), &ec2.DescribeInstanceEventWindowsInput{InstanceEventWindowIds: []string{*id}})
 	wantCode(t, err, "InvalidInstanceEventWindowID.NotFound")
 }
+
+// TestTemplatesThatNoLaunchTakes: they can be made, and a launch says what is wrong with them.
+func TestTemplatesThatNoLaunchTakes(t *testing.T) {
+	_, client, _ := newCloud(t)
+	must[*ec2.CreateLaunchTemplateOutput](t)(client.CreateLaunchTemplate(t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("odd"), LaunchTemplateData: &types.RequestLaunchTemplateData{
+		ImageId: &publicImagesIn("us-east-1").sorted[0].ID, InstanceType: types.InstanceType(nanoType()), SecurityGroupIds: []string{"sg-12345678"},
+		NetworkInterfaces: []types.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest{{NetworkInterfaceId: aws.String("eni-12345678")}},
+	}}))
+	_, err := client.RunInstances(t.Context(), &ec2.RunInstancesInput{LaunchTemplate: &types.LaunchTemplateSpecification{LaunchTemplateName: aws.String("odd")}, MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
+	wantCode(t, err, "InvalidParameterCombination")
+}

@@ -106,7 +106,8 @@ func (s *Service) CreateLaunchTemplate(ctx context.Context, in *ec2.CreateLaunch
 	})
 }
 
-// checkTemplateData checks what AWS checks before anything is launched.
+// checkTemplateData checks what AWS checks before anything is launched. Combinations that no launch would take are for the launch to
+// refuse: Terraform's tests against AWS make templates with network interfaces and security groups beside them.
 func checkTemplateData(data *types.RequestLaunchTemplateData) error {
 	if user, err := decodeUserData(aws.ToString(data.UserData)); err != nil || len(user) > maxUserData {
 		return err
@@ -115,9 +116,6 @@ func checkTemplateData(data *types.RequestLaunchTemplateData) error {
 		if _, ok := instanceTypes().findCached(string(data.InstanceType)); !ok {
 			return errInvalidParameterValue("Invalid value '%s' for InstanceType.", data.InstanceType)
 		}
-	}
-	if len(data.NetworkInterfaces) > 0 && (len(data.SecurityGroupIds) > 0 || len(data.SecurityGroups) > 0) {
-		return errInvalidParameterCombination("Network interfaces and an instance-level security groups may not be specified on the same request")
 	}
 	return nil
 }
