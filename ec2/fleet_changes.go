@@ -44,7 +44,9 @@ func (s *Service) ModifyFleet(ctx context.Context, in *ec2.ModifyFleetInput) (*e
 				f.Configs, f.Errors = in.LaunchTemplateConfigs, nil
 			}
 			if in.TargetCapacitySpecification != nil {
+				had := f.Target
 				f.Target = *in.TargetCapacitySpecification
+				f.Target.DefaultTargetCapacityType = cmp.Or(f.Target.DefaultTargetCapacityType, had.DefaultTargetCapacityType)
 				if err := f.checkTarget(); err != nil {
 					return err
 				}

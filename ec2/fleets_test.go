@@ -189,6 +189,15 @@ func TestMaintainedFleets(t *testing.T) {
 	if f := state(); f.FleetState != types.FleetStateCodeActive || *f.FulfilledCapacity != 2 || *f.TargetCapacitySpecification.TotalTargetCapacity != 2 {
 		t.Errorf("%+v", f)
 	}
+	// What is the default's is so still, though the change does not name it.
+	other := *in
+	other.TargetCapacitySpecification = &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(0), DefaultTargetCapacityType: types.DefaultTargetCapacityTypeSpot}
+	spot := must[*ec2.CreateFleetOutput](t)(client.CreateFleet(t.Context(), &other)).FleetId
+	must[*ec2.ModifyFleetOutput](t)(client.ModifyFleet(t.Context(), &ec2.ModifyFleetInput{FleetId: spot, TargetCapacitySpecification: &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(3)}}))
+	shown := must[*ec2.DescribeFleetsOutput](t)(client.DescribeFleets(t.Context(), &ec2.DescribeFleetsInput{FleetIds: []string{*spot}})).Fleets[0].TargetCapacitySpecification
+	if shown.DefaultTargetCapacityType != types.DefaultTargetCapacityTypeSpot || *shown.SpotTargetCapacity != 3 || *shown.OnDemandTargetCapacity != 0 {
+		t.Errorf("%+v", shown)
+	}
 	deleted := must[*ec2.DeleteFleetsOutput](t)(client.DeleteFleets(t.Context(), &ec2.DeleteFleetsInput{FleetIds: []string{*id, "fleet-11111111-1111-1111-1111-111111111111"}, TerminateInstances: aws.Bool(true)}))
 	if len(deleted.SuccessfulFleetDeletions) != 1 || len(deleted.UnsuccessfulFleetDeletions) != 1 || deleted.UnsuccessfulFleetDeletions[0].Error.Code != types.DeleteFleetErrorCodeFleetIdDoesNotExist {
 		t.Errorf("%+v", deleted)
