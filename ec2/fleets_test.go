@@ -191,7 +191,7 @@ func TestMaintainedFleets(t *testing.T) {
 	}
 	// What is the default's is so still, though the change does not name it.
 	other := *in
-	other.TargetCapacitySpecification = &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(0), DefaultTargetCapacityType: types.DefaultTargetCapacityTypeSpot}
+	other.ClientToken, other.TargetCapacitySpecification = nil, &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(0), DefaultTargetCapacityType: types.DefaultTargetCapacityTypeSpot}
 	spot := must[*ec2.CreateFleetOutput](t)(client.CreateFleet(t.Context(), &other)).FleetId
 	must[*ec2.ModifyFleetOutput](t)(client.ModifyFleet(t.Context(), &ec2.ModifyFleetInput{FleetId: spot, TargetCapacitySpecification: &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(3)}}))
 	shown := must[*ec2.DescribeFleetsOutput](t)(client.DescribeFleets(t.Context(), &ec2.DescribeFleetsInput{FleetIds: []string{*spot}})).Fleets[0].TargetCapacitySpecification

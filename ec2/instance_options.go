@@ -113,7 +113,11 @@ func (s *Service) ModifyInstanceCpuOptions(ctx context.Context, in *ec2.ModifyIn
 		return nil, errMissingParameter("coreCount")
 	}
 	out := &ec2.ModifyInstanceCpuOptionsOutput{InstanceId: in.InstanceId}
-	return out, s.editStopped(ctx, *in.InstanceId, func(_ tx, i *instance) error {
+	return out, s.editInstance(ctx, *in.InstanceId, func(_ tx, i *instance) error {
+		if i.State != stateStopped {
+			// AWS: code and words as Terraform's provider for AWS quotes them.
+			return errInvalidState("The instance '%s' is not in an allowed state: stopped", i.ID)
+		}
 		typ, ok := instanceTypes().findCached(string(i.Type))
 		if !ok {
 			return errInvalidParameterValue("Invalid value '%s' for InstanceType.", i.Type)
