@@ -45,6 +45,8 @@ type Codec struct {
 	plans map[planKey]*plan
 	warns map[string]bool
 
+	// also are values that enumerations take besides those of the model, by type.
+	also      map[string][]string
 	rulesOnce sync.Once
 	rules     *ruleTables
 }

@@ -136,6 +136,16 @@ func (s *Server) Register(m *meta.Service, operations ...Operation) {
 // Check chooses what is validated of a service's inputs, before the first request; see [Checks].
 func (s *Server) Check(m *meta.Service, checks Checks) { s.services[m].checks = checks }
 
+// AlsoTakes adds values to those that an enumeration of a service's inputs has in its model, before the first request: some
+// services take, and answer, other words than they document.
+func (s *Server) AlsoTakes(m *meta.Service, enum string, values ...string) {
+	c := s.services[m].codec
+	if c.also == nil {
+		c.also = map[string][]string{}
+	}
+	c.also[enum] = append(c.also[enum], values...)
+}
+
 // Coverage says of every operation of every service whether it is implemented.
 type Coverage struct {
 	Service     string   `json:"service"`

@@ -63,7 +63,7 @@ func (c *Codec) loadRules() {
 	r := c.Service.Rules()
 	c.rules = &ruleTables{enums: make(map[string][]string, len(r.Enums)), members: make(map[[2]int32]*rule, len(r.Members))}
 	for _, e := range r.Enums {
-		c.rules.enums[e.Type] = e.Values
+		c.rules.enums[e.Type] = append(slices.Clip(e.Values), c.also[e.Type]...)
 	}
 	for _, m := range r.Members {
 		c.rules.members[[2]int32{m.Shape, m.Member}] = newRule(m.Constraint)

@@ -121,6 +121,8 @@ func fleetTag(id string) string {
 }
 
 func (s *Service) registerFleets(server *awsapi.Server) {
+	server.AlsoTakes(meta.EC2, "SpotAllocationStrategy", shownLowestPrice)
+	server.AlsoTakes(meta.EC2, "FleetOnDemandAllocationStrategy", shownLowestPrice)
 	server.Register(meta.EC2,
 		awsapi.Op(s.CreateFleet, s.fleetAccess),
 		awsapi.Op(s.DescribeFleets, inRegion[ec2.DescribeFleetsInput]("DescribeFleets")),
@@ -244,9 +246,6 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 		if f.Spot = &fixed; fixed.AllocationStrategy == shownLowestPrice {
 			fixed.AllocationStrategy = types.SpotAllocationStrategyLowestPrice
 		}
-		if fixed.AllocationStrategy != "" && !slices.Contains(fixed.AllocationStrategy.Values(), fixed.AllocationStrategy) {
-			return nil, errInvalidParameterValue("Value (%s) for parameter allocationStrategy is invalid.", fixed.AllocationStrategy)
-		}
 		if err := unsupported("SpotOptions", "MaintenanceStrategies", o.MaintenanceStrategies, "MinTargetCapacity", o.MinTargetCapacity, "MaxTotalPrice", o.MaxTotalPrice); err != nil {
 			return nil, err
 		}
@@ -258,9 +257,6 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 		fixed := *o
 		if f.Demand = &fixed; fixed.AllocationStrategy == shownLowestPrice {
 			fixed.AllocationStrategy = types.FleetOnDemandAllocationStrategyLowestPrice
-		}
-		if fixed.AllocationStrategy != "" && !slices.Contains(fixed.AllocationStrategy.Values(), fixed.AllocationStrategy) {
-			return nil, errInvalidParameterValue("Value (%s) for parameter allocationStrategy is invalid.", fixed.AllocationStrategy)
 		}
 		if err := unsupported("OnDemandOptions", "CapacityReservationOptions", o.CapacityReservationOptions, "MinTargetCapacity", o.MinTargetCapacity, "MaxTotalPrice", o.MaxTotalPrice); err != nil {
 			return nil, err

@@ -117,6 +117,11 @@ func errEventWindowNotFound(id string) error {
 	return awsapi.Errorf("InvalidInstanceEventWindowID.NotFound", "The instance event window ID '%s' does not exist", id)
 }
 
+// AWS: "ModifyInstanceCpuOptions" has no errors; code and words as Terraform's provider for AWS quotes them.
+func errNotAllowedState(i *instance) error {
+	return awsapi.Errorf("InvalidState", "The instance '%s' is not in an allowed state: stopped", i.ID)
+}
+
 func errInstanceMalformed(id string) error {
 	return awsapi.Errorf("InvalidInstanceID.Malformed", `Invalid id: "%s" (expecting "i-...")`, id)
 }

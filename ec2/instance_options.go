@@ -115,8 +115,7 @@ func (s *Service) ModifyInstanceCpuOptions(ctx context.Context, in *ec2.ModifyIn
 	out := &ec2.ModifyInstanceCpuOptionsOutput{InstanceId: in.InstanceId}
 	return out, s.editInstance(ctx, *in.InstanceId, func(_ tx, i *instance) error {
 		if i.State != stateStopped {
-			// AWS: code and words as Terraform's provider for AWS quotes them.
-			return errInvalidState("The instance '%s' is not in an allowed state: stopped", i.ID)
+			return errNotAllowedState(i)
 		}
 		typ, ok := instanceTypes().findCached(string(i.Type))
 		if !ok {
