@@ -325,8 +325,8 @@ func (f *fleet) checkTarget() error {
 	t := &f.Target
 	total, demand, spot := aws.ToInt32(t.TotalTargetCapacity), aws.ToInt32(t.OnDemandTargetCapacity), aws.ToInt32(t.SpotTargetCapacity)
 	switch {
-	case total < 0 || demand < 0 || spot < 0, total == 0 && f.Type != types.FleetTypeMaintain:
-		return errInvalidParameterValue("The target capacity must be greater than zero.")
+	case total < 0 || demand < 0 || spot < 0:
+		return errInvalidParameterValue("The target capacity must not be negative.")
 	case demand+spot > total:
 		return errInvalidParameterCombination("TotalTargetCapacity must be equal to or greater than the sum of OnDemandTargetCapacity and SpotTargetCapacity.")
 	case t.TargetCapacityUnitType != "" && t.TargetCapacityUnitType != types.TargetCapacityUnitTypeUnits:

@@ -50,6 +50,7 @@ const spotFleetLifetime = 48 * time.Hour
 const spotFleetService = "spotfleet.amazonaws.com"
 
 func (s *Service) registerSpotFleets(server *awsapi.Server) {
+	server.AlsoTakes(meta.EC2, "ExcessCapacityTerminationPolicy", capitalDefault, capitalNoTermination)
 	server.Register(meta.EC2,
 		awsapi.Op(s.RequestSpotFleet, s.spotFleetAccess),
 		awsapi.Op(s.DescribeSpotFleetRequests, inRegion[ec2.DescribeSpotFleetRequestsInput]("DescribeSpotFleetRequests")),
@@ -180,6 +181,9 @@ func (s *Service) RequestSpotFleet(ctx context.Context, in *ec2.RequestSpotFleet
 	return &ec2.RequestSpotFleetOutput{SpotFleetRequestId: aws.String(made.ID)}, nil
 }
 
+// EC2 takes the policies with capitals, too, and answers them as they were given: Terraform's provider for AWS sends these.
+const capitalDefault, capitalNoTermination = "Default", "NoTermination"
+
 // The names that EC2 Fleet has for the strategies of Spot Fleet.
 var (
 	spotStrategies = map[types.AllocationStrategy]types.SpotAllocationStrategy{
@@ -194,6 +198,7 @@ var (
 	excessPolicies = map[types.ExcessCapacityTerminationPolicy]types.FleetExcessCapacityTerminationPolicy{
 		types.ExcessCapacityTerminationPolicyDefault:       types.FleetExcessCapacityTerminationPolicyTermination,
 		types.ExcessCapacityTerminationPolicyNoTermination: types.FleetExcessCapacityTerminationPolicyNoTermination,
+		capitalDefault: types.FleetExcessCapacityTerminationPolicyTermination, capitalNoTermination: types.FleetExcessCapacityTerminationPolicyNoTermination,
 	}
 )
 

@@ -117,6 +117,7 @@ func TestSpotFleetIsMaintained(test *testing.T) {
 	in := t.of(3, func(c *types.SpotFleetRequestConfigData) {
 		c.ClientToken = aws.String("once")
 		c.SpotPrice = aws.String("0.04")
+		c.ExcessCapacityTerminationPolicy = "Default" // as Terraform's provider for AWS sends it
 		c.LaunchSpecifications[0].WeightedCapacity = aws.Float64(2)
 		c.LaunchSpecifications[0].TagSpecifications = []types.SpotFleetTagSpecification{{ResourceType: types.ResourceTypeInstance, Tags: []types.Tag{{Key: aws.String("Name"), Value: aws.String("one of many")}}}}
 		c.TagSpecifications = []types.TagSpecification{{ResourceType: types.ResourceTypeSpotFleetRequest, Tags: []types.Tag{{Key: aws.String("f"), Value: aws.String("g")}}}}
@@ -130,7 +131,7 @@ func TestSpotFleetIsMaintained(test *testing.T) {
 	t.is(id, types.BatchStateActive, types.ActivityStatusFulfilled, 4)
 	shown := t.show(id)
 	if c := shown.SpotFleetRequestConfig; c.Type != types.FleetTypeMaintain || c.AllocationStrategy != types.AllocationStrategyLowestPrice || *c.TargetCapacity != 3 || *c.OnDemandTargetCapacity != 0 ||
-		c.ExcessCapacityTerminationPolicy != types.ExcessCapacityTerminationPolicyDefault || *c.IamFleetRole != fleetRole || len(c.LaunchSpecifications) != 1 || len(shown.Tags) != 1 {
+		c.ExcessCapacityTerminationPolicy != capitalDefault || *c.IamFleetRole != fleetRole || len(c.LaunchSpecifications) != 1 || len(shown.Tags) != 1 {
 		t.Errorf("%+v", shown)
 	}
 	first := t.active(id)
