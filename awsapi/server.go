@@ -538,6 +538,8 @@ func (c *call) encode(err error) *Reply {
 		level, what = slog.LevelWarn, "unavailable"
 	case known != nil && known.ErrorFault() != smithy.FaultServer:
 		level, what = slog.LevelDebug, "refused"
+	case known == nil && c.http.Context().Err() != nil && errors.Is(err, context.Canceled):
+		level, what = slog.LevelInfo, "the client left"
 	}
 	told := []any{"request", c.request.ID, "service", c.route.service.meta.Name, "operation", c.route.operation, "error", err}
 	if cause := errors.Unwrap(err); cause != nil { // the answer does not tell it; the log has to

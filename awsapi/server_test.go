@@ -494,3 +494,16 @@ func FuzzServe(f *testing.F) {
 		}
 	})
 }
+
+// TestClientLeft: a call that ends because nobody waits for it is no failure of the server.
+func TestClientLeft(t *testing.T) {
+	w := newWorld(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1:4566/", strings.NewReader("Action=GetSessionToken&Version=2011-06-15"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w.server.ServeHTTP(httptest.NewRecorder(), r)
+	if said := w.log.String(); !strings.Contains(said, "the client left") || strings.Contains(said, "level=ERROR") {
+		t.Errorf("logged: %s", said)
+	}
+}

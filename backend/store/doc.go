@@ -23,7 +23,7 @@
 //  1. Update runs the closure on a snapshot; it notes the keys and ranges that were read and buffers the writes.
 //  2. The committer takes all waiting transactions, refuses those whose reads were overwritten (the caller
 //     retries on a newer snapshot) and gives each of the rest its revision. While several write at once, a small group
-//     waits for more, at most half as long as a sync takes.
+//     waits for more, at most three quarters as long as a sync takes.
 //  3. The group becomes one record in the log, made durable by one fdatasync: from here on it is true.
 //  4. The applier writes the group to the index (Badger), which nobody syncs: it can be rebuilt.
 //  5. The caller is answered; whoever reads from now on sees the commit, and watchers receive it.

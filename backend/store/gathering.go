@@ -4,7 +4,7 @@ import "time"
 
 const (
 	// enough transactions share a sync well: a group of so many waits for no more.
-	enough = 8
+	enough = 12
 	// several transactions a group tell that there are writers at once; below that, waiting would only be late.
 	several = 3
 	// gatherAtMost bounds what a slow disk makes a group wait.
@@ -13,8 +13,8 @@ const (
 
 // gathering decides how long a group waits for more transactions before it is made durable. While one sync runs the next
 // group gathers by itself; a quick disk is done before many have come, and would sync for few. So where the last groups
-// had several transactions, a smaller one than enough waits, at most half as long as they took to become durable. A
-// writer who is alone never waits.
+// had several transactions, a smaller one than enough waits, at most three quarters as long as they took to become
+// durable. A writer who is alone never waits.
 type gathering struct {
 	size float64       // of the last groups, the newest with a weight of a quarter
 	took time.Duration // the last one, to become durable
@@ -43,7 +43,7 @@ func (g *gathering) patience() time.Duration {
 	if g.size < several {
 		return 0
 	}
-	return min(g.took/2, gatherAtMost)
+	return min(g.took*3/4, gatherAtMost)
 }
 
 // next answers the next request for a group that has some transactions already, or nil if it is complete.

@@ -21,8 +21,8 @@ func TestPatienceFollowsTheSyncs(t *testing.T) {
 	for range 20 {
 		g.done(6, 400*time.Microsecond)
 	}
-	if got, want := g.patience(), 200*time.Microsecond; got != want {
-		t.Errorf("patience = %v, want half of a sync, %v", got, want)
+	if got, want := g.patience(), 300*time.Microsecond; got != want {
+		t.Errorf("patience = %v, want three quarters of a sync, %v", got, want)
 	}
 	g.done(6, time.Minute)
 	if got := g.patience(); got != gatherAtMost {
