@@ -68,6 +68,9 @@ func hostBucket(host, domain string) string {
 // AWS: "Amazon S3 endpoints and quotas".
 func plainNames(labels []string) []string {
 	at := len(labels) - 2
+	if region := labels[at+1]; strings.Count(region, "-") < 2 {
+		return labels // no region: these words are a bucket's
+	}
 	services := []string{"s3", "s3-fips", "s3-accesspoint", "s3-accesspoint-fips"}
 	if at > 0 && labels[at] == "dualstack" && slices.Contains(services, labels[at-1]) {
 		labels = slices.Delete(labels, at, at+1)

@@ -13,6 +13,7 @@ func TestHostBucket(t *testing.T) {
 		"s3.dualstack.us-east-1.amazonaws.com": "", "dualstack.s3.us-east-1.cloud.test": "dualstack", "x.dualstack.s3.cloud.test": "x.dualstack", "a-fips.s3.cloud.test": "a-fips",
 		"point-123456789012.s3-accesspoint.dualstack.us-east-1.cloud.test":      "arn:aws:s3:us-east-1:123456789012:accesspoint/point",
 		"point-123456789012.s3-accesspoint-fips.dualstack.us-east-1.cloud.test": "arn:aws:s3:us-east-1:123456789012:accesspoint/point",
+		"assets.s3-fips.s3.cloud.test":                                          "assets.s3-fips", "x.s3.dualstack.s3.cloud.test": "x.s3.dualstack", "s3-fips.foo.localhost": "s3-fips.foo",
 		"b.127.0.0.1:4566": "b", "a.b1.127.0.0.1": "a.b1", "point-123456789012.10.1.2.3": "point-123456789012", "b.1.2.3.256": "", "b.c.d.e.1": "",
 	} {
 		if got := hostBucket(host, "cloud.test"); got != want {

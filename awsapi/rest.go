@@ -240,7 +240,7 @@ func only(p *plan, root string) *planField {
 	var found *planField
 	for i := range p.fields {
 		if f := &p.fields[i]; f.location == wire.Body {
-			if found != nil || f.name != root || f.plan.kind != kindString {
+			if found != nil || f.name != root || f.plan.kind != kindString || f.plan.pointer {
 				return nil
 			}
 			found = f

@@ -23,6 +23,8 @@ import (
 // logLine is one line that waits for its log object.
 type logLine struct {
 	Bucket string
+	// Source is the bucket's own id: another one may have its name by the time that its lines are delivered.
+	Source string `json:",omitempty"`
 	ID     string // in the order of time
 	At     time.Time
 	Text   string
@@ -62,7 +64,7 @@ func textIn(in any, name string) string {
 func (s *Service) logAccess(ctx context.Context, b *bucket, o *awsapi.Outcome) error {
 	line := accessLine(b, o)
 	return s.db.Update(ctx, func(tx store.Tx) error {
-		if err := logLines.In(tx, global).Put(&logLine{Bucket: b.Name, ID: fmt.Sprintf("%016x-%s", o.Time.UnixNano(), o.ID), At: o.Time, Text: line}); err != nil {
+		if err := logLines.In(tx, global).Put(&logLine{Bucket: b.Name, Source: b.ID, ID: fmt.Sprintf("%016x-%s", o.Time.UnixNano(), o.ID), At: o.Time, Text: line}); err != nil {
 			return err
 		}
 		return s.wantLogs(tx, b)
@@ -195,7 +197,7 @@ func (s *Service) deliverLogs(ctx context.Context, item reconcile.Item) (time.Du
 		if config, err = findSetting[types.LoggingEnabled](tx, b.Name, kindLogging, ""); err != nil || config == nil {
 			return err
 		}
-		target, err = findBucket(tx, aws.ToString(config.TargetBucket))
+		target, err = logTarget(tx, b, config)
 		return err
 	})
 	if err != nil || len(lines) == 0 {
@@ -207,7 +209,12 @@ func (s *Service) deliverLogs(ctx context.Context, item reconcile.Item) (time.Du
 	}
 	var text strings.Builder
 	for _, line := range lines {
-		text.WriteString(line.Text + "\n")
+		if line.Source == b.ID {
+			text.WriteString(line.Text + "\n")
+		}
+	}
+	if text.Len() == 0 {
+		return again(next), s.dropLines(ctx, lines, nil)
 	}
 	written, err := s.blobs.Write(ctx, strings.NewReader(text.String()), blob.WriteOptions{Size: int64(text.Len()), Sums: []checksum.Algorithm{checksum.CRC64NVME}})
 	if err != nil {
@@ -215,8 +222,8 @@ func (s *Service) deliverLogs(ctx context.Context, item reconcile.Item) (time.Du
 	}
 	defer s.blobs.Discard(written)
 	return again(next), s.dropLines(ctx, lines, func(tx store.Tx) error {
-		// The record of now counts, not the one that was read above.
-		t, err := findBucket(tx, target.Name)
+		// The records of now count, not those that were read above.
+		t, err := logTarget(tx, b, config)
 		if err != nil || t == nil || t.ID != target.ID {
 			return err
 		}
@@ -242,6 +249,16 @@ func (s *Service) deliverLogs(ctx context.Context, item reconcile.Item) (time.Du
 		}
 		return s.insert(tx, t, o)
 	})
+}
+
+// logTarget finds the bucket that a bucket's lines go to; nil if it is gone, or is another owner's by now.
+// AWS: API reference of PutBucketLogging: both have the same owner, and are in the same Region.
+func logTarget(tx store.Tx, b *bucket, config *types.LoggingEnabled) (*bucket, error) {
+	target, err := findBucket(tx, aws.ToString(config.TargetBucket))
+	if err != nil || target == nil || target.Account != b.Account || target.Region != b.Region {
+		return nil, err
+	}
+	return target, nil
 }
 
 func again(next store.Cursor) time.Duration {

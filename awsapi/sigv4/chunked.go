@@ -223,6 +223,10 @@ func (c *chunkReader) readTrailer() (http.Header, error) {
 		line, err := c.line(maxTrailerLine)
 		line = strings.TrimSuffix(line, "\r")
 		if KindOf(err) == IncompleteBody && line == "" {
+			// The end, unless the connection broke before all that was announced had come.
+			if _, err := c.src.ReadByte(); !errors.Is(err, io.EOF) {
+				return nil, bodyError(err)
+			}
 			break
 		}
 		if err != nil {

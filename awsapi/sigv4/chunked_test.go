@@ -272,6 +272,10 @@ func TestChunkTampering(t *testing.T) {
 				t.Errorf("%s, %s: untyped error %v", name, what, err)
 			}
 		}
+		broken := io.MultiReader(strings.NewReader(strings.TrimSuffix(join(p...), "\r\n")), iotest.ErrReader(io.ErrUnexpectedEOF))
+		if _, _, err := u.read(broken, len(want)); KindOf(err) != IncompleteBody {
+			t.Errorf("%s, broken before the last line: %v", name, err)
+		}
 		for _, length := range []int{0, len(want) - 1, len(want) + 1} {
 			if _, _, err := u.read(strings.NewReader(join(p...)), length); KindOf(err) != IncompleteBody {
 				t.Errorf("%s announced %d bytes: %v", name, length, err)

@@ -87,10 +87,9 @@ func (s *Signature) matchV2(secret, text string) bool {
 // Headers that botocore moved into the query count as headers.
 func (s *Signature) stringToSignV2(r *http.Request, path string) string {
 	headers := map[string]string{}
-	// What comes twice is signed with all its values, so that none is left out. The same value counts once: who was given a
-	// URL with a content type in its query sends the header, too.
+	// What comes twice is signed with all its values, so that none is left out.
 	add := func(name, value string) {
-		if was, twice := headers[name]; twice && was != value {
+		if was, twice := headers[name]; twice {
 			value = was + "," + value
 		}
 		headers[name] = value
@@ -110,8 +109,14 @@ func (s *Signature) stringToSignV2(r *http.Request, path string) string {
 	})
 	for key, values := range r.Header {
 		if strings.HasPrefix(key, "X-Amz-") || key == "Content-Md5" || key == "Content-Type" {
-			for _, value := range values {
-				add(strings.ToLower(key), strings.TrimSpace(value))
+			trimmed := make([]string, len(values))
+			for i, value := range values {
+				trimmed[i] = strings.TrimSpace(value)
+			}
+			// Who was given a URL with a content type in its query sends the header, too: the same counts once.
+			name, value := strings.ToLower(key), strings.Join(trimmed, ",")
+			if was, twice := headers[name]; !twice || was != value {
+				add(name, value)
 			}
 		}
 	}

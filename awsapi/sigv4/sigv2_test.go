@@ -83,6 +83,10 @@ func TestSigV2HeadersSentToo(t *testing.T) {
 		if KindOf(err) != want {
 			t.Errorf("%s: %v", contentType, err)
 		}
+		r.Header.Add("X-Amz-Meta-Note", "hello")
+		if _, err = verify(r, creds.SecretAccessKey, v2Options(false)); KindOf(err) != SignatureMismatch {
+			t.Errorf("%s and a header twice: %v", contentType, err)
+		}
 	}
 }
 

@@ -94,3 +94,32 @@ func TestAClosedStoreEndsTheWait(t *testing.T) {
 		t.Error("waited for requests that cannot come")
 	}
 }
+
+// TestFruitlessWaitsGetRare: where all writers are in the group, waiting brings nobody.
+func TestFruitlessWaitsGetRare(t *testing.T) {
+	g := gathering{size: several, took: time.Nanosecond}
+	waits := 0
+	for range 1000 {
+		g.begin()
+		g.next(make(chan *request), several)
+		if g.timer != nil {
+			waits++
+		}
+		g.done(several, time.Nanosecond*2)
+	}
+	if waits < 2 || waits > 60 {
+		t.Errorf("%d of 1000 groups waited for nobody, want about one in 32", waits)
+	}
+	// Somebody who comes makes waiting worth it again.
+	g.skip = 0
+	g.begin()
+	requests := make(chan *request)
+	g.timer = time.NewTimer(time.Hour)
+	go func() { requests <- &request{} }()
+	if g.next(requests, several) == nil {
+		t.Fatal("the wait ended early")
+	}
+	if g.fruitless != 0 || !g.came {
+		t.Errorf("after somebody came: %+v", g)
+	}
+}
