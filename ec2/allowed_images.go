@@ -45,7 +45,7 @@ func meets(t tx, im *image, c types.ImageCriterion) bool {
 	}
 	called := func(name string) bool { return compilePattern(name).matches(im.Name) }
 	within := func(since time.Time, days *int32) bool {
-		return days == nil || t.Now().Sub(since) <= time.Duration(*days)*24*time.Hour
+		return days == nil || t.Now().Sub(since).Hours() <= 24*float64(*days)
 	}
 	switch {
 	case len(c.ImageProviders) > 0 && !slices.ContainsFunc(c.ImageProviders, by),
@@ -105,7 +105,12 @@ func (s *Service) ReplaceImageCriteriaInAllowedImagesSettings(ctx context.Contex
 		return nil, errInvalidParameterValue("The maximum number of image criteria is 10.")
 	}
 	var criteria []types.ImageCriterion
+	providers := 0
 	for _, given := range in.ImageCriteria {
+		// AWS: "ImageCriterion": "up to a total of 200 values" of providers, over all.
+		if providers += len(given.ImageProviders); providers > 200 {
+			return nil, errInvalidParameterValue("The maximum number of image providers is 200.")
+		}
 		if err := checkImageCriterion(given); err != nil {
 			return nil, err
 		}
@@ -128,12 +133,13 @@ func checkImageCriterion(c types.ImageCriterionRequest) error {
 		return errNotImplemented("A criterion of watermarks or of scan results")
 	}
 	switch {
-	case len(c.ImageProviders) > 200:
-		return errInvalidParameterValue("The maximum number of image providers is 200.")
 	case len(c.ImageNames) > 50:
 		return errInvalidParameterValue("The maximum number of image names is 50.")
 	case len(c.MarketplaceProductCodes) > 50:
 		return errInvalidParameterValue("The maximum number of Marketplace product codes is 50.")
+	case c.CreationDateCondition != nil && aws.ToInt32(c.CreationDateCondition.MaximumDaysSinceCreated) < 0,
+		c.DeprecationTimeCondition != nil && aws.ToInt32(c.DeprecationTimeCondition.MaximumDaysSinceDeprecated) < 0:
+		return errInvalidParameterValue("A number of days cannot be negative.")
 	case slices.Contains(c.ImageProviders, none) && len(c.ImageProviders) > 1:
 		return errInvalidParameterValue("The image provider 'none' cannot be combined with others.")
 	}

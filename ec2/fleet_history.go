@@ -95,8 +95,13 @@ func (f *fleet) noteMember(t tx, sub string, m fleetMember) error {
 	return nil
 }
 
-// noteEnded forgets the members that ended: they are of no interest any more.
+// noteEnded forgets the members that ended: they are of no interest any more. A fleet of type instant has no history, and
+// shows for ever what it launched.
+// AWS: "FleetData", Instances.
 func (f *fleet) noteEnded(t tx) error {
+	if f.Type == types.FleetTypeInstant {
+		return nil
+	}
 	alive, err := f.alive(t)
 	if err != nil {
 		return err
@@ -121,7 +126,11 @@ func concludeFleet(t tx, id string) error {
 	if err := f.noteEnded(t); err != nil {
 		return err
 	}
-	if f.Over = len(f.Members) == 0; f.Over {
+	alive, err := f.alive(t)
+	if err != nil {
+		return err
+	}
+	if f.Over = len(alive) == 0; f.Over {
 		f.note(t, types.EventTypeBatchChange, string(types.FleetStateCodeDeleted), "", "")
 	}
 	return fleets.put(t, f)

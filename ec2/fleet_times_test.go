@@ -89,13 +89,13 @@ func TestFleetsHaveTheirTimes(t *testing.T) {
 	waitFor(t, func() bool {
 		return state(ends).FleetState == types.FleetStateCodeDeleted && state(stays).FleetState == types.FleetStateCodeDeletedRunning && w.count(types.InstanceStateNameRunning) == 1
 	})
-	var happened []string
-	for _, e := range must[*ec2.DescribeFleetHistoryOutput](t)(w.client.DescribeFleetHistory(t.Context(), &ec2.DescribeFleetHistoryInput{FleetId: &ends, StartTime: &w.began, EventType: types.FleetEventTypeFleetChange})).HistoryRecords {
-		happened = append(happened, *e.EventInformation.EventSubType)
-	}
-	if want := []string{"submitted", "active", "expired", "deleted_terminating", "deleted"}; !slices.Equal(happened, want) {
-		t.Errorf("%q, not %q", happened, want)
-	}
+	waitFor(t, func() bool { // its end is noted after it was seen
+		var happened []string
+		for _, e := range must[*ec2.DescribeFleetHistoryOutput](t)(w.client.DescribeFleetHistory(t.Context(), &ec2.DescribeFleetHistoryInput{FleetId: &ends, StartTime: &w.began, EventType: types.FleetEventTypeFleetChange})).HistoryRecords {
+			happened = append(happened, *e.EventInformation.EventSubType)
+		}
+		return slices.Equal(happened, []string{"submitted", "active", "expired", "deleted_terminating", "deleted"})
+	})
 	wrong := oneInstance(&types.FleetLaunchTemplateSpecificationRequest{LaunchTemplateName: aws.String("web"), Version: aws.String("1")})
 	wrong.ValidUntil = &until
 	_, err := w.client.CreateFleet(t.Context(), wrong)

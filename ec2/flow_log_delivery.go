@@ -42,6 +42,7 @@ type flowRecordKey struct {
 	sourcePort, destPort uint16
 	protocol             int
 	accepted, ingress    bool
+	reason               string
 }
 
 // maxWindowRecords bounds one flow log's records of one interval.
@@ -58,7 +59,7 @@ func (s *Service) flowLogPause() time.Duration {
 
 // add sums a record up with those of the same flow.
 func (w *flowWindow) add(r *backend.FlowRecord) {
-	key := flowRecordKey{r.ENI, r.Source, r.Destination, r.SourcePort, r.DestPort, r.Protocol, r.Accepted, r.Ingress}
+	key := flowRecordKey{r.ENI, r.Source, r.Destination, r.SourcePort, r.DestPort, r.Protocol, r.Accepted, r.Ingress, r.Reason}
 	if had := w.records[key]; had != nil {
 		had.Packets, had.Bytes, had.TCPFlags, had.End = had.Packets+r.Packets, had.Bytes+r.Bytes, had.TCPFlags|r.TCPFlags, r.End
 		return

@@ -127,7 +127,8 @@ func (s *Service) CopyImage(ctx context.Context, in *ec2.CopyImageInput) (*ec2.C
 			im := *from
 			im.resource = resource{ID: t.NewID("ami-"), Tags: maps.Clone(tags)}
 			if aws.ToBool(in.CopyImageTags) && from.OwnerID == t.scope.Account {
-				merged := maps.Clone(from.Tags)
+				merged := map[string]string{}
+				maps.Copy(merged, from.Tags)
 				maps.Copy(merged, tags)
 				im.Tags = merged
 			}

@@ -121,7 +121,7 @@ func (t *terminal) move(parameters string, final byte) {
 		parts := strings.Split(parameters, ";")
 		if i < len(parts) {
 			if n, err := strconv.Atoi(parts[i]); err == nil && n > 0 {
-				return n
+				return min(n, rows*columns) // more than any screen has
 			}
 		}
 		return otherwise

@@ -75,6 +75,8 @@ func TestTerminal(t *testing.T) {
 
 func FuzzTerminal(f *testing.F) {
 	f.Add([]byte("\x1b[5;5Hx\x1b[J\x1b[1K\t\b\n"))
+	f.Add([]byte("\n\x1b[9223372036854775807Bx"))
+	f.Add([]byte("a\x1b[9223372036854775807Cx"))
 	f.Fuzz(func(_ *testing.T, text []byte) {
 		(&terminal{}).print(text) // nothing that is printed brings it out of its bounds
 	})
