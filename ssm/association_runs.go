@@ -79,7 +79,11 @@ const everywhere = "100%"
 // targetsPause is how often an association that names instances by tags looks whether there are others.
 const targetsPause = time.Minute
 
-// targeted are the instances that an association is for, of those that are connected.
+// longestPause is after how long an association is looked at again at the latest: a schedule may be for a time that the loop
+// cannot order.
+const longestPause = 24 * time.Hour
+
+// targeted are those of the instances that an association is for.
 func (a *association) targeted(all []Machine) []Machine {
 	return slices.DeleteFunc(slices.Clone(all), func(m Machine) bool {
 		for _, t := range a.Targets {
@@ -99,8 +103,9 @@ func (a *association) targeted(all []Machine) []Machine {
 }
 
 // due answers those of the targets for which it is to run now, and when to look again at the latest; zero for when something
-// changes. It writes down that it looked.
-func (a *association) due(now time.Time, there []Machine) (run []Machine, next time.Time) {
+// changes. It runs in those that are connected, and writes down that it looked. What it was applied to it forgets of an
+// instance that is no target any more; one that is stopped, or whose link is not back after a start of Mini AWS, still is.
+func (a *association) due(now time.Time, targets []Machine, connected func(Machine) bool) (run []Machine, next time.Time) {
 	s := parseSchedule(a.Schedule)
 	after := func(at time.Time) time.Time {
 		if s == nil {
@@ -112,16 +117,17 @@ func (a *association) due(now time.Time, there []Machine) (run []Machine, next t
 		}
 		return at.Add(days)
 	}
+	there := slices.DeleteFunc(slices.Clone(targets), func(m Machine) bool { return !connected(m) })
 	wanted := after(a.Looked)
 	switch {
 	case a.Once || !wanted.IsZero() && !wanted.After(now):
 		run = there
 	case !a.OnSchedule:
-		run = slices.DeleteFunc(slices.Clone(there), func(m Machine) bool { return a.Applied[m.ID] != "" })
+		run = slices.DeleteFunc(there, func(m Machine) bool { return a.Applied[m.ID] != "" })
 	}
 	a.Once, a.Looked = false, now
 	maps.DeleteFunc(a.Applied, func(id, _ string) bool {
-		return !slices.ContainsFunc(there, func(m Machine) bool { return m.ID == id })
+		return !slices.ContainsFunc(targets, func(m Machine) bool { return m.ID == id })
 	})
 	next = after(now)
 	if poll := now.Add(targetsPause); !a.OnSchedule && a.Instance == "" && (next.IsZero() || next.After(poll)) {
@@ -137,7 +143,6 @@ func (s *Service) reconcileAssociation(ctx context.Context, item reconcile.Item)
 	if err != nil {
 		return 0, err
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(m Machine) bool { return !s.connected(m) })
 	var again time.Duration
 	err = s.config.DB.Update(ctx, func(t store.Tx) error {
 		again = 0
@@ -145,9 +150,9 @@ func (s *Service) reconcileAssociation(ctx context.Context, item reconcile.Item)
 		if a == nil || err != nil {
 			return err
 		}
-		run, next := a.due(t.Now().UTC(), a.targeted(all))
+		run, next := a.due(t.Now().UTC(), a.targeted(all), s.connected)
 		if !next.IsZero() {
-			again = max(time.Millisecond, next.Sub(t.Now()))
+			again = min(longestPause, max(time.Millisecond, next.Sub(t.Now())))
 		}
 		if len(run) > 0 {
 			if err := a.run(t, scope, run); err != nil {

@@ -190,12 +190,22 @@ func (s *Service) CreateAssociation(ctx context.Context, in *api.CreateAssociati
 			return err
 		case len(all) >= maxAssociations:
 			return errTooManyAssociations()
-		case a.Instance != "" && slices.ContainsFunc(all, func(other *association) bool { return other.Instance == a.Instance && other.Document == a.Document }):
+		case slices.ContainsFunc(all, a.clashes):
 			return errAssociationExists()
 		}
 		out.AssociationDescription, err = a.toAPI(t, c.scope)
 		return errors.Join(err, associations.In(t, c.scope).Insert(a), a.keepVersion(t, c.scope), reconcile.Want(t, associationItem(c.scope, a.ID)))
 	})
+}
+
+// clashes tells whether another association has the document and the instance that name this one.
+func (a *association) clashes(other *association) bool {
+	return a.Instance != "" && other.ID != a.ID && other.Instance == a.Instance && other.Document == a.Document
+}
+
+// isInstance tells whether targets are one instance, by its id.
+func isInstance(targets []types.Target, id string) bool {
+	return len(targets) == 1 && aws.ToString(targets[0].Key) == "InstanceIds" && slices.Equal(targets[0].Values, []string{id})
 }
 
 func (a *association) keepVersion(t store.Tx, scope store.Scope) error {
@@ -259,6 +269,16 @@ func (s *Service) UpdateAssociation(ctx context.Context, in *api.UpdateAssociati
 			return err
 		}
 		a.associationSettings, a.Version, a.Applied, a.Looked = next, a.Version+1, nil, next.Updated
+		if !isInstance(a.Targets, a.Instance) {
+			a.Instance = "" // document and instance do not name it any more
+		}
+		all, _, err := associations.In(t, c.scope).List(store.Query{})
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(all, a.clashes) {
+			return errInvalidUpdate()
+		}
 		out.AssociationDescription, err = a.toAPI(t, c.scope)
 		return errors.Join(err, associations.In(t, c.scope).Put(a), a.keepVersion(t, c.scope), reconcile.Want(t, associationItem(c.scope, a.ID)))
 	})

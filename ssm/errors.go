@@ -292,6 +292,12 @@ func errAssociationExists() error {
 	return awsapi.Errorf("AssociationAlreadyExists", "The specified association already exists.")
 }
 
+// AWS: "UpdateAssociation", Errors, which has no AssociationAlreadyExists. That this is what AWS answers where a document and an
+// instance would name two associations rests on no page.
+func errInvalidUpdate() error {
+	return awsapi.Errorf("InvalidUpdate", "The update isn't valid.")
+}
+
 func errNoAssociation() error {
 	return awsapi.Errorf("AssociationDoesNotExist", "The specified association doesn't exist.")
 }

@@ -67,6 +67,9 @@ func newWorld(t *testing.T) *world {
 				{Name: "/aws/service/debian/release/12/latest/arm64", Value: "ami-34" + region, DataType: "aws:ec2:image", Version: 7, Modified: time.Unix(1000, 0)},
 			}
 		},
+		Machine: func(_ context.Context, _, _, id string) (ssm.Machine, bool, error) {
+			return ssm.Machine{ID: id}, id == "i-0123456789abcdef0", nil
+		},
 		HasImage: func(_ context.Context, _, _, id string) (bool, error) { return id == "ami-0123456789abcdef0", nil },
 	})
 	server := awsapi.NewServer(awsapi.Options{Identities: w.gate, Authorizer: w.gate, Region: "us-east-1"})

@@ -1,6 +1,7 @@
 package ssm
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,13 +38,13 @@ func parseSchedule(text string) *schedule {
 		units := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
 		n, err := strconv.Atoi(count)
 		every := units[strings.TrimSuffix(unit, "s")]
-		if err != nil || n < 1 || n > 1_000_000 || every == 0 || strings.HasSuffix(unit, "s") == (n == 1) {
+		if err != nil || n < 1 || every == 0 || n > int(math.MaxInt64/every) || strings.HasSuffix(unit, "s") == (n == 1) {
 			return nil
 		}
 		return &schedule{every: time.Duration(n) * every}
 	case "at":
 		at, err := time.Parse("2006-01-02T15:04:05", inner)
-		if err != nil {
+		if err != nil || at.IsZero() {
 			return nil
 		}
 		return &schedule{at: at}

@@ -53,7 +53,8 @@ func TestSchedules(t *testing.T) {
 		}
 	}
 	for _, wrong := range []string{
-		"", "rate(30 minutes", "rate(0 hours)", "rate(1 hours)", "rate(2 hour)", "rate(x days)", "rate(2 weeks)", "at(tomorrow)", "every(2 days)", "cron()", "cron(0 16 * * *)",
+		"", "rate(30 minutes", "rate(0 hours)", "rate(1 hours)", "rate(2 hour)", "rate(x days)", "rate(2 weeks)", "rate(110000 days)", "rate(9223372036854775807 minutes)",
+		"at(tomorrow)", "at(0001-01-01T00:00:00)", "every(2 days)", "cron()", "cron(0 16 * * *)",
 		"cron(0 16 * * * *)", "cron(0 16 ? * ? *)", "cron(60 16 ? * TUE *)", "cron(0 24 ? * TUE *)", "cron(0 16 ? 13 TUE *)", "cron(0 16 ? * TUO *)", "cron(0 16 ? * TUE#6 *)", "cron(0 16 32 * ? *)",
 		"cron(0 16 0W * ? *)", "cron(1 0 16 ? * TUE *)", "cron(0/0 16 ? * TUE *)", "cron(0 16-12 ? * TUE *)", "cron(0 16 ? * TUE 1900)", "cron(0 16 ? * MON,TUE#2 *)",
 	} {
