@@ -143,6 +143,23 @@ func connectOnly(to netip.AddrPort) string {
 	return fmt.Sprintf(`python3 -c 'import socket; socket.create_connection(("%s",%d),1.5); print("connected")'`, to.Addr(), to.Port())
 }
 
+// serveEcho is a process that sends back what one connection brings.
+func (c *cloud) serveEcho(instance string, port int) {
+	c.Helper()
+	script := fmt.Sprintf(`import socket
+s=socket.create_server(("",%d)); open("/tmp/echoes","w").close(); a=s.accept()[0]
+while d:=a.recv(99): a.sendall(d)`, port)
+	container := "mini-aws-" + c.owner[:12] + "-" + instance
+	if out, err := exec.CommandContext(c.Context(), "docker", "exec", "-d", container, "python3", "-c", script).CombinedOutput(); err != nil {
+		c.Fatalf("%v: %s", err, out)
+	}
+	for deadline := time.Now().Add(10 * time.Second); exec.CommandContext(c.Context(), "docker", "exec", container, "test", "-e", "/tmp/echoes").Run() != nil; {
+		if time.Now().After(deadline) {
+			c.Fatal(container + " does not listen")
+		}
+	}
+}
+
 func TestEngineInternetAccess(t *testing.T) {
 	c := openCloud(t)
 	v, other := c.vpc("vpc-1"), c.vpc("vpc-2")
@@ -183,6 +200,35 @@ func TestEngineInternetAccess(t *testing.T) {
 			t.Errorf("an address that was taken away: %s", out)
 		}
 	}
+
+	t.Log("a connection from before the block ends with it, whether a flow log wants to know or not")
+	c.serveEcho(i, 7)
+	standing, err := (&net.Dialer{}).DialContext(t.Context(), "tcp4", c.public(1).String()+":7")
+	must(t, err)
+	defer standing.Close()
+	echoes := func(word string) bool {
+		must(t, standing.SetDeadline(time.Now().Add(2*time.Second)))
+		_, _ = standing.Write([]byte(word))
+		n, _ := standing.Read(make([]byte, 99))
+		return n > 0
+	}
+	if !echoes("before") {
+		t.Fatal("nothing comes back before the block")
+	}
+	for n := range v.Subnets {
+		v.Subnets[n].Internet = backend.InternetBlocked
+	}
+	for _, logs := range [][]backend.WantedFlowLog{{{ID: "fl-0", Resource: v.ID, Rejected: true}}, nil} {
+		v.FlowLogs = logs
+		c.apply(v)
+		if echoes("blocked") {
+			t.Errorf("it goes on with the flow logs %v", logs)
+		}
+	}
+	for n := range v.Subnets {
+		v.Subnets[n].Internet = backend.InternetOpen
+	}
+	c.apply(v)
 
 	t.Log("public access that is blocked inward leaves NAT gateways, and that is blocked at all leaves nothing")
 	c.want(i, connectTo(c.public(2).String(), 80), "you are "+c.public(1).String())

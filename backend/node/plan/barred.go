@@ -14,6 +14,8 @@ import (
 const (
 	setBarred  = "barred"  // public addresses that are blocked
 	setBarred6 = "barred6" // devices of subnets whose route to the internet gateway is blocked
+	setCutOff  = "cut_off" // devices of subnets that are blocked and have no way out that is left to them
+	chainCut   = "cut_out" // what connections from before the block may not send
 )
 
 // BarredAddresses are the public addresses to which the block of public access lets nobody, and the private ones that have them.
@@ -67,4 +69,52 @@ func (f *filter) barredIn6() []Rule {
 	}
 	f.set(set)
 	return []Rule{append(Rule{DeviceIn{Side: To, Set: setBarred6}}, f.reject(BarredIn)...)}
+}
+
+// cutStanding are the rules that end connections from before the block: they come before the one that lets known connections
+// pass. Where a NAT gateway or an egress-only gateway is left to a subnet, answers still come in.
+func (f *filter) cutStanding() []Rule {
+	known := State{Names: []string{"established", "related"}}
+	var rules []Rule
+	out, blocked := f.cutOut()
+	if blocked {
+		f.chain(out)
+		rules = append(rules, Rule{known, Device{Side: To, Name: InternetDevice}, jump(chainCut)})
+	}
+	set := Set{Name: setCutOff, Key: []string{"ifname"}}
+	for _, id := range f.eniIDs {
+		subnet := f.subnets[f.enis[id].Subnet]
+		open := slices.ContainsFunc(f.stepsOf(subnet.ID, f.ipv6), func(s step) bool {
+			return s.way == internet || s.way == translate || s.way == egress
+		})
+		if subnet.Internet != backend.InternetOpen && !open {
+			set.Elements = append(set.Elements, Element{Key: []any{DeviceName(id)}})
+		}
+	}
+	if len(set.Elements) > 0 {
+		f.set(set)
+		rules = append(rules, append(Rule{known, Device{Side: From, Name: InternetDevice}, DeviceIn{Side: To, Set: setCutOff}}, f.reject(BarredIn)...))
+	}
+	return rules
+}
+
+// cutOut is the chain of what subnets may not send, by their routes, and whether there is such a thing.
+func (f *filter) cutOut() (chain Chain, blocked bool) {
+	chain.Name = chainCut
+	for _, id := range f.subnetIDs {
+		steps := f.stepsOf(id, f.ipv6)
+		if !slices.ContainsFunc(steps, func(s step) bool { return s.way == barred }) {
+			continue
+		}
+		blocked = true
+		for _, s := range steps {
+			rule := append(Rule{Mark{Number: uint32(f.place.Subnets[id])}}, address(To, s.destination)...)
+			if s.way == barred {
+				chain.Rules = append(chain.Rules, append(rule, f.reject(BarredOut)...))
+			} else {
+				chain.Rules = append(chain.Rules, append(rule, leave))
+			}
+		}
+	}
+	return chain, blocked
 }

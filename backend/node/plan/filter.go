@@ -516,6 +516,7 @@ func (f *filter) pass() {
 		{Dispatch{Side: To, Map: mapACLIn}},
 	}}
 	chain.Rules = append(append(chain.Rules, f.intoTransits()...), f.throughGateways()...)
+	chain.Rules = append(chain.Rules, f.cutStanding()...)
 	chain.Rules = append(chain.Rules,
 		Rule{State{Names: []string{"established", "related"}}, accept},
 		Rule{State{Names: []string{"invalid"}}, Count{}, drop},
