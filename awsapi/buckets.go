@@ -24,9 +24,9 @@ type Browsers interface {
 func (s *Server) SetBrowsers(b Browsers) { s.browsers = b }
 
 // hostBucket answers the bucket that a host names, or "": BUCKET.s3.DOMAIN, BUCKET.s3.REGION.DOMAIN, BUCKET.api.DOMAIN,
-// and the same below amazonaws.com, for who points AWS's names here, dual-stack and FIPS names too; BUCKET.localhost and BUCKET.s3.localhost, which
-// resolvers answer with loopback; BUCKET.127.0.0.1, which no resolver answers, but SDKs with an HTTP proxy send. For
-// NAME-ACCOUNT.s3-accesspoint.REGION.DOMAIN it is the ARN of the access point.
+// and the same below amazonaws.com, for who points AWS's names here, dual-stack and FIPS names too; BUCKET.localhost and
+// BUCKET.s3.localhost, which resolvers answer with loopback; BUCKET.127.0.0.1, which no resolver answers, but SDKs with an HTTP
+// proxy send. For NAME-ACCOUNT.s3-accesspoint.REGION.DOMAIN it is the ARN of the access point.
 //
 // AWS: "Virtual hosting of general purpose buckets"; "Accessing buckets through access points". A bucket's name may have dots.
 func hostBucket(host, domain string) string {
