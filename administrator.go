@@ -17,16 +17,22 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/spf13/pflag"
 
 	"miniaws/iam"
 )
 
 // administratorFlags say which server a command talks to, as the root user whose key is in the data folder.
 type administratorFlags struct {
-	Listen  string `default:"127.0.0.1:4566" help:"Address and port of the endpoint."`
-	Data    string `default:"~/.mini-aws" help:"Data folder of the installation."`
-	TLSCert string `name:"tls-cert" help:"Certificate that the server has, where it serves TLS."`
+	Listen, Data, TLSCert string
 	rootKeyFlags
+}
+
+func (f *administratorFlags) addAdministratorFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&f.Listen, "listen", defaultListen, "Address and port of the endpoint.")
+	flags.StringVar(&f.Data, "data", defaultData, "Data folder of the installation.")
+	flags.StringVar(&f.TLSCert, "tls-cert", "", "Certificate that the server has, where it serves TLS.")
+	f.addRootKeyFlags(flags)
 }
 
 // knownRootKey answers the key that serve made or was given.

@@ -12,13 +12,28 @@ import (
 	"strings"
 
 	"github.com/pkg/sftp"
+	"github.com/spf13/cobra"
 )
 
 type cpCommand struct {
-	Source    string `arg:"" help:"A file here, or [USER@]INSTANCE:PATH."`
-	Target    string `arg:"" help:"Where it goes: a file or folder here, or [USER@]INSTANCE:PATH."`
-	Recursive bool   `short:"r" help:"Copy a folder with all that is in it."`
+	Source, Target string
+	Recursive      bool
 	guestFlags
+}
+
+func (c *cpCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "cp SOURCE TARGET", Short: "Copy files into an instance, or out of it.",
+		Long: "Copy files into an instance, or out of it. One of SOURCE and TARGET is a file or folder here, the other [USER@]INSTANCE:PATH.",
+		Args: exactly(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			c.Source, c.Target = arguments[0], arguments[1]
+			return c.Run(command.Context())
+		},
+	}
+	command.Flags().BoolVarP(&c.Recursive, "recursive", "r", false, "Copy a folder with all that is in it.")
+	c.addGuestFlags(command.Flags())
+	return command
 }
 
 // place is a side of a copy.

@@ -10,13 +10,25 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"miniaws/backend"
 	"miniaws/backend/docker"
 )
 
 type destroyCommand struct {
-	Data string `default:"~/.mini-aws" help:"Data folder of the installation."`
-	Yes  bool   `help:"Do not ask."`
+	Data string
+	Yes  bool
+}
+
+func (c *destroyCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "destroy", Short: "Remove everything of an installation, from the engine and from the disk.", Args: showing(cobra.NoArgs),
+		RunE: func(command *cobra.Command, _ []string) error { return c.Run(command.Context()) },
+	}
+	command.Flags().StringVar(&c.Data, "data", defaultData, "Data folder of the installation.")
+	command.Flags().BoolVar(&c.Yes, "yes", false, "Do not ask.")
+	return command
 }
 
 // Run removes everything of the installation: what carries its label on the engine, and then the data folder, which knows

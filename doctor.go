@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"miniaws/backend/docker"
@@ -21,16 +23,41 @@ import (
 )
 
 type doctorCommand struct {
-	Listen string `default:"127.0.0.1:4566" help:"Address and port that serve would take."`
+	Listen string
 	// TLSCert makes it ask over TLS.
-	TLSCert string `name:"tls-cert" help:"Certificate that the server has, where it serves TLS."`
-	FixDNS  bool   `name:"fix-dns" env:"-" xor:"dns" help:"Have this machine's resolver ask serve's DNS server about names under the domain (systemd-resolved, macOS), or else make the endpoint's names known in /etc/hosts."`
-	UndoDNS bool   `name:"undo-dns" env:"-" xor:"dns" help:"Remove what --fix-dns wrote."`
-	DNS     string `name:"dns" default:"127.0.0.1:4553" help:"Address and port of the DNS server that serve would take, or off."`
-	Domain  string `default:"mini-aws.internal" help:"Domain that serve would take."`
-	Region  string `default:"us-east-1" help:"Region that serve would take."`
-	Data    bool   `env:"-" help:"Read all of the store, and compare its index with its log. Nothing may serve meanwhile."`
-	Folder  string `arg:"" optional:"" env:"MINI_AWS_DATA" default:"~/.mini-aws" help:"Data folder that serve would take."`
+	TLSCert         string
+	FixDNS, UndoDNS bool
+	DNS             string
+	Domain, Region  string
+	Data            bool
+	Folder          string
+}
+
+func (c *doctorCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "doctor [FOLDER]", Short: "Check this machine, and say what to do about what is missing.",
+		Long: "Check this machine, and say what to do about what is missing. FOLDER is the data folder that serve would take\n" +
+			"(MINI_AWS_DATA, else " + defaultData + ").",
+		Args: showing(cobra.MaximumNArgs(1)),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			c.Folder = cmp.Or(strings.Join(arguments, ""), os.Getenv("MINI_AWS_DATA"), defaultData)
+			return c.Run(command.Context())
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&c.Listen, "listen", defaultListen, "Address and port that serve would take.")
+	flags.StringVar(&c.TLSCert, "tls-cert", "", "Certificate that the server has, where it serves TLS.")
+	flags.BoolVar(&c.FixDNS, "fix-dns", false, "Have this machine's resolver ask serve's DNS server about names under the domain (systemd-resolved, macOS), or else make the endpoint's names known in /etc/hosts.")
+	flags.BoolVar(&c.UndoDNS, "undo-dns", false, "Remove what --fix-dns wrote.")
+	flags.StringVar(&c.DNS, "dns", defaultDNS, "Address and port of the DNS server that serve would take, or off.")
+	flags.StringVar(&c.Domain, "domain", defaultDomain, "Domain that serve would take.")
+	flags.StringVar(&c.Region, "region", defaultRegion, "Region that serve would take.")
+	flags.BoolVar(&c.Data, "data", false, "Read all of the store, and compare its index with its log. Nothing may serve meanwhile.")
+	for _, action := range []string{"fix-dns", "undo-dns", "data"} {
+		setTwins(flags, action)
+	}
+	command.MarkFlagsMutuallyExclusive("fix-dns", "undo-dns")
+	return command
 }
 
 // finding is the outcome of one check.

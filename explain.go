@@ -11,14 +11,31 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"miniaws/awsapi"
 	"miniaws/cloudtrail"
 )
 
 type explainCommand struct {
-	RequestID string `arg:"" help:"Request id of a recorded call: clients show it with every error, and --debug with every answer."`
-	JSON      bool   `help:"Print the event and the decisions as JSON."`
+	RequestID string
+	JSON      bool
 	administratorFlags
+}
+
+func (c *explainCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "explain REQUEST-ID", Short: "Print why a recorded call was allowed or denied.",
+		Long: "Print why a recorded call was allowed or denied. Clients show the request id with every error, and --debug with every answer.",
+		Args: exactly(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			c.RequestID = arguments[0]
+			return c.Run(command.Context())
+		},
+	}
+	command.Flags().BoolVar(&c.JSON, "json", false, "Print the event and the decisions as JSON.")
+	c.addAdministratorFlags(command.Flags())
+	return command
 }
 
 // Run prints the decision of a recorded call.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/crypto/ssh"
 
 	"miniaws/backend/relay"
@@ -114,8 +115,13 @@ func untilOver(ctx context.Context, client *ssh.Client) error {
 
 // localForwards is for the flags of a command that forwards.
 type localForwards struct {
-	Local     []string `short:"L" name:"local" sep:"none" placeholder:"[BIND:]PORT:HOST:PORT" help:"Forward a port of this machine (BIND is 127.0.0.1) to what the instance reaches at HOST:PORT. Can be repeated."`
-	NoCommand bool     `short:"N" name:"no-command" help:"Run no command: only forward, until interrupted."`
+	Local     []string
+	NoCommand bool
+}
+
+func (l *localForwards) addForwardFlags(flags *pflag.FlagSet) {
+	flags.StringArrayVarP(&l.Local, "local", "L", nil, "Forward a port of this machine to what the instance reaches at HOST:PORT, as `[BIND:]PORT:HOST:PORT` (BIND is 127.0.0.1). Can be repeated.")
+	flags.BoolVarP(&l.NoCommand, "no-command", "N", false, "Run no command: only forward, until interrupted.")
 }
 
 // forwardings are those that are asked for.

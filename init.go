@@ -3,16 +3,15 @@ package main
 import (
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"miniaws/backend/node/guest"
 )
 
-// initCommand is what runs inside an instance, never on the machine that serves.
-type initCommand struct {
-	Args []string `arg:"" optional:"" passthrough:""`
-}
-
-// Run does not return: the exit status tells why the instance ended.
-func (c *initCommand) Run() error {
-	os.Exit(guest.Run(c.Args))
-	return nil
+// initCommand is PID 1 of an instance. It does not return: the exit status tells why the instance ended.
+func initCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "init", Short: "Be PID 1 of an instance.", Hidden: true, DisableFlagParsing: true,
+		Run: func(_ *cobra.Command, arguments []string) { os.Exit(guest.Run(arguments)) },
+	}
 }

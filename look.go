@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"miniaws/backend"
 	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
@@ -23,8 +25,22 @@ type looker interface {
 }
 
 type lookCommand struct {
-	ID string `arg:"" help:"Id of a resource, such as i-0123456789abcdef0."`
+	ID string
 	administratorFlags
+}
+
+func (c *lookCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "look ID", Short: "Print what a resource really is, now.",
+		Long: "Print what a resource really is, now. ID is that of a resource, such as i-0123456789abcdef0.",
+		Args: exactly(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			c.ID = arguments[0]
+			return c.Run(command.Context())
+		},
+	}
+	c.addAdministratorFlags(command.Flags())
+	return command
 }
 
 // Run prints what a resource really is, now.

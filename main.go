@@ -10,62 +10,32 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 )
 
-// commands is the command line. Every flag has an environment twin, MINI_AWS_<FLAG>.
-type commands struct {
-	Serve      serveCommand      `cmd:"" help:"Serve the cloud until interrupted. What runs in it goes on running."`
-	Env        envCommand        `cmd:"" help:"Print what a shell or an AWS profile needs in order to use the endpoint."`
-	Doctor     doctorCommand     `cmd:"" help:"Check this machine, and say what to do about what is missing."`
-	Look       lookCommand       `cmd:"" help:"Print what a resource really is, now."`
-	Explain    explainCommand    `cmd:"" help:"Print why a recorded call was allowed or denied."`
-	RootDevice rootDeviceCommand `cmd:"" help:"Give a virtual MFA device to the root user of its account."`
-	Revoke     revokeCommand     `cmd:"" help:"End all sessions of a role, a user or a root user that began until now."`
-	SSH        sshCommand        `cmd:"" name:"ssh" help:"Open a shell in an instance, or run a command there."`
-	Cp         cpCommand         `cmd:"" help:"Copy files into an instance, or out of it."`
-	Notice     noticeCommand     `cmd:"" help:"Announce an interruption, a recommendation or a maintenance to an instance."`
-	Destroy    destroyCommand    `cmd:"" help:"Remove everything of an installation, from the engine and from the disk."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
-	Init       initCommand       `cmd:"" hidden:"" help:"Be PID 1 of an instance."`
-	Agent      agentCommand      `cmd:"" hidden:"" help:"Hold the networks of VPCs, on the engine's side."`
-}
-
-// workerCommands is the command line of the process that serves, which only serve writes.
-type workerCommands struct {
-	Worker workerCommand `cmd:"" help:"Be the process that serves, below serve."`
-}
-
 func main() {
-	parsed := parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	err := parsed.Run()
-	stop()
-	parsed.FatalIfErrorf(err)
-}
-
-// parse reads the command line. A worker, whose start somebody waits for, is spared the other commands' flags.
-func parse() *kong.Context {
-	var commandLine any = &commands{}
+	line := newCommandLine
 	if len(os.Args) > 1 && os.Args[1] == "worker" {
-		commandLine = &workerCommands{}
+		line = func() *cobra.Command { return newWorkerCommandLine(os.Args[2:]) }
 	}
-	return kong.Parse(commandLine,
-		kong.Name("mini-aws"),
-		kong.Description("A whole cloud on one machine, for unmodified AWS clients."),
-		kong.DefaultEnvars("MINI_AWS"),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := line().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "mini-aws: error: %v\n", err)
+		os.Exit(1)
+	}
 }
 
-type versionCommand struct{}
-
-// Run prints the version on standard output.
-func (versionCommand) Run() error {
-	_, err := fmt.Printf("mini-aws %s\n", version())
-	return err
+// versionCommand prints the version on standard output.
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version.", Args: showing(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Printf("mini-aws %s\n", version())
+			return err
+		},
+	}
 }
 
 // version is the module's version where the build knows one, else the commit, else "devel".

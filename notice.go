@@ -4,19 +4,44 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"miniaws/ec2"
 )
 
 type noticeCommand struct {
-	ID          string `arg:"" help:"Id of an instance."`
-	Kind        string `arg:"" enum:"spot-interruption,rebalance,event,cancel" help:"One of spot-interruption, rebalance, event, cancel."`
-	Code        string `default:"system-reboot" help:"An event's code."`
-	Description string `help:"An event's words."`
-	Seconds     int    `help:"How far off it is; 0 is AWS's own notice."`
+	ID, Kind          string
+	Code, Description string
+	Seconds           int
 	administratorFlags
+}
+
+func (c *noticeCommand) command() *cobra.Command {
+	kinds := []string{"spot-interruption", "rebalance", "event", "cancel"}
+	command := &cobra.Command{
+		Use: "notice INSTANCE KIND", Short: "Announce an interruption, a recommendation or a maintenance to an instance.",
+		Long:      "Announce an interruption, a recommendation or a maintenance to an instance. KIND is one of " + strings.Join(kinds, ", ") + ".",
+		Args:      exactly(2),
+		ValidArgs: kinds,
+		RunE: func(command *cobra.Command, arguments []string) error {
+			c.ID, c.Kind = arguments[0], arguments[1]
+			if err := oneOf(c.Kind, kinds); err != nil {
+				return fmt.Errorf("KIND %w", err)
+			}
+			return c.Run(command.Context())
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&c.Code, "code", "system-reboot", "An event's code.")
+	flags.StringVar(&c.Description, "description", "", "An event's words.")
+	flags.IntVar(&c.Seconds, "seconds", 0, "How far off it is; 0 is AWS's own notice.")
+	c.addAdministratorFlags(flags)
+	return command
 }
 
 // Run announces something to an instance, so that what its programs do about it can be tested.

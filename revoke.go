@@ -8,12 +8,28 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"miniaws/iam"
 )
 
 type revokeCommand struct {
-	ARN string `arg:"" help:"ARN of a role or a user, or arn:aws:iam::ACCOUNT:root."`
+	ARN string
 	administratorFlags
+}
+
+func (c *revokeCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "revoke ARN", Short: "End all sessions of a role, a user or a root user that began until now.",
+		Long: "End all sessions that began until now. ARN is that of a role or a user, or arn:aws:iam::ACCOUNT:root.",
+		Args: exactly(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			c.ARN = arguments[0]
+			return c.Run(command.Context())
+		},
+	}
+	c.addAdministratorFlags(command.Flags())
+	return command
 }
 
 // revocation is what POST /_mini/revoke takes and, with the moment, answers.

@@ -7,14 +7,29 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/spf13/cobra"
+
 	"miniaws/awsapi"
 )
 
 type rootDeviceCommand struct {
-	Serial     string `arg:"" help:"Serial number of a virtual MFA device that the account made (aws iam create-virtual-mfa-device)."`
-	FirstCode  string `arg:"" help:"A code of the device."`
-	SecondCode string `arg:"" help:"The code after it."`
+	Serial, FirstCode, SecondCode string
 	administratorFlags
+}
+
+func (c *rootDeviceCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "root-device SERIAL FIRST-CODE SECOND-CODE", Short: "Give a virtual MFA device to the root user of its account.",
+		Long: "Give a virtual MFA device to the root user of its account. SERIAL is the serial number of one that the account made\n" +
+			"(aws iam create-virtual-mfa-device), FIRST-CODE a code of it, and SECOND-CODE the code after that.",
+		Args: exactly(3),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			c.Serial, c.FirstCode, c.SecondCode = arguments[0], arguments[1], arguments[2]
+			return c.Run(command.Context())
+		},
+	}
+	c.addAdministratorFlags(command.Flags())
+	return command
 }
 
 // rootDevice is what POST /_mini/root-device takes.

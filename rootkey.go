@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"miniaws/backend/durably"
 	"miniaws/backend/lazyregexp"
 	"miniaws/iam"
@@ -19,8 +22,12 @@ import (
 
 // rootKeyFlags is the root user's key as settings; both or none.
 type rootKeyFlags struct {
-	RootAccessKeyID     string `help:"Access key id of the root user, instead of the one made at first start."`
-	RootSecretAccessKey string `help:"Secret access key of the root user. Other users see a flag: use the variable."`
+	RootAccessKeyID, RootSecretAccessKey string
+}
+
+func (f *rootKeyFlags) addRootKeyFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&f.RootAccessKeyID, "root-access-key-id", "", "Access key id of the root user, instead of the one made at first start.")
+	flags.StringVar(&f.RootSecretAccessKey, "root-secret-access-key", "", "Secret access key of the root user. Other users see a flag: use the variable.")
 }
 
 // rootKeyFile is where the key that was made is kept, readable by its owner alone.
@@ -67,11 +74,23 @@ func makeRootKey(path string) (iam.RootKey, error) {
 }
 
 type envCommand struct {
-	Region  string `default:"us-east-1" help:"Region to use."`
-	Profile string `help:"Print a profile of this name for ~/.aws/config instead."`
-	Account string `help:"Account whose root user to be, instead of the installation's; the server has to run."`
-	Create  bool   `help:"Make the account if it is not there."`
+	Region, Profile, Account string
+	Create                   bool
 	administratorFlags
+}
+
+func (c *envCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "env", Short: "Print what a shell or an AWS profile needs in order to use the endpoint.", Args: showing(cobra.NoArgs),
+		RunE: func(command *cobra.Command, _ []string) error { return c.Run(command.Context()) },
+	}
+	flags := command.Flags()
+	flags.StringVar(&c.Region, "region", defaultRegion, "Region to use.")
+	flags.StringVar(&c.Profile, "profile", "", "Print a profile of this name for ~/.aws/config instead.")
+	flags.StringVar(&c.Account, "account", "", "Account whose root user to be, instead of the installation's; the server has to run.")
+	flags.BoolVar(&c.Create, "create", false, "Make the account if it is not there.")
+	c.addAdministratorFlags(flags)
+	return command
 }
 
 // Run prints what a shell, or the AWS configuration file, needs in order to use the endpoint. Where it cannot, it prints

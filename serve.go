@@ -14,45 +14,78 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"miniaws/backend"
 	"miniaws/backend/lazyregexp"
 	"miniaws/backend/store"
 )
 
 type serveCommand struct {
-	Listen   string `default:"127.0.0.1:4566" help:"Address and port of the endpoint."`
-	Data     string `default:"~/.mini-aws" help:"Folder that holds everything durable."`
-	Engine   string `default:"auto" enum:"auto,docker,sim" help:"What runs instances: ${enum}. auto is docker where one answers, else sim (records only)."`
-	Insecure bool   `help:"Allow an address other than loopback without TLS."`
-	TLSCert  string `name:"tls-cert" help:"File with the certificate chain (PEM) for TLS."`
-	TLSKey   string `name:"tls-key" help:"File with the certificate's private key (PEM)."`
+	Listen, Data, Engine string
+	Insecure             bool
+	TLSCert, TLSKey      string
 
-	Ephemeral bool   `help:"Keep nothing: all is removed at the end, and POST /_mini/reset removes it at any time."`
-	AtRest    string `default:"sealed" enum:"sealed,plain" help:"How bytes of objects lie on the disk: ${enum}."`
+	Ephemeral bool
+	AtRest    string
 
-	TrailEvery  time.Duration `name:"trail-every" default:"5m" help:"Time between two log files of a CloudTrail trail."`
-	DigestEvery time.Duration `name:"digest-every" default:"1h" help:"Time between two digests of a CloudTrail trail."`
+	TrailEvery, DigestEvery, FlowLogsEvery time.Duration
 
-	FlowLogsEvery time.Duration `name:"flow-logs-every" help:"Time between two deliveries of a VPC flow log; 0 is what each flow log says."`
-
-	AccountID string `name:"account-id" default:"000000000000" help:"Account number of this installation: twelve digits."`
-	Region    string `default:"us-east-1" help:"Region of requests that name none."`
-	Domain    string `default:"mini-aws.internal" help:"Domain of the names that resources get."`
+	AccountID, Region, Domain string
 
 	// DNS is nil where the default address is tried.
-	DNS *string `name:"dns" placeholder:"127.0.0.1:4553" help:"Address and port at which the names under the domain, and public names of instances, are answered by DNS (UDP and TCP); off for none."`
+	DNS *string
 
-	HostEndpoints string `name:"host-endpoints" default:"auto" enum:"auto,on,off" help:"Ports on 127.0.0.1 that lead to public addresses of instances: ${enum}. auto is on where this machine does not reach those addresses itself."`
+	HostEndpoints string
 
-	S3EventsWebhook  string `name:"s3-events-webhook" env:"MINI_AWS_S3_EVENTS_WEBHOOK" help:"URL that gets, as JSON, what S3 sends to EventBridge."`
-	S3ClassicBuckets bool   `name:"s3-classic-buckets" env:"MINI_AWS_S3_CLASSIC_BUCKETS" help:"Make buckets as AWS did before April 2023: ACLs count, and public access is not blocked."`
+	S3EventsWebhook  string
+	S3ClassicBuckets bool
 	// S3LogsEvery is long enough for who makes buckets and removes them again: a log would be in the way.
-	S3LogsEvery time.Duration `name:"s3-logs-every" default:"5m" env:"MINI_AWS_S3_LOGS_EVERY" help:"Time for which lines of an S3 server access log are gathered for one log object."`
+	S3LogsEvery time.Duration
 	rootKeyFlags
 }
 
+// What serve takes where it is told nothing else, and the other commands with it.
+const (
+	defaultListen = "127.0.0.1:4566"
+	defaultData   = "~/.mini-aws"
+	defaultDomain = "mini-aws.internal"
+	defaultRegion = "us-east-1"
+)
+
+// command is serve, which run does with what the command line says.
+func (c *serveCommand) command(run func(context.Context) error) *cobra.Command {
+	command := &cobra.Command{
+		Use: "serve", Short: "Serve the cloud until interrupted. What runs in it goes on running.", Args: showing(cobra.NoArgs),
+		RunE: func(command *cobra.Command, _ []string) error { return run(command.Context()) },
+	}
+	flags := command.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&c.Listen, "listen", defaultListen, "Address and port of the endpoint.")
+	flags.StringVar(&c.Data, "data", defaultData, "Folder that holds everything durable.")
+	addChoice(flags, &c.Engine, "engine", "What runs instances. auto is docker where one answers, else sim (records only).", "auto", "docker", "sim")
+	flags.BoolVar(&c.Insecure, "insecure", false, "Allow an address other than loopback without TLS.")
+	flags.StringVar(&c.TLSCert, "tls-cert", "", "File with the certificate chain (PEM) for TLS.")
+	flags.StringVar(&c.TLSKey, "tls-key", "", "File with the certificate's private key (PEM).")
+	flags.BoolVar(&c.Ephemeral, "ephemeral", false, "Keep nothing: all is removed at the end, and POST /_mini/reset removes it at any time.")
+	addChoice(flags, &c.AtRest, "at-rest", "How bytes of objects lie on the disk.", "sealed", "plain")
+	flags.DurationVar(&c.TrailEvery, "trail-every", 5*time.Minute, "Time between two log files of a CloudTrail trail.")
+	flags.DurationVar(&c.DigestEvery, "digest-every", time.Hour, "Time between two digests of a CloudTrail trail.")
+	flags.DurationVar(&c.FlowLogsEvery, "flow-logs-every", 0, "Time between two deliveries of a VPC flow log; 0 is what each flow log says.")
+	flags.StringVar(&c.AccountID, "account-id", "000000000000", "Account number of this installation: twelve digits.")
+	flags.StringVar(&c.Region, "region", defaultRegion, "Region of requests that name none.")
+	flags.StringVar(&c.Domain, "domain", defaultDomain, "Domain of the names that resources get.")
+	flags.Var(optional{&c.DNS, "ADDRESS:PORT"}, "dns", "Where the names under the domain, and public names of instances, are answered by DNS (UDP and TCP); off for none. Without it "+defaultDNS+" is tried.")
+	addChoice(flags, &c.HostEndpoints, "host-endpoints", "Ports on 127.0.0.1 that lead to public addresses of instances. auto is on where this machine does not reach those addresses itself.", "auto", "on", "off")
+	flags.StringVar(&c.S3EventsWebhook, "s3-events-webhook", "", "URL that gets, as JSON, what S3 sends to EventBridge.")
+	flags.BoolVar(&c.S3ClassicBuckets, "s3-classic-buckets", false, "Make buckets as AWS did before April 2023: ACLs count, and public access is not blocked.")
+	flags.DurationVar(&c.S3LogsEvery, "s3-logs-every", 5*time.Minute, "Time for which lines of an S3 server access log are gathered for one log object.")
+	c.addRootKeyFlags(flags)
+	return command
+}
+
 // Run is never reached: main is the supervisor where the command line begins with serve, and its worker reads the flags.
-func (c *serveCommand) Run() error {
+func (c *serveCommand) Run(context.Context) error {
 	return errors.New("serve is the first word of a command line")
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
@@ -22,8 +24,14 @@ import (
 // guestFlags say as whom the API is called: with the credentials in AWS's own variables where they are set, else as the
 // root user of this installation.
 type guestFlags struct {
-	Region string `default:"us-east-1" env:"AWS_REGION,AWS_DEFAULT_REGION" help:"Region of the instance."`
+	Region string
 	administratorFlags
+}
+
+func (f *guestFlags) addGuestFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&f.Region, "region", defaultRegion, "Region of the instance (AWS_REGION, AWS_DEFAULT_REGION).")
+	setTwins(flags, "region", "AWS_REGION", "AWS_DEFAULT_REGION")
+	f.addAdministratorFlags(flags)
 }
 
 // systems is a client of Systems Manager, whose policies decide who may have a session.
@@ -85,10 +93,27 @@ func splitUser(text string) (user, instance string) {
 }
 
 type sshCommand struct {
-	Instance string   `arg:"" help:"[USER@]INSTANCE, such as i-0123456789abcdef0 or root@i-0123456789abcdef0."`
-	Command  []string `arg:"" optional:"" passthrough:"" help:"What to run instead of a shell."`
+	Instance string
+	Command  []string
 	localForwards
 	guestFlags
+}
+
+func (c *sshCommand) command() *cobra.Command {
+	command := &cobra.Command{
+		Use: "ssh [FLAGS] [USER@]INSTANCE [COMMAND ...]", Short: "Open a shell in an instance, or run a command there.",
+		Long: "Open a shell in an instance such as i-0123456789abcdef0, or run a command there. What follows the instance is the command.",
+		Args: showing(cobra.MinimumNArgs(1)), DisableFlagsInUseLine: true,
+		RunE: func(command *cobra.Command, arguments []string) error {
+			c.Instance, c.Command = arguments[0], arguments[1:]
+			return c.Run(command.Context())
+		},
+	}
+	flags := command.Flags()
+	flags.SetInterspersed(false) // flags after the instance are its program's
+	c.addForwardFlags(flags)
+	c.addGuestFlags(flags)
+	return command
 }
 
 // Run is a shell in the instance, or one command, whose exit status it has.
