@@ -81,8 +81,8 @@ func twinsOf(flag *pflag.Flag) []string {
 	return []string{"MINI_AWS_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))}
 }
 
-// fromEnvironment sets the flags that the command line does not have from their twins. A variable without a value counts
-// as one that is not there.
+// fromEnvironment sets the flags that the command line does not have from their twins. A variable that is there without a
+// value says so: a folder whose name a script lost is better refused than replaced by the default.
 func fromEnvironment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(flag *pflag.Flag) {
@@ -90,8 +90,8 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 			return
 		}
 		for _, variable := range twinsOf(flag) {
-			value := os.Getenv(variable)
-			if value == "" {
+			value, found := os.LookupEnv(variable)
+			if !found {
 				continue
 			}
 			if err := flags.Set(flag.Name, value); err != nil {
