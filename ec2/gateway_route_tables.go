@@ -32,8 +32,8 @@ func checkEdge(t tx, r *routeTable, id string) error {
 		return errGatewayNotFound(id)
 	case g.VPC != r.VPC:
 		return errInvalidParameterValue("Route table %s and network gateway %s belong to different networks", r.ID, id)
-	case len(routeTableSubnets(r)) > 0 || r.main():
-		return errInvalidParameterValue("Route table %s is associated with subnets and cannot be associated with a gateway.", r.ID)
+	case r.main():
+		return errMainForGateway(r.ID)
 	}
 	for _, x := range r.Routes {
 		if err := checkEdgeRoute(t, r, x.Destination, x.Target); err != nil {
@@ -41,6 +41,12 @@ func checkEdge(t tx, r *routeTable, id string) error {
 		}
 	}
 	return nil
+}
+
+// AWS: "Subnet route tables", main route table: a gateway's table cannot be the main one. Subnets may use it: the provider's
+// TestAccVPCRouteTableDataSource_basic associates one table with both.
+func errMainForGateway(id string) error {
+	return errInvalidParameterValue("Route table %s cannot be the main route table and be associated with a gateway.", id)
 }
 
 // checkEdgeRoute refuses what no route of a gateway's table may be.

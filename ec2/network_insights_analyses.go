@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -192,11 +193,7 @@ func endOf(t tx, id, address string) (end, error) {
 		if err != nil || e == nil {
 			return end{missing: id}, err
 		}
-		found := end{vpc: e.VPC, eni: e.ID}
-		if e.Attachment != nil {
-			found.instance = e.Attachment.Instance
-		}
-		return found, nil
+		return endOfInterface(e), nil
 	}
 	list, err := interfaces.by(t, "instance", id)
 	if err != nil || len(list) == 0 {
@@ -233,18 +230,18 @@ func (s *Service) answer(t tx, p *insightsPath, a *insightsAnalysis) error {
 	if err != nil {
 		return err
 	}
-	to, err := endOf(t, p.Destination, p.DestinationIP)
+	ends, err := endsOfPath(t, p, from, q.Destination)
 	if err != nil {
 		return err
 	}
-	for _, missing := range []string{from.missing, to.missing} {
-		if missing != "" {
-			a.Status, a.Message = types.AnalysisStatusFailed, "The request failed due to missing component "+missing
+	for _, end := range append([]end{from}, ends...) {
+		if end.missing != "" {
+			a.Status, a.Message = types.AnalysisStatusFailed, "The request failed due to missing component "+end.missing
 			return nil
 		}
 	}
 	a.Status = types.AnalysisStatusSucceeded
-	for _, gateway := range []struct{ id, vpc string }{{p.Source, from.vpc}, {p.Destination, to.vpc}} {
+	for _, gateway := range []struct{ id, vpc string }{{p.Source, from.vpc}, {p.Destination, ends[0].vpc}} {
 		if gateway.vpc == "" { // attached to nothing
 			a.Explanations = append(a.Explanations, types.Explanation{
 				ExplanationCode: aws.String(plan.CodeUnattached), Component: insightsShown{t}.component(gateway.id),
@@ -254,26 +251,72 @@ func (s *Service) answer(t tx, p *insightsPath, a *insightsAnalysis) error {
 	if len(a.Explanations) > 0 {
 		return nil
 	}
-	q.FromVPC, q.FromENI, q.ToVPC, q.ToENI = from.vpc, from.eni, to.vpc, to.eni
-	world, err := s.worldAround(t, from.vpc, to.vpc)
-	if err != nil {
-		return err
+	q.FromVPC, q.FromENI = from.vpc, from.eni
+	for i, to := range ends {
+		q.ToVPC, q.ToENI = to.vpc, to.eni
+		world, err := s.worldAround(t, from.vpc, to.vpc)
+		if err != nil {
+			return err
+		}
+		if trace := world.Answer(q); i == 0 || trace.Reaches() {
+			a.fill(insightsShown{t}, trace, from.instance, to.instance)
+		}
+		if a.Found {
+			break
+		}
 	}
-	trace := world.Answer(q)
-	shown := insightsShown{t}
-	a.Found = trace.Reaches()
-	a.Forward, a.Return = shown.way(trace.Forward, from.instance, to.instance), shown.way(trace.Return, to.instance, from.instance)
+	return nil
+}
+
+// fill shows what became of a question between two instances, or ends that are none.
+func (a *insightsAnalysis) fill(shown insightsShown, trace plan.Trace, from, to string) {
+	a.Found, a.Explanations = trace.Reaches(), nil
+	a.Forward, a.Return = shown.way(trace.Forward, from, to), shown.way(trace.Return, to, from)
 	for _, b := range trace.Blocks {
 		a.Explanations = append(a.Explanations, shown.explanation(b))
 	}
-	return nil
+}
+
+// endsOfPath are where a path may end: its destination, or whoever has the private address, the source's VPC first, and the internet
+// where nobody of the account has it in the region.
+func endsOfPath(t tx, p *insightsPath, from end, address netip.Addr) ([]end, error) {
+	if p.Destination != "" {
+		to, err := endOf(t, p.Destination, p.DestinationIP)
+		return []end{to}, err
+	}
+	list, err := interfaces.by(t, "private", address.String())
+	if err != nil {
+		return nil, err
+	}
+	var ends []end
+	for _, e := range list {
+		switch found := endOfInterface(e); {
+		case e.ofGateway() || e.ID == from.eni:
+		case e.VPC == from.vpc:
+			ends = append([]end{found}, ends...)
+		default:
+			ends = append(ends, found)
+		}
+	}
+	if len(ends) == 0 {
+		ends = []end{{vpc: from.vpc}}
+	}
+	return ends, nil
+}
+
+func endOfInterface(e *networkInterface) end {
+	found := end{vpc: e.VPC, eni: e.ID}
+	if e.Attachment != nil {
+		found.instance = e.Attachment.Instance
+	}
+	return found
 }
 
 // worldAround are the two VPCs, those that they are peered with and the transit gateways that they are attached to, as
 // the network gets them.
 func (s *Service) worldAround(t tx, ids ...string) (plan.World, error) {
 	known := map[string]backend.WantedVPC{}
-	var attached = map[string]bool{}
+	plugs := map[string]plan.Plug{}
 	var add func(id string, further bool) error
 	add = func(id string, further bool) error {
 		if _, had := known[id]; had || id == "" {
@@ -294,7 +337,7 @@ func (s *Service) worldAround(t tx, ids ...string) (plan.World, error) {
 			return err
 		}
 		known[id] = *wanted
-		if err := noteAttached(there, id, attached); err != nil {
+		if err := notePlugs(there, id, plugs); err != nil {
 			return err
 		}
 		for _, peering := range wanted.Peerings {
@@ -332,7 +375,7 @@ func (s *Service) worldAround(t tx, ids ...string) (plan.World, error) {
 		}
 	}
 	slices.SortFunc(all, func(x, y backend.WantedVPC) int { return strings.Compare(x.ID, y.ID) })
-	return plan.NewWorld(all, slices.Collect(maps.Values(transits)), func(eni string) bool { return attached[eni] }), nil
+	return plan.NewWorld(all, slices.Collect(maps.Values(transits)), plugs), nil
 }
 
 // addPeers adds the gateways to which ways lead from a gateway, and from those.
@@ -359,20 +402,24 @@ func addPeers(t tx, known map[string]backend.WantedTransitGateway, from backend.
 	return nil
 }
 
-// noteAttached notes the interfaces that are plugged into something that runs.
-func noteAttached(t tx, vpcID string, attached map[string]bool) error {
+// notePlugs notes what interfaces are plugged into.
+func notePlugs(t tx, vpcID string, plugs map[string]plan.Plug) error {
 	list, err := interfaces.by(t, "vpc", vpcID)
 	for _, e := range list {
-		if e.Attachment == nil || e.Attachment.Status != types.AttachmentStatusAttached {
+		if e.Attachment == nil {
 			continue
 		}
-		attached[e.ID] = true
-		if e.Attachment.Instance != "" {
+		plugs[e.ID] = plan.Off
+		runs := e.Attachment.Instance == ""
+		if !runs {
 			i, err := instances.find(t, e.Attachment.Instance)
 			if err != nil {
 				return err
 			}
-			attached[e.ID] = i != nil && i.State == stateRunning
+			runs = i != nil && i.State == stateRunning
+		}
+		if runs && e.Attachment.Status == types.AttachmentStatusAttached {
+			plugs[e.ID] = plan.Running
 		}
 	}
 	return err

@@ -27,6 +27,16 @@ type insightsPath struct {
 	Created                 time.Time
 }
 
+// namesAddress tells whether the path has an address at which it ends.
+func (p *insightsPath) namesAddress() bool {
+	for _, f := range []*types.PathFilter{p.AtSource, p.AtDestination} {
+		if f != nil && f.DestinationAddress != nil {
+			return true
+		}
+	}
+	return p.DestinationIP != ""
+}
+
 func insightsPathBase(p *insightsPath) *resource { return &p.resource }
 
 var insightsPaths = &kind[insightsPath]{
@@ -119,8 +129,8 @@ func (s *Service) CreateNetworkInsightsPath(ctx context.Context, in *ec2.CreateN
 		return nil, err
 	}
 	switch filters := p.AtSource != nil || p.AtDestination != nil; {
-	case p.Destination == "":
-		return nil, errNotImplemented("A path to an address without a destination")
+	case p.Destination == "" && !p.namesAddress():
+		return nil, errMissingParameter("destination")
 	case p.Source == p.Destination:
 		return nil, errInvalidParameterValue("The source and the destination of a path cannot be the same: %s", p.Source)
 	case filters && (p.SourceIP != "" || p.DestinationIP != "" || p.Port != 0):
@@ -136,7 +146,7 @@ func (s *Service) CreateNetworkInsightsPath(ctx context.Context, in *ec2.CreateN
 	out := &ec2.CreateNetworkInsightsPathOutput{}
 	return out, s.update(ctx, func(t tx) error {
 		made, err := insightsPaths.makeOnce(t, "CreateNetworkInsightsPath", in.ClientToken, in, func() (string, error) {
-			for _, end := range []string{p.Source, p.Destination} {
+			for _, end := range append([]string{p.Source}, one(p.Destination)...) {
 				if err := existsEnd(t, end); err != nil {
 					return "", err
 				}
@@ -201,8 +211,10 @@ func (s *Service) DescribeNetworkInsightsPaths(ctx context.Context, in *ec2.Desc
 func insightsPathToAPI(t tx, p *insightsPath) (types.NetworkInsightsPath, error) {
 	shown := types.NetworkInsightsPath{
 		NetworkInsightsPathId: aws.String(p.ID), NetworkInsightsPathArn: aws.String(arn(t.scope, types.ResourceTypeNetworkInsightsPath, p.ID)), CreatedDate: aws.Time(p.Created),
-		Source: aws.String(p.Source), SourceArn: aws.String(endARN(t, p.Source)), Destination: aws.String(p.Destination), DestinationArn: aws.String(endARN(t, p.Destination)),
-		Protocol: p.Protocol, FilterAtSource: p.AtSource, FilterAtDestination: p.AtDestination, Tags: tagsToAPI(t, p.Tags),
+		Source: aws.String(p.Source), SourceArn: aws.String(endARN(t, p.Source)), Protocol: p.Protocol, FilterAtSource: p.AtSource, FilterAtDestination: p.AtDestination, Tags: tagsToAPI(t, p.Tags),
+	}
+	if p.Destination != "" {
+		shown.Destination, shown.DestinationArn = aws.String(p.Destination), aws.String(endARN(t, p.Destination))
 	}
 	for to, from := range map[**string]string{&shown.SourceIp: p.SourceIP, &shown.DestinationIp: p.DestinationIP} {
 		if from != "" {

@@ -241,9 +241,6 @@ func newAssociation(t tx, r *routeTable, in *ec2.AssociateRouteTableInput) (made
 	if n.VPC != r.VPC {
 		return made, "", errInvalidParameterValue("Route table %s and subnet %s belong to different networks", r.ID, n.ID)
 	}
-	if len(r.gateways()) > 0 {
-		return made, "", errInvalidParameterValue("Route table %s is associated with a gateway and cannot be associated with a subnet.", r.ID)
-	}
 	made.Subnet = n.ID
 	return made, "subnet", nil
 }
@@ -307,8 +304,8 @@ func (s *Service) ReplaceRouteTableAssociation(ctx context.Context, in *ec2.Repl
 			if err := checkEdge(t, r, moved.Gateway); err != nil {
 				return err
 			}
-		} else if len(r.gateways()) > 0 {
-			return errInvalidParameterValue("Route table %s is associated with a gateway and cannot be associated with a subnet.", r.ID)
+		} else if moved.Main && len(r.gateways()) > 0 {
+			return errMainForGateway(r.ID)
 		}
 		moved.ID = t.NewID("rtbassoc-")
 		old.Associations = slices.Delete(old.Associations, i, i+1)

@@ -286,14 +286,18 @@ func (c *cloud) flushRuleset(pid int) {
 func (c *cloud) connects(fromVPC *backend.WantedVPC, from, fromENI string, toVPC *backend.WantedVPC, toENI, address string, port int, want bool) {
 	c.Helper()
 	var all []backend.WantedVPC
+	plugs := map[string]plan.Plug{}
 	for _, v := range c.vpcs {
 		all = append(all, *v)
+		for _, eni := range v.ENIs {
+			plugs[eni.ID] = plan.Running
+		}
 	}
 	var transits []backend.WantedTransitGateway
 	for _, g := range c.transits {
 		transits = append(transits, *g)
 	}
-	trace := plan.NewWorld(all, transits, func(string) bool { return true }).Answer(plan.Question{
+	trace := plan.NewWorld(all, transits, plugs).Answer(plan.Question{
 		FromVPC: fromVPC.ID, FromENI: fromENI, ToVPC: toVPC.ID, ToENI: toENI, Protocol: backend.ProtocolTCP, Destination: addr(address), DestPort: port,
 	})
 	out, err := c.in(from, connectTo(address, port))

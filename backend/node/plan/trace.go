@@ -11,7 +11,23 @@ import (
 type World struct {
 	vpcs     map[string]situated
 	transits map[string]backend.WantedTransitGateway
+	// off are the interfaces of what does not run.
+	off map[string]bool
 }
+
+// Plug is what an interface is plugged into.
+type Plug int
+
+const (
+	// Unplugged is an interface by itself. At the ends of a question it is one as any other: what is configured is asked about.
+	// A route to it is a blackhole.
+	// AWS: the provider's TestAccVPCNetworkInsightsAnalysis_basic finds a path between two that are attached to nothing.
+	Unplugged Plug = iota
+	// Running is one in something that runs.
+	Running
+	// Off is one in something that does not.
+	Off
+)
 
 // situated is a VPC in its place.
 type situated struct {
@@ -20,14 +36,14 @@ type situated struct {
 }
 
 // NewWorld situates VPCs as they are when all of them are real: each has its way to the internet, to those that it is
-// peered with, and to those of the transit gateways that it is attached to. attached tells of an interface whether it is
-// plugged into something that runs.
-func NewWorld(vpcs []backend.WantedVPC, transits []backend.WantedTransitGateway, attached func(eni string) bool) World {
-	w := World{vpcs: map[string]situated{}, transits: byID(transits, func(g backend.WantedTransitGateway) string { return g.ID })}
+// peered with, and to those of the transit gateways that it is attached to. plugs holds what is plugged in; an interface that it
+// does not have is [Unplugged].
+func NewWorld(vpcs []backend.WantedVPC, transits []backend.WantedTransitGateway, plugs map[string]Plug) World {
+	w := World{vpcs: map[string]situated{}, transits: byID(transits, func(g backend.WantedTransitGateway) string { return g.ID }), off: map[string]bool{}}
 	for _, v := range vpcs {
 		place := Place{Gateway: somewhere, Own: somewhere, Gateway6: RouterHop6, Subnets: Number(nil, v), Attached: map[string]bool{}, Peers: map[string]bool{}, Transits: map[string]bool{}}
 		for _, eni := range v.ENIs {
-			place.Attached[eni.ID] = attached(eni.ID)
+			place.Attached[eni.ID], w.off[eni.ID] = plugs[eni.ID] == Running, plugs[eni.ID] == Off
 		}
 		for _, peering := range v.Peerings {
 			place.Peers[peering.VPC] = slices.ContainsFunc(vpcs, func(o backend.WantedVPC) bool {
@@ -96,6 +112,7 @@ const (
 	CodeNoPublicEgress  = "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
 	CodeNoPublicIngress = "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS"
 	CodeUnattached      = "UNASSOCIATED_COMPONENT"
+	CodeBadState        = "BAD_STATE"
 	CodeNowhere         = "NO_POSSIBLE_DESTINATION"
 	CodeSourceCheck     = "ENI_SOURCE_DEST_CHECK_RESTRICTION"
 	CodePublicAccess    = "VPC_BLOCK_PUBLIC_ACCESS_ENABLED"
@@ -125,6 +142,7 @@ func (t Trace) Reaches() bool { return len(t.Blocks) == 0 }
 type tracer struct {
 	world     map[string]*model
 	transits  map[string]backend.WantedTransitGateway
+	off       map[string]bool
 	hops      []Hop
 	blocks    []Block
 	returning bool
@@ -153,13 +171,13 @@ func (w World) Answer(q Question) Trace {
 }
 
 func (w World) answer(models map[string]*model, q Question, packet Packet) Trace {
-	there := &tracer{world: models, transits: w.transits}
+	there := &tracer{world: models, transits: w.transits, off: w.off}
 	arrived, ok := there.walk(q.FromVPC, q.FromENI, q.ToVPC, q.ToENI, packet)
 	trace := Trace{Forward: there.hops, Blocks: there.blocks}
 	if !ok {
 		return trace
 	}
-	back := &tracer{world: models, transits: w.transits, returning: true}
+	back := &tracer{world: models, transits: w.transits, off: w.off, returning: true}
 	back.walk(q.ToVPC, q.ToENI, q.FromVPC, q.FromENI, arrived.reversed())
 	trace.Return, trace.Blocks = back.hops, append(trace.Blocks, back.blocks...)
 	return trace
@@ -271,8 +289,8 @@ func (t *tracer) walk(fromVPC, fromENI, toVPC, toENI string, p Packet) (arrived 
 	}
 	at := Hop{ID: fromENI, VPC: m.ID, Subnet: sender.Subnet, Packet: p}
 	t.hop(at)
-	if !m.place.Attached[fromENI] && !t.returning {
-		t.block(CodeUnattached, at)
+	if t.off[fromENI] && !t.returning {
+		t.block(CodeBadState, at)
 	}
 	if sender.SourceDestCheck && !slices.Contains(sender.Addresses, p.Source) {
 		t.block(CodeSourceCheck, at)
@@ -322,8 +340,8 @@ func (t *tracer) deliver(m *model, subnet, toENI string, p Packet) (Packet, bool
 	if !slices.Contains(receiver.Addresses, p.Destination) && receiver.SourceDestCheck {
 		t.block(CodeSourceCheck, at)
 	}
-	if !m.place.Attached[toENI] && !t.returning {
-		t.block(CodeUnattached, at)
+	if t.off[toENI] && !t.returning {
+		t.block(CodeBadState, at)
 	}
 	t.hop(at)
 	return p, true

@@ -42,10 +42,10 @@ func TestTrace(t *testing.T) {
 		ENIs:           []backend.WantedENI{{ID: "eni-far", Subnet: "subnet-far", MAC: "0a:00:00:00:00:0f", Addresses: []netip.Addr{addr("10.9.0.4")}, Groups: []string{"sg-far"}, SourceDestCheck: true}},
 		Peerings:       []backend.WantedPeering{{ID: "pcx-0123456789abcdef0", VPC: vpc.ID}},
 	}
-	away := map[string]bool{}
+	plugs := map[string]Plug{web: Running, db: Running, "eni-0000000000000000c": Running, "eni-far": Running}
 	ask := func(q Question) string {
 		q.Protocol = backend.ProtocolTCP
-		return story(NewWorld([]backend.WantedVPC{vpc, other}, nil, func(eni string) bool { return !away[eni] }).Answer(q))
+		return story(NewWorld([]backend.WantedVPC{vpc, other}, nil, plugs).Answer(q))
 	}
 	for _, c := range []struct {
 		name string
@@ -102,9 +102,13 @@ func TestTrace(t *testing.T) {
 	if got := ask(peered); strings.Contains(got, "!") {
 		t.Errorf("with both routes: %s", got)
 	}
-	away["eni-far"] = true
-	if got := ask(peered); !strings.Contains(got, "!UNASSOCIATED_COMPONENT@eni-far") {
-		t.Errorf("not attached: %s", got)
+	delete(plugs, "eni-far")
+	if got := ask(peered); strings.Contains(got, "!") {
+		t.Errorf("plugged into nothing: %s", got)
+	}
+	plugs["eni-far"] = Off
+	if got := ask(peered); !strings.Contains(got, "!BAD_STATE@eni-far") {
+		t.Errorf("in what does not run: %s", got)
 	}
 	vpc.ENIs[0].Public = nil
 	if got := ask(Question{FromVPC: vpc.ID, FromENI: web, ToVPC: vpc.ID, DestPort: 443}); !strings.Contains(got, "!IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS@igw-1") {
@@ -139,7 +143,7 @@ func TestTraceBlockedPublicAccess(t *testing.T) {
 		if c.from == db {
 			q.DestPort = 8080
 		}
-		got := story(NewWorld([]backend.WantedVPC{vpc}, nil, func(string) bool { return true }).Answer(q))
+		got := story(NewWorld([]backend.WantedVPC{vpc}, nil, nil).Answer(q))
 		if c.blocks == "" && strings.Contains(got, "!") || c.blocks != "" && got != c.blocks {
 			t.Errorf("%q, from %q to %q:\n got %s\nwant %s", c.access, c.from, c.to, got, c.blocks)
 		}
@@ -171,7 +175,7 @@ func TestTraceTransit(t *testing.T) {
 		}}},
 	}
 	ask := func() string {
-		return story(NewWorld([]backend.WantedVPC{first, second}, []backend.WantedTransitGateway{gateway}, func(string) bool { return true }).Answer(
+		return story(NewWorld([]backend.WantedVPC{first, second}, []backend.WantedTransitGateway{gateway}, nil).Answer(
 			Question{FromVPC: first.ID, FromENI: one, ToVPC: second.ID, ToENI: two, Protocol: backend.ProtocolTCP, DestPort: 80, SourcePort: 50000}))
 	}
 	const there = "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 tgw-rtb-1 tgw-attach-two sg-two eni-two"
@@ -208,7 +212,7 @@ func TestTraceTransit(t *testing.T) {
 	beyond.TransitAttachments[0].Gateway = "tgw-2"
 	beyond.RouteTables = []backend.WantedRouteTable{{ID: "rtb-two", Routes: []backend.WantedRoute{{Destinations: []netip.Prefix{prefix("10.0.0.0/8")}, Target: "tgw-2"}}}}
 	world := func() World {
-		return NewWorld([]backend.WantedVPC{first, beyond}, []backend.WantedTransitGateway{near, far}, func(string) bool { return true })
+		return NewWorld([]backend.WantedVPC{first, beyond}, []backend.WantedTransitGateway{near, far}, nil)
 	}
 	over := Question{FromVPC: first.ID, FromENI: one, ToVPC: second.ID, ToENI: two, Protocol: backend.ProtocolTCP, DestPort: 80, SourcePort: 50000}
 	const by = "eni-one sg-one acl-one rtb-one acl-one tgw-attach-one tgw-1 tgw-rtb-1 tgw-attach-pair tgw-2 tgw-rtb-2 tgw-attach-two sg-two eni-two"
