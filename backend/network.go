@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -180,8 +181,10 @@ type WantedVPC struct {
 	// ForeignGroups holds the members' private addresses of groups in peered VPCs that rules here refer to. A group that
 	// is nowhere is a stale reference: it matches nothing.
 	ForeignGroups map[string][]netip.Addr `json:"foreignGroups,omitempty"`
-	NetworkACLs   []WantedNetworkACL      `json:"networkAcls,omitempty"`
-	ENIs          []WantedENI             `json:"enis,omitempty"`
+	// ForeignPrefixes holds the prefixes of those members.
+	ForeignPrefixes map[string][]netip.Prefix `json:"foreignPrefixes,omitempty"`
+	NetworkACLs     []WantedNetworkACL        `json:"networkAcls,omitempty"`
+	ENIs            []WantedENI               `json:"enis,omitempty"`
 	// InternetGateway is the attached one's id; empty for none, which makes routes to one blackholes.
 	InternetGateway string `json:"internetGateway,omitempty"`
 	// InternetTable is the route table that is associated with it; empty for none.
@@ -283,6 +286,9 @@ type WantedENI struct {
 	MAC string `json:"mac"`
 	// Addresses are the private ones, the primary first, then IPv4, then IPv6.
 	Addresses []netip.Addr `json:"addresses"`
+	// Prefixes are parts of the subnet's ranges that are the interface's whole, for what runs behind it: what is for one of their
+	// addresses goes to the interface's own address of that family, or to the device where it has none.
+	Prefixes []netip.Prefix `json:"prefixes,omitempty"`
 	// Public maps private addresses to public ones: Elastic IPs and those assigned at launch.
 	Public []WantedPublicAddress `json:"public,omitempty"`
 	Groups []string              `json:"groups,omitempty"`
@@ -294,6 +300,19 @@ type WantedENI struct {
 	MetadataHopLimit int `json:"metadataHopLimit,omitempty"`
 	// MetadataIPv6 lets the interface ask for metadata by IPv6 too.
 	MetadataIPv6 bool `json:"metadataIPv6,omitempty"`
+}
+
+// Has tells whether the address is one of the interface's own, or of its prefixes.
+func (e WantedENI) Has(address netip.Addr) bool {
+	return slices.Contains(e.Addresses, address) || slices.ContainsFunc(e.Prefixes, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// Own is the interface's first address of a family; the zero Addr for none.
+func (e WantedENI) Own(ipv6 bool) netip.Addr {
+	if i := slices.IndexFunc(e.Addresses, func(a netip.Addr) bool { return a.Is6() == ipv6 }); i >= 0 {
+		return e.Addresses[i]
+	}
+	return netip.Addr{}
 }
 
 // WantedPublicAddress is one public address of an interface.

@@ -23,6 +23,7 @@ type checker struct {
 	subnets   map[string]WantedSubnet
 	seen      map[string]bool
 	addresses map[netip.Addr]string
+	prefixes  []netip.Prefix
 	errs      []error
 }
 
@@ -163,6 +164,9 @@ func (c *checker) interfaces() {
 			c.address(eni.ID, subnet, address)
 			own[address] = true
 		}
+		for _, prefix := range eni.Prefixes {
+			c.delegated(eni.ID, subnet, prefix)
+		}
 		for _, pair := range eni.Public {
 			if !own[pair.Private] || !pair.Public.Is4() || public[pair.Public] {
 				c.fail("%s: public address %v of %v", eni.ID, pair.Public, pair.Private)
@@ -178,6 +182,19 @@ func (c *checker) interfaces() {
 			c.fail("%s: MTU %d", eni.ID, eni.MTU)
 		}
 	}
+}
+
+// delegated fails unless the prefix is the subnet's, and no other interface's.
+func (c *checker) delegated(id string, subnet WantedSubnet, prefix netip.Prefix) {
+	if !prefix.IsValid() || prefix.Masked() != prefix || !subnet.CIDR.Contains(prefix.Addr()) && (!subnet.IPv6.IsValid() || !subnet.IPv6.Contains(prefix.Addr())) {
+		c.fail("%s: %v is not a part of %s", id, prefix, subnet.ID)
+	}
+	for _, other := range c.prefixes {
+		if other.Overlaps(prefix) {
+			c.fail("%s: %v is another's, too", id, prefix)
+		}
+	}
+	c.prefixes = append(c.prefixes, prefix)
 }
 
 // address fails unless it is the subnet's and free.

@@ -208,8 +208,14 @@ func instanceInterface(t tx, e *networkInterface) (types.InstanceNetworkInterfac
 		}
 		out.PrivateIpAddresses = append(out.PrivateIpAddresses, shown)
 	}
-	for _, address := range e.IPv6 {
-		out.Ipv6Addresses = append(out.Ipv6Addresses, types.InstanceIpv6Address{Ipv6Address: t.text(address)})
+	for i, address := range e.IPv6 {
+		out.Ipv6Addresses = append(out.Ipv6Addresses, types.InstanceIpv6Address{Ipv6Address: t.text(address), IsPrimaryIpv6: t.flag(i == 0 && e.PrimaryIPv6)})
+	}
+	for _, prefix := range e.Prefixes {
+		out.Ipv4Prefixes = append(out.Ipv4Prefixes, types.InstanceIpv4Prefix{Ipv4Prefix: t.text(prefix)})
+	}
+	for _, prefix := range e.IPv6Prefixes {
+		out.Ipv6Prefixes = append(out.Ipv6Prefixes, types.InstanceIpv6Prefix{Ipv6Prefix: t.text(prefix)})
 	}
 	if a := e.Attachment; a != nil {
 		out.Attachment = &types.InstanceNetworkInterfaceAttachment{

@@ -177,9 +177,8 @@ func (s *Service) planInterfaces(t tx, l *launch) (*networkPlan, error) {
 	plan := &networkPlan{}
 	used := map[int32]bool{}
 	for _, in := range l.in.NetworkInterfaces {
-		if err := unsupported("NetworkInterface", "AssociateCarrierIpAddress", in.AssociateCarrierIpAddress, "Ipv4PrefixCount", in.Ipv4PrefixCount,
-			"Ipv4Prefixes", in.Ipv4Prefixes, "Ipv6PrefixCount", in.Ipv6PrefixCount, "Ipv6Prefixes", in.Ipv6Prefixes, "NetworkCardIndex", in.NetworkCardIndex,
-			"PrimaryIpv6", in.PrimaryIpv6, "ConnectionTrackingSpecification", in.ConnectionTrackingSpecification,
+		if err := unsupported("NetworkInterface", "AssociateCarrierIpAddress", in.AssociateCarrierIpAddress, "NetworkCardIndex", in.NetworkCardIndex,
+			"ConnectionTrackingSpecification", in.ConnectionTrackingSpecification,
 			"EnaSrdSpecification", in.EnaSrdSpecification, "EnaQueueCount", in.EnaQueueCount); err != nil {
 			return nil, err
 		}
@@ -218,7 +217,7 @@ func (s *Service) planInterfaces(t tx, l *launch) (*networkPlan, error) {
 			p.deleteOnEnd = in.DeleteOnTermination == nil || *in.DeleteOnTermination
 			p.spec = interfaceSpec{
 				subnet: n.ID, description: aws.ToString(in.Description), groups: in.Groups, tags: l.interfaceTags,
-				launched: in.SubnetId != nil,
+				launched: in.SubnetId != nil, primaryIPv6: aws.ToBool(in.PrimaryIpv6) || aws.ToBool(l.in.EnablePrimaryIpv6),
 			}
 			if err := p.spec.count(in.SecondaryPrivateIpAddressCount, in.Ipv6AddressCount); err != nil {
 				return nil, err
@@ -227,6 +226,9 @@ func (s *Service) planInterfaces(t tx, l *launch) (*networkPlan, error) {
 				return nil, err
 			}
 			if p.spec.ipv6, err = wantedIPv6(in.Ipv6Addresses, in.Ipv6AddressCount); err != nil {
+				return nil, err
+			}
+			if err := p.spec.delegate(in.Ipv4Prefixes, in.Ipv4PrefixCount, in.Ipv6Prefixes, in.Ipv6PrefixCount); err != nil {
 				return nil, err
 			}
 		}

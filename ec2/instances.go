@@ -359,16 +359,19 @@ var moreInterfaceFilters = filters[networkInterface]{
 	"association.customer-owned-ip":           func(tx, *networkInterface) []string { return nil },
 	"attachment.network-card-index":           attachedWith(func(*attachment) string { return "0" }),
 	"deny-all-igw-traffic":                    func(tx, *networkInterface) []string { return yesNo(false) },
-	"ipv4-prefixes.ipv4-prefix":               func(tx, *networkInterface) []string { return nil },
+	"ipv4-prefixes.ipv4-prefix":               func(_ tx, e *networkInterface) []string { return e.Prefixes },
 	"ipv6-address":                            func(_ tx, e *networkInterface) []string { return e.IPv6 },
 	"ipv6-addresses.is-primary-ipv6": func(_ tx, e *networkInterface) []string {
 		if len(e.IPv6) == 0 {
 			return nil
 		}
-		return yesNo(false)
+		if e.PrimaryIPv6 && len(e.IPv6) == 1 {
+			return yesNo(true)
+		}
+		return append(yesNo(false), yesNo(e.PrimaryIPv6)...)
 	},
 	"ipv6-native":               func(tx, *networkInterface) []string { return yesNo(false) },
-	"ipv6-prefixes.ipv6-prefix": func(tx, *networkInterface) []string { return nil },
+	"ipv6-prefixes.ipv6-prefix": func(_ tx, e *networkInterface) []string { return e.IPv6Prefixes },
 	"operator.managed":          func(tx, *networkInterface) []string { return yesNo(false) },
 	"operator.principal":        func(tx, *networkInterface) []string { return nil },
 	"outpost-arn":               func(tx, *networkInterface) []string { return nil },

@@ -67,11 +67,12 @@ func (s *Service) DetachNetworkInterface(ctx context.Context, in *ec2.DetachNetw
 // ModifyNetworkInterfaceAttribute changes one attribute.
 func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ec2.ModifyNetworkInterfaceAttributeInput) (*ec2.ModifyNetworkInterfaceAttributeOutput, error) {
 	if err := unsupported("ModifyNetworkInterfaceAttribute", "AssociatePublicIpAddress", in.AssociatePublicIpAddress, "AssociatedSubnetIds", in.AssociatedSubnetIds,
-		"ConnectionTrackingSpecification", in.ConnectionTrackingSpecification, "EnaSrdSpecification", in.EnaSrdSpecification, "EnablePrimaryIpv6", in.EnablePrimaryIpv6); err != nil {
+		"ConnectionTrackingSpecification", in.ConnectionTrackingSpecification, "EnaSrdSpecification", in.EnaSrdSpecification); err != nil {
 		return nil, err
 	}
 	err := oneAttribute(map[string]bool{
 		"description": in.Description != nil, "sourceDestCheck": in.SourceDestCheck != nil, "groupSet": len(in.Groups) > 0, "attachment": in.Attachment != nil,
+		"enablePrimaryIpv6": in.EnablePrimaryIpv6 != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -88,6 +89,8 @@ func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ec2.M
 					return err
 				}
 				e.Groups = slices.Clone(in.Groups)
+			case in.EnablePrimaryIpv6 != nil:
+				return e.enablePrimaryIPv6(*in.EnablePrimaryIpv6)
 			default:
 				if e.Attachment == nil || e.Attachment.ID != aws.ToString(in.Attachment.AttachmentId) {
 					return errAttachmentNotFound(aws.ToString(in.Attachment.AttachmentId))
@@ -150,7 +153,7 @@ const maxAddressesPerInterface = 64
 
 // fits tells whether instances of the type may have an interface with the addresses that this one has.
 func (e *networkInterface) fits(typ *types.InstanceTypeInfo) error {
-	if len(e.Addresses) > int(aws.ToInt32(typ.NetworkInfo.Ipv4AddressesPerInterface)) || len(e.IPv6) > int(aws.ToInt32(typ.NetworkInfo.Ipv6AddressesPerInterface)) {
+	if len(e.Addresses)+len(e.Prefixes) > int(aws.ToInt32(typ.NetworkInfo.Ipv4AddressesPerInterface)) || len(e.IPv6)+len(e.IPv6Prefixes) > int(aws.ToInt32(typ.NetworkInfo.Ipv6AddressesPerInterface)) {
 		return errAddressesPerInterfaceLimitExceeded()
 	}
 	return nil
@@ -188,17 +191,26 @@ func addressCount(name string, wanted *int32) (int, error) {
 	}
 }
 
-// AssignPrivateIpAddresses adds secondary IPv4 addresses.
+// ways counts how many of the numbers are above zero.
+func ways(numbers ...int) (n int) {
+	for _, number := range numbers {
+		n += min(number, 1)
+	}
+	return n
+}
+
+// AssignPrivateIpAddresses adds secondary IPv4 addresses, or prefixes.
 func (s *Service) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivateIpAddressesInput) (*ec2.AssignPrivateIpAddressesOutput, error) {
-	if err := unsupported("AssignPrivateIpAddresses", "Ipv4PrefixCount", in.Ipv4PrefixCount, "Ipv4Prefixes", in.Ipv4Prefixes); err != nil {
+	prefixes, err := wantedPrefixes("ipv4Prefix", in.Ipv4Prefixes, in.Ipv4PrefixCount)
+	if err != nil {
 		return nil, err
 	}
 	count, err := addressCount("secondaryPrivateIpAddressCount", in.SecondaryPrivateIpAddressCount)
 	if err != nil {
 		return nil, err
 	}
-	if (len(in.PrivateIpAddresses) > 0) == (count > 0) {
-		return nil, errInvalidParameterCombination("Exactly one of privateIpAddresses and secondaryPrivateIpAddressCount must be specified.")
+	if ways(len(in.PrivateIpAddresses), count, prefixes.size()) != 1 {
+		return nil, errInvalidParameterCombination("Exactly one of privateIpAddresses, secondaryPrivateIpAddressCount, ipv4Prefixes and ipv4PrefixCount must be specified.")
 	}
 	wanted := make([]netip.Addr, count)
 	for _, text := range in.PrivateIpAddresses {
@@ -220,9 +232,14 @@ func (s *Service) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPr
 			if err != nil {
 				return err
 			}
-			if len(e.Addresses)+len(wanted) > most {
+			if len(e.Addresses)+len(e.Prefixes)+len(wanted)+prefixes.size() > most {
 				return errAddressesPerInterfaceLimitExceeded()
 			}
+			given, err := e.delegate(t, n, prefixes)
+			if err != nil {
+				return err
+			}
+			out.AssignedIpv4Prefixes = ipv4PrefixesToAPI(t, given)
 			for _, address := range wanted {
 				if aws.ToBool(in.AllowReassignment) && address.IsValid() {
 					if err := takeAway(t, e, n, address); err != nil {
@@ -272,12 +289,9 @@ func (e *networkInterface) removeAddress(t tx, i int) error {
 	return freeAddress(t, e.Subnet, private)
 }
 
-// UnassignPrivateIpAddresses removes secondary IPv4 addresses.
+// UnassignPrivateIpAddresses removes secondary IPv4 addresses, and prefixes.
 func (s *Service) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.UnassignPrivateIpAddressesInput) (*ec2.UnassignPrivateIpAddressesOutput, error) {
-	if err := unsupported("UnassignPrivateIpAddresses", "Ipv4Prefixes", in.Ipv4Prefixes); err != nil {
-		return nil, err
-	}
-	if len(in.PrivateIpAddresses) == 0 {
+	if len(in.PrivateIpAddresses)+len(in.Ipv4Prefixes) == 0 {
 		return nil, errMissingParameter("privateIpAddress")
 	}
 	return &ec2.UnassignPrivateIpAddressesOutput{}, s.update(ctx, func(t tx) error {
@@ -291,22 +305,23 @@ func (s *Service) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.Unassi
 					return err
 				}
 			}
-			return nil
+			return e.giveBack(t, &e.Prefixes, in.Ipv4Prefixes)
 		})
 	})
 }
 
-// AssignIpv6Addresses adds IPv6 addresses.
+// AssignIpv6Addresses adds IPv6 addresses, or prefixes.
 func (s *Service) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6AddressesInput) (*ec2.AssignIpv6AddressesOutput, error) {
-	if err := unsupported("AssignIpv6Addresses", "Ipv6PrefixCount", in.Ipv6PrefixCount, "Ipv6Prefixes", in.Ipv6Prefixes); err != nil {
+	prefixes, err := wantedPrefixes("ipv6Prefix", in.Ipv6Prefixes, in.Ipv6PrefixCount)
+	if err != nil {
 		return nil, err
 	}
 	count, err := addressCount("ipv6AddressCount", in.Ipv6AddressCount)
 	if err != nil {
 		return nil, err
 	}
-	if (len(in.Ipv6Addresses) > 0) == (count > 0) {
-		return nil, errInvalidParameterCombination("Exactly one of ipv6Addresses and ipv6AddressCount must be specified.")
+	if ways(len(in.Ipv6Addresses), count, prefixes.size()) != 1 {
+		return nil, errInvalidParameterCombination("Exactly one of ipv6Addresses, ipv6AddressCount, ipv6Prefixes and ipv6PrefixCount must be specified.")
 	}
 	wanted := make([]netip.Addr, count)
 	for _, text := range in.Ipv6Addresses {
@@ -328,8 +343,11 @@ func (s *Service) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6Add
 			if err != nil {
 				return err
 			}
-			if len(e.IPv6)+len(wanted) > most {
+			if len(e.IPv6)+len(e.IPv6Prefixes)+len(wanted)+prefixes.size() > most {
 				return errAddressesPerInterfaceLimitExceeded()
+			}
+			if out.AssignedIpv6Prefixes, err = e.delegate(t, n, prefixes); err != nil {
+				return err
 			}
 			for _, address := range wanted {
 				given, err := allocateIPv6(t, n, e.ID, address)
@@ -344,11 +362,8 @@ func (s *Service) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6Add
 	})
 }
 
-// UnassignIpv6Addresses removes IPv6 addresses.
+// UnassignIpv6Addresses removes IPv6 addresses and prefixes.
 func (s *Service) UnassignIpv6Addresses(ctx context.Context, in *ec2.UnassignIpv6AddressesInput) (*ec2.UnassignIpv6AddressesOutput, error) {
-	if err := unsupported("UnassignIpv6Addresses", "Ipv6Prefixes", in.Ipv6Prefixes); err != nil {
-		return nil, err
-	}
 	out := &ec2.UnassignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId}
 	return out, s.update(ctx, func(t tx) error {
 		out.UnassignedIpv6Addresses = nil
@@ -362,13 +377,17 @@ func (s *Service) UnassignIpv6Addresses(ctx context.Context, in *ec2.UnassignIpv
 				if i < 0 {
 					return errInvalidParameterValue("Some of %v are not assigned to interface %s", in.Ipv6Addresses, e.ID)
 				}
+				if i == 0 && e.PrimaryIPv6 {
+					return errInvalidParameterValue("The primary IPv6 address %s of interface %s cannot be unassigned.", text, e.ID)
+				}
 				e.IPv6 = slices.Delete(e.IPv6, i, i+1)
 				if err := freeAddress(t, e.Subnet, address.String()); err != nil {
 					return err
 				}
 				out.UnassignedIpv6Addresses = append(out.UnassignedIpv6Addresses, address.String())
 			}
-			return nil
+			out.UnassignedIpv6Prefixes = in.Ipv6Prefixes
+			return e.giveBack(t, &e.IPv6Prefixes, in.Ipv6Prefixes)
 		})
 	})
 }
@@ -468,8 +487,9 @@ func interfaceToAPI(t tx, e *networkInterface) (types.NetworkInterface, error) {
 		if i == 0 {
 			shown.Ipv6Address = t.text(address)
 		}
-		shown.Ipv6Addresses = append(shown.Ipv6Addresses, types.NetworkInterfaceIpv6Address{Ipv6Address: t.text(address), IsPrimaryIpv6: t.flag(false)})
+		shown.Ipv6Addresses = append(shown.Ipv6Addresses, types.NetworkInterfaceIpv6Address{Ipv6Address: t.text(address), IsPrimaryIpv6: t.flag(i == 0 && e.PrimaryIPv6)})
 	}
+	shown.Ipv4Prefixes, shown.Ipv6Prefixes = ipv4PrefixesToAPI(t, e.Prefixes), ipv6PrefixesToAPI(t, e.IPv6Prefixes)
 	if a := e.Attachment; a != nil {
 		shown.Attachment = &types.NetworkInterfaceAttachment{
 			AttachmentId: t.text(a.ID), InstanceId: t.optional(a.Instance), InstanceOwnerId: t.text(a.Owner), DeviceIndex: t.number(a.DeviceIndex),

@@ -154,6 +154,8 @@ func (s *Service) aboutInterface(t tx, e *networkInterface) (metadataFolder, err
 	lines("local-ipv4s", private)
 	lines("public-ipv4s", e.publicAddresses())
 	lines("ipv6s", e.IPv6)
+	lines("ipv4-prefix", e.Prefixes)
+	lines("ipv6-prefix", e.IPv6Prefixes)
 	associations := metadataFolder{}
 	for _, a := range e.Addresses {
 		if a.Public != "" {

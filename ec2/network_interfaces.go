@@ -32,8 +32,13 @@ type networkInterface struct {
 	// Pending until the network that holds it was confirmed.
 	Pending bool `json:",omitempty"`
 	// Addresses are the IPv4 ones, the primary first.
-	Addresses       []interfaceAddress
-	IPv6            []string `json:",omitempty"`
+	Addresses []interfaceAddress
+	IPv6      []string `json:",omitempty"`
+	// PrimaryIPv6 tells that the first IPv6 address is to stay.
+	PrimaryIPv6 bool `json:",omitempty"`
+	// Prefixes and IPv6Prefixes are parts of the subnet's ranges that are the interface's whole.
+	Prefixes        []string `json:",omitempty"`
+	IPv6Prefixes    []string `json:",omitempty"`
 	Groups          []string `json:",omitempty"`
 	SourceDestCheck bool
 	Attachment      *attachment `json:",omitempty"`
@@ -196,129 +201,6 @@ var interfaces = &kind[networkInterface]{
 	},
 }
 
-// AWS: "Amazon VPC quotas": security groups per network interface.
-const maxGroupsPerInterface = 5
-
-// interfaceSpec is a wanted interface.
-type interfaceSpec struct {
-	subnet      string
-	description string
-	// groups are ids; none is the VPC's default group.
-	groups []string
-	// addresses are the wanted IPv4 ones, the primary first; none is one free address. more are further free ones.
-	addresses []netip.Addr
-	more      int
-	// ipv6 are wanted IPv6 addresses, moreIPv6 further free ones.
-	ipv6     []netip.Addr
-	moreIPv6 int
-	typ      types.NetworkInterfaceType // "" is interface
-	// requester is the service that manages it, or "".
-	requester string
-	tags      map[string]string
-	// launched tells that an instance is launched with it, into a subnet that was named.
-	launched bool
-}
-
-// createInterface makes an interface with its addresses, and wants the network to have it.
-func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
-	n, err := subnets.get(t, spec.subnet)
-	if err != nil {
-		return nil, err
-	}
-	groups := slices.Compact(slices.Clone(spec.groups))
-	if len(groups) == 0 && !gatewayInterface(spec.typ) {
-		g, err := defaultSecurityGroup(t, n.VPC)
-		if err != nil {
-			return nil, err
-		}
-		groups = []string{g.ID}
-	}
-	stranger, err := groupElsewhere(t, n.VPC, groups)
-	switch {
-	case err != nil:
-		return nil, err
-	case stranger != "" && spec.launched:
-		return nil, errGroupNotOfSubnet(stranger, n.ID)
-	case stranger != "":
-		return nil, errGroupOfOtherNetwork()
-	}
-	e := &networkInterface{
-		resource: resource{ID: t.NewID("eni-"), Tags: spec.tags}, VPC: n.VPC, Subnet: n.ID, Zone: n.Zone, Description: spec.description, MAC: newMAC(),
-		Type: spec.typ, Pending: true, Groups: groups, SourceDestCheck: !gatewayInterface(spec.typ), Requester: spec.requester,
-	}
-	if e.Type == "" {
-		e.Type = types.NetworkInterfaceTypeInterface
-	}
-	wanted := spec.addresses
-	if len(wanted) == 0 {
-		wanted = []netip.Addr{{}}
-	}
-	if max(len(wanted)+spec.more, len(spec.ipv6)+spec.moreIPv6) > maxAddressesPerInterface {
-		return nil, errAddressesPerInterfaceLimitExceeded()
-	}
-	for _, address := range append(slices.Clone(wanted), make([]netip.Addr, spec.more)...) {
-		if err := e.addAddress(t, n, address); err != nil {
-			return nil, err
-		}
-	}
-	if n.AssignIPv6 && len(spec.ipv6) == 0 && spec.moreIPv6 == 0 && spec.requester == "" {
-		spec.moreIPv6 = 1
-	}
-	for _, address := range append(slices.Clone(spec.ipv6), make([]netip.Addr, spec.moreIPv6)...) {
-		given, err := allocateIPv6(t, n, e.ID, address)
-		if err != nil {
-			return nil, err
-		}
-		e.IPv6 = append(e.IPv6, given.String())
-	}
-	if err := interfaces.insert(t, e); err != nil {
-		return nil, err
-	}
-	return e, wantNetwork(t, e.VPC)
-}
-
-func (e *networkInterface) addAddress(t tx, n *subnet, wanted netip.Addr) error {
-	given, err := allocateAddress(t, n, e.ID, wanted)
-	if err != nil {
-		return err
-	}
-	e.Addresses = append(e.Addresses, interfaceAddress{Private: given.String()})
-	return nil
-}
-
-// checkGroups tells whether an interface of a VPC may have the groups.
-func checkGroups(t tx, vpcID string, groups []string) error {
-	stranger, err := groupElsewhere(t, vpcID, groups)
-	if stranger != "" {
-		return errGroupOfOtherNetwork()
-	}
-	return err
-}
-
-// groupElsewhere answers the first of the groups that an interface of the VPC may not have; "" for none.
-func groupElsewhere(t tx, vpcID string, groups []string) (string, error) {
-	if len(groups) > maxGroupsPerInterface {
-		return "", errGroupsPerInterfaceLimitExceeded()
-	}
-	for _, id := range groups {
-		g, err := securityGroups.get(t, id)
-		if err != nil {
-			return "", err
-		}
-		if g.VPC == vpcID {
-			continue
-		}
-		association, err := groupAssociations.In(t, t.scope).Find(g.ID, vpcID)
-		if err != nil {
-			return "", err
-		}
-		if !association.works() {
-			return g.ID, nil
-		}
-	}
-	return "", nil
-}
-
 // newMAC is a random local unicast address, with the first byte that AWS's have.
 func newMAC() string {
 	var b [5]byte
@@ -336,8 +218,8 @@ func removeInterface(t tx, e *networkInterface) error {
 			return err
 		}
 	}
-	for _, address := range e.IPv6 {
-		if err := freeAddress(t, e.Subnet, address); err != nil {
+	for _, own := range slices.Concat(e.IPv6, e.Prefixes, e.IPv6Prefixes) {
+		if err := freeAddress(t, e.Subnet, own); err != nil {
 			return err
 		}
 	}
@@ -446,7 +328,7 @@ func releaseInterfaces(t tx, instance string) error {
 				}
 			}
 		}
-		e.Attachment = nil
+		e.Attachment, e.PrimaryIPv6 = nil, false
 		if err := interfaces.put(t, e); err != nil {
 			return err
 		}
@@ -459,9 +341,8 @@ func releaseInterfaces(t tx, instance string) error {
 
 // CreateNetworkInterface makes an interface in a subnet.
 func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkInterfaceInput) (*ec2.CreateNetworkInterfaceOutput, error) {
-	if err := unsupported("CreateNetworkInterface", "ConnectionTrackingSpecification", in.ConnectionTrackingSpecification, "EnablePrimaryIpv6", in.EnablePrimaryIpv6,
-		"InterfaceType", strings.TrimPrefix(string(in.InterfaceType), "interface"), "Ipv4PrefixCount", in.Ipv4PrefixCount, "Ipv4Prefixes", in.Ipv4Prefixes,
-		"Ipv6PrefixCount", in.Ipv6PrefixCount, "Ipv6Prefixes", in.Ipv6Prefixes, "Operator", in.Operator); err != nil {
+	if err := unsupported("CreateNetworkInterface", "ConnectionTrackingSpecification", in.ConnectionTrackingSpecification,
+		"InterfaceType", strings.TrimPrefix(string(in.InterfaceType), "interface"), "Operator", in.Operator); err != nil {
 		return nil, err
 	}
 	tags, err := tagsOnCreate(in.TagSpecifications, types.ResourceTypeNetworkInterface)
@@ -469,7 +350,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetw
 		return nil, err
 	}
 	spec := interfaceSpec{
-		subnet: aws.ToString(in.SubnetId), description: aws.ToString(in.Description), groups: in.Groups, tags: tags,
+		subnet: aws.ToString(in.SubnetId), description: aws.ToString(in.Description), groups: in.Groups, tags: tags, primaryIPv6: aws.ToBool(in.EnablePrimaryIpv6),
 	}
 	if err := spec.count(in.SecondaryPrivateIpAddressCount, in.Ipv6AddressCount); err != nil {
 		return nil, err
@@ -478,6 +359,9 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetw
 		return nil, err
 	}
 	if spec.ipv6, err = wantedIPv6(in.Ipv6Addresses, in.Ipv6AddressCount); err != nil {
+		return nil, err
+	}
+	if err := spec.delegate(in.Ipv4Prefixes, in.Ipv4PrefixCount, in.Ipv6Prefixes, in.Ipv6PrefixCount); err != nil {
 		return nil, err
 	}
 	out := &ec2.CreateNetworkInterfaceOutput{ClientToken: in.ClientToken}
@@ -504,63 +388,6 @@ func parseAddress(text string) (netip.Addr, error) {
 		return address, errInvalidParameterValue("Value (%s) for parameter address is invalid. Invalid IP address.", text)
 	}
 	return address, nil
-}
-
-// count takes over how many addresses are wanted besides the named ones.
-func (s *interfaceSpec) count(secondary, ipv6 *int32) (err error) {
-	if s.more, err = addressCount("secondaryPrivateIpAddressCount", secondary); err != nil {
-		return err
-	}
-	s.moreIPv6, err = addressCount("ipv6AddressCount", ipv6)
-	return err
-}
-
-// wantedIPv6 are the IPv6 addresses that a call names; a number of them is another way to say it.
-func wantedIPv6(list []types.InstanceIpv6Address, count *int32) (wanted []netip.Addr, err error) {
-	if len(list) > 0 && aws.ToInt32(count) > 0 {
-		return nil, errParametersExclude("ipv6Addresses", "ipv6AddressCount")
-	}
-	for _, x := range list {
-		address, err := parseAddress(aws.ToString(x.Ipv6Address))
-		if err != nil {
-			return nil, err
-		}
-		wanted = append(wanted, address)
-	}
-	return wanted, nil
-}
-
-// wantedAddresses puts the ways together in which calls name private addresses: the primary first.
-func wantedAddresses(primary *string, list []types.PrivateIpAddressSpecification) ([]netip.Addr, error) {
-	var first netip.Addr
-	var rest []netip.Addr
-	primaries := 0
-	if aws.ToString(primary) != "" {
-		address, err := parseAddress(*primary)
-		if err != nil {
-			return nil, err
-		}
-		first, primaries = address, 1
-	}
-	for _, x := range list {
-		address, err := parseAddress(aws.ToString(x.PrivateIpAddress))
-		if err != nil {
-			return nil, err
-		}
-		if aws.ToBool(x.Primary) {
-			first = address
-			primaries++
-		} else {
-			rest = append(rest, address)
-		}
-	}
-	switch {
-	case primaries > 1:
-		return nil, errInvalidParameterCombination("Only one primary private IP address can be specified.")
-	case primaries == 0 && len(rest) == 0:
-		return nil, nil
-	}
-	return append([]netip.Addr{first}, rest...), nil
 }
 
 // DescribeNetworkInterfaces lists interfaces.

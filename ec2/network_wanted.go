@@ -208,13 +208,20 @@ func (b *networkBuilder) foreignGroup(r securityRule) error {
 		return err
 	}
 	addresses := []netip.Addr{}
+	var prefixes []netip.Prefix
 	for _, e := range members {
-		addresses = append(addresses, e.addresses()...)
+		addresses, prefixes = append(addresses, e.addresses()...), append(prefixes, e.prefixes()...)
 	}
 	if b.wanted.ForeignGroups == nil {
 		b.wanted.ForeignGroups = map[string][]netip.Addr{}
 	}
 	b.wanted.ForeignGroups[r.Group] = addresses
+	if len(prefixes) > 0 {
+		if b.wanted.ForeignPrefixes == nil {
+			b.wanted.ForeignPrefixes = map[string][]netip.Prefix{}
+		}
+		b.wanted.ForeignPrefixes[r.Group] = prefixes
+	}
 	return nil
 }
 
@@ -230,6 +237,14 @@ func (e *networkInterface) addresses() []netip.Addr {
 	return list
 }
 
+// prefixes are all parts of the subnet's ranges that are the interface's.
+func (e *networkInterface) prefixes() (all []netip.Prefix) {
+	for _, text := range slices.Concat(e.Prefixes, e.IPv6Prefixes) {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
 func (b *networkBuilder) interfaces() error {
 	list, err := interfaces.by(b.t, "vpc", b.vpc.ID)
 	for _, e := range list {
@@ -241,6 +256,7 @@ func (b *networkBuilder) interfaces() error {
 		}
 		w := backend.WantedENI{
 			ID: e.ID, Subnet: e.Subnet, MAC: e.MAC, Addresses: e.addresses(), Groups: slices.Clone(e.Groups), SourceDestCheck: e.SourceDestCheck,
+			Prefixes: e.prefixes(),
 		}
 		if e.Attachment != nil {
 			w.MetadataHopLimit, w.MetadataIPv6 = int(e.Attachment.HopLimit), e.Attachment.MetadataIPv6

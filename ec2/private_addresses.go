@@ -3,12 +3,31 @@ package ec2
 import (
 	"hash/fnv"
 	"net/netip"
+	"strings"
 
 	"miniaws/backend/store"
 )
 
-// privateAddress is an address of a subnet that an interface has.
+// privateAddress is an address of a subnet that an interface has, or a prefix of one.
 type privateAddress struct{ Subnet, Address, Interface string }
+
+// first is the address, or the first one of the prefix.
+func (p *privateAddress) first() netip.Addr {
+	if prefix, err := netip.ParsePrefix(p.Address); err == nil {
+		return prefix.Addr()
+	}
+	return netip.MustParseAddr(p.Address)
+}
+
+// findPrivate answers who has the address of a subnet, by itself or in a prefix; nil for nobody.
+func findPrivate(t tx, subnetID string, address netip.Addr) (*privateAddress, error) {
+	rows := privateAddresses.In(t, t.scope)
+	row, err := rows.Find(subnetID, address.String())
+	if row != nil || err != nil {
+		return row, err
+	}
+	return rows.Find(subnetID, blockOf(address).String())
+}
 
 var privateAddresses = store.NewTable(store.Spec[privateAddress]{
 	Service: "ec2",
@@ -23,7 +42,11 @@ func freeAddresses(t tx, n *subnet) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if netip.MustParseAddr(row.Address).Is4() {
+		switch {
+		case row.first().Is6():
+		case strings.Contains(row.Address, "/"):
+			free -= prefixSize
+		default:
 			free--
 		}
 	}
@@ -40,7 +63,7 @@ func allocateAddress(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Ad
 		case reserved(prefix, wanted):
 			return wanted, errAddressReserved(wanted.String())
 		}
-		taken, err := rows.Find(n.ID, wanted.String())
+		taken, err := findPrivate(t, n.ID, wanted)
 		if err != nil {
 			return wanted, err
 		}
@@ -62,7 +85,7 @@ func allocateAddress(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Ad
 		if insideOf(kept, address) {
 			continue
 		}
-		taken, err := rows.Find(n.ID, address.String())
+		taken, err := findPrivate(t, n.ID, address)
 		if err != nil {
 			return address, err
 		}
@@ -102,7 +125,7 @@ func allocateIPv6(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Addr,
 	if !wanted.Is6() || !prefix.Contains(wanted) {
 		return wanted, errAddressNotInSubnet(wanted.String())
 	}
-	taken, err := rows.Find(n.ID, wanted.String())
+	taken, err := findPrivate(t, n.ID, wanted)
 	if err != nil {
 		return wanted, err
 	}
@@ -112,7 +135,7 @@ func allocateIPv6(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Addr,
 	return wanted, rows.Insert(&privateAddress{n.ID, wanted.String(), owner})
 }
 
-// freeAddress gives an address back.
+// freeAddress gives an address or a prefix back.
 func freeAddress(t tx, subnetID, address string) error {
 	return privateAddresses.In(t, t.scope).Delete(subnetID, address)
 }

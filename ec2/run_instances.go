@@ -208,8 +208,7 @@ func refuseLaunch(in *ec2.RunInstancesInput) error {
 		return errInvalidParameterValue("Value (%s) for parameter hostnameType is invalid.", p.HostnameType)
 	}
 	return unsupported("RunInstances", "AdditionalInfo", in.AdditionalInfo, "KernelId", in.KernelId, "RamdiskId", in.RamdiskId,
-		"LicenseSpecifications", in.LicenseSpecifications, "Operator", in.Operator, "SecondaryInterfaces", in.SecondaryInterfaces,
-		"EnablePrimaryIpv6", in.EnablePrimaryIpv6)
+		"LicenseSpecifications", in.LicenseSpecifications, "Operator", in.Operator, "SecondaryInterfaces", in.SecondaryInterfaces)
 }
 
 // checkCPUOptions answers the cores and threads of options, 0 and 0 for the type's.

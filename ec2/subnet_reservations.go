@@ -11,7 +11,7 @@ import (
 )
 
 // subnetReservation keeps a part of a subnet's range for those who ask for its addresses by name (explicit), or for prefixes
-// of interfaces (prefix), which are not done here: no address of it is given to anybody who asks for any.
+// of interfaces (prefix): no address of it is given to anybody who asks for any.
 type subnetReservation struct {
 	resource
 	VPC, Subnet, CIDR string

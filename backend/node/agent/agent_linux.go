@@ -152,7 +152,7 @@ func (a *Agent) applyVPC(wanted backend.WantedVPC) (backend.ObservedVPC, error) 
 	v.dropAttachments()
 	err := a.converge(v)
 	if v.router != nil {
-		err = errors.Join(err, v.router.Forget(lostAddresses(before, wanted)))
+		err = errors.Join(err, v.router.Forget(lostRanges(before, wanted)))
 	}
 	// The other sides of peerings have a way to this one now, or none any more.
 	for _, other := range a.sorted() {
@@ -193,32 +193,43 @@ func eniOf(wanted backend.WantedVPC, id string) (backend.WantedENI, bool) {
 	return wanted.ENIs[i], true
 }
 
-// lostAddresses answers the addresses that belong to nobody, or to somebody else, after the change.
-func lostAddresses(before, after backend.WantedVPC) []netip.Addr {
-	owners := func(w backend.WantedVPC) map[netip.Addr]string {
-		all := map[netip.Addr]string{}
+// rangesOf are the interface's addresses and prefixes.
+func rangesOf(eni backend.WantedENI) []netip.Prefix {
+	all := slices.Clone(eni.Prefixes)
+	for _, address := range eni.Addresses {
+		all = append(all, single(address))
+	}
+	return all
+}
+
+func single(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, address.BitLen()) }
+
+// lostRanges answers the addresses and prefixes that belong to nobody, or to somebody else, after the change.
+func lostRanges(before, after backend.WantedVPC) []netip.Prefix {
+	owners := func(w backend.WantedVPC) map[netip.Prefix]string {
+		all := map[netip.Prefix]string{}
 		for _, eni := range w.ENIs {
-			for _, address := range eni.Addresses {
-				all[address] = eni.ID
+			for _, own := range rangesOf(eni) {
+				all[own] = eni.ID
 			}
 			for _, pair := range eni.Public {
-				all[pair.Public] = eni.ID + pair.Private.String()
+				all[single(pair.Public)] = eni.ID + pair.Private.String()
 			}
 		}
 		for _, nat := range w.NATGateways {
 			for _, address := range append([]netip.Addr{nat.Private, nat.Public}, nat.More...) {
 				if address.IsValid() { // a private gateway has no public one
-					all[address] = nat.ID
+					all[single(address)] = nat.ID
 				}
 			}
 		}
 		return all
 	}
 	had, has := owners(before), owners(after)
-	var lost []netip.Addr
-	for address, owner := range had {
-		if has[address] != owner {
-			lost = append(lost, address)
+	var lost []netip.Prefix
+	for own, owner := range had {
+		if has[own] != owner {
+			lost = append(lost, own)
 		}
 	}
 	return lost
@@ -369,7 +380,7 @@ func (a *Agent) detachENI(vpcID, eni string) error {
 	if v.router != nil {
 		err = v.router.Detach(plan.DeviceName(eni))
 		if wanted, ok := eniOf(v.Wanted, eni); ok {
-			err = errors.Join(err, v.router.Forget(wanted.Addresses))
+			err = errors.Join(err, v.router.Forget(rangesOf(wanted)))
 		}
 		err = errors.Join(err, a.program(v))
 	}

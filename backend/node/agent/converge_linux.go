@@ -168,7 +168,7 @@ func (a *Agent) mendDevices(v *vpc) error {
 			delete(v.Attachments, id)
 			changed = true
 			if eni, ok := eniOf(v.Wanted, id); ok {
-				errs = append(errs, v.router.Forget(eni.Addresses))
+				errs = append(errs, v.router.Forget(rangesOf(eni)))
 			}
 			continue
 		}

@@ -95,12 +95,7 @@ func (f *flows) close() { _ = f.log.Close() }
 
 // know tells what the VPC is now.
 func (f *flows) know(v *vpc) {
-	now, own := view{wanted: v.Wanted, place: v.place, enis: map[netip.Addr]backend.WantedENI{}}, map[netip.Addr]bool{}
-	for _, eni := range v.Wanted.ENIs {
-		for _, address := range eni.Addresses {
-			now.enis[address] = eni
-		}
-	}
+	now, own := viewOf(v), map[netip.Addr]bool{}
 	for _, address := range plan.Of(v.Wanted, v.place).Router {
 		_, endpoint := now.enis[address] // an interface endpoint's, of which AWS records what it is told
 		own[address] = address != backend.APIAddress && !endpoint
@@ -172,12 +167,12 @@ func (f *flows) passed(c kernel.Connection, before [2]kernel.Tuple, now time.Tim
 	sent := f.carried(betweenTranslations(c), c.Forward, before[0])
 	answered := f.carried(packetKey{c.Protocol, c.Reply.Source, c.Forward.Source, c.Reply.SourcePort, c.Forward.SourcePort}, c.Reply, before[1])
 	// The interface where it began sees what was sent there, the other one what came out of a translation.
-	if eni, ok := f.view.enis[c.Forward.Source]; ok {
+	if eni, ok := f.view.owner(c.Forward.Source); ok {
 		t := c.Forward
 		add(eni.ID, t.Source, t.Destination, t.SourcePort, t.DestPort, sent, false, there)
 		add(eni.ID, t.Destination, t.Source, t.DestPort, t.SourcePort, answered, true, back)
 	}
-	if eni, ok := f.view.enis[c.Reply.Source]; ok {
+	if eni, ok := f.view.owner(c.Reply.Source); ok {
 		t := c.Reply
 		add(eni.ID, t.Destination, t.Source, t.DestPort, t.SourcePort, sent, true, there)
 		add(eni.ID, t.Source, t.Destination, t.SourcePort, t.DestPort, answered, false, back)
@@ -252,8 +247,8 @@ func (f *flows) rejected(prefix string, packet []byte) {
 	} else if len(f.dropped) < maxFlows {
 		f.dropped[key] = &[2]uint64{1, record.Bytes}
 	}
-	sender, sent := f.view.enis[record.Source]
-	receiver, received := f.view.enis[record.Destination]
+	sender, sent := f.view.owner(record.Source)
+	receiver, received := f.view.owner(record.Destination)
 	switch {
 	case (prefix == plan.RejectedOut || prefix == plan.BarredOut) && sent:
 		record.ENI = sender.ID

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,28 @@ type view struct {
 	enis   map[netip.Addr]backend.WantedENI
 }
 
+func viewOf(v *vpc) view {
+	now := view{wanted: v.Wanted, place: v.place, enis: map[netip.Addr]backend.WantedENI{}}
+	for _, eni := range v.Wanted.ENIs {
+		for _, address := range eni.Addresses {
+			now.enis[address] = eni
+		}
+	}
+	return now
+}
+
+// owner answers the interface that has the address, by itself or in a prefix.
+func (v view) owner(address netip.Addr) (backend.WantedENI, bool) {
+	if eni, ok := v.enis[address]; ok {
+		return eni, true
+	}
+	i := slices.IndexFunc(v.wanted.ENIs, func(e backend.WantedENI) bool { return len(e.Prefixes) > 0 && e.Has(address) })
+	if i < 0 {
+		return backend.WantedENI{}, false
+	}
+	return v.wanted.ENIs[i], true
+}
+
 // connectionsPerVPC bounds metadata and API connections of one VPC; each of its instances keeps one.
 const connectionsPerVPC = 4096
 
@@ -64,14 +87,8 @@ func (a *Agent) serve(v *vpc) error {
 		}
 		v.services.ipv6 = true
 	}
-	now := view{wanted: v.Wanted, place: v.place, enis: map[netip.Addr]backend.WantedENI{}}
-	for _, eni := range v.Wanted.ENIs {
-		for _, address := range eni.Addresses {
-			now.enis[address] = eni
-		}
-	}
 	v.services.mu.Lock()
-	v.services.view = now
+	v.services.view = viewOf(v)
 	v.services.mu.Unlock()
 	v.services.names.set(v.Wanted.DNS)
 	return nil
@@ -176,7 +193,7 @@ func (s *services) current() view {
 
 // metadata tunnels a connection to the gateway with the interface that it came from.
 func (s *services) metadata(connection *net.TCPConn, from netip.Addr) {
-	eni, ok := s.current().enis[from]
+	eni, ok := s.current().owner(from)
 	if !ok {
 		_ = connection.Close()
 		return

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -455,30 +456,39 @@ func (r *Router) applyPublic(p plan.Plan) (changed bool, err error) {
 	return changed, nil
 }
 
-// Forget ends the connections of these addresses that the kernel knows: whoever has an address next must not inherit
-// what was allowed before.
-func (r *Router) Forget(addresses []netip.Addr) error {
-	if len(addresses) == 0 {
+// Forget ends the connections of these ranges that the kernel knows: whoever has an address next must not inherit what was
+// allowed before.
+func (r *Router) Forget(ranges []netip.Prefix) error {
+	if len(ranges) == 0 {
 		return nil
 	}
-	wanted := map[netip.Addr]bool{}
-	for _, address := range addresses {
-		wanted[address] = true
+	wanted := connectionsOf{single: map[netip.Addr]bool{}}
+	for _, gone := range ranges {
+		if gone.IsSingleIP() {
+			wanted.single[gone.Addr()] = true
+		} else {
+			wanted.ranges = append(wanted.ranges, gone)
+		}
 	}
 	var errs []error
 	for _, family := range r.families() {
-		_, err := r.link.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(family), connectionsOf(wanted))
+		_, err := r.link.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(family), wanted)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-type connectionsOf map[netip.Addr]bool
+// connectionsOf are those with an address at one of their ends.
+type connectionsOf struct {
+	single map[netip.Addr]bool
+	ranges []netip.Prefix
+}
 
 // MatchConntrackFlow implements the library's filter.
 func (c connectionsOf) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	for _, ip := range []net.IP{flow.Forward.SrcIP, flow.Forward.DstIP, flow.Reverse.SrcIP, flow.Reverse.DstIP} {
-		if address, ok := netip.AddrFromSlice(ip); ok && c[address.Unmap()] {
+		address, ok := netip.AddrFromSlice(ip)
+		if address = address.Unmap(); ok && (c.single[address] || slices.ContainsFunc(c.ranges, func(r netip.Prefix) bool { return r.Contains(address) })) {
 			return true
 		}
 	}

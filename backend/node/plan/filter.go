@@ -23,6 +23,7 @@ const (
 	setPublic    = "has_public" // private addresses that have a public one
 	mapEndpoints = "endpoints"  // private address of an endpoint's interface -> the API's
 	setAPI       = "api_way"    // devices that have a way to the API
+	setPrefixed  = "prefixed"   // device and MAC of those that check it and have prefixes
 	mapEgress    = "egress"     // device -> its groups' chain
 	mapIngress   = "ingress"
 	mapACLOut    = "acl_out"  // subnet's number -> its network ACL's chain
@@ -146,6 +147,7 @@ func (f *filter) usedGroups() []string {
 func (f *filter) devices() {
 	own := Set{Name: setOwn, Key: []string{"ifname", "ether_addr", f.addressType()}}
 	routers := Set{Name: setRouters, Key: []string{"ifname", "ether_addr"}}
+	prefixed := Set{Name: setPrefixed, Key: []string{"ifname", "ether_addr"}}
 	subnets := Set{Name: mapSubnets, Key: []string{"ifname"}, Value: "mark"}
 	api := Set{Name: setAPI, Key: []string{"ifname"}}
 	in := Set{Name: mapPublicIn, Key: []string{"ipv4_addr"}, Value: "ipv4_addr"}
@@ -158,6 +160,9 @@ func (f *filter) devices() {
 		if eni.SourceDestCheck {
 			for _, address := range f.addresses(eni.Addresses) {
 				own.Elements = append(own.Elements, Element{Key: []any{device, mac, address}})
+			}
+			if len(f.prefixes(eni)) > 0 {
+				prefixed.Elements = append(prefixed.Elements, Element{Key: []any{device, mac}})
 			}
 		} else {
 			routers.Elements = append(routers.Elements, Element{Key: []any{device, mac}})
@@ -184,7 +189,10 @@ func (f *filter) devices() {
 	if f.ipv6 {
 		api, in, out, public, endpoints = Set{}, Set{}, Set{}, Set{}, Set{}
 	}
-	for _, set := range []Set{own, routers, subnets, api, in, out, public, endpoints} {
+	if len(prefixed.Elements) == 0 {
+		prefixed = Set{}
+	}
+	for _, set := range []Set{own, routers, prefixed, subnets, api, in, out, public, endpoints} {
 		if set.Name != "" {
 			f.set(set)
 		}
@@ -205,8 +213,8 @@ func (f *filter) arrive() {
 		{Mark{}, accept},
 		{Origin{Set: setOwn, Full: true, IPv6: f.ipv6}, accept},
 		{Origin{Set: setRouters}, accept},
-		{Count{}, drop},
 	}}
+	chain.Rules = append(append(chain.Rules, f.arrivePrefixed()...), Rule{Count{}, drop})
 	if f.ipv6 {
 		// Who is where on a link: such packets end here.
 		chain.Rules = slices.Insert(chain.Rules, 2, f.neighborly()...)
@@ -456,6 +464,9 @@ func (f *filter) groupRules(rules []backend.WantedSecurityRule, far Side, allowe
 		}
 		for _, group := range rule.Groups {
 			all = append(all, slices.Concat(Rule{AddressIn{Side: far, Set: group, IPv6: f.ipv6}}, match, Rule{Count{}, allowed}))
+			for _, prefix := range f.prefixesOf(group) {
+				all = append(all, slices.Concat(Rule{Address{Side: far, Range: prefix}}, match, Rule{Count{}, allowed}))
+			}
 		}
 	}
 	return all

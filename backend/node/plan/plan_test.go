@@ -145,7 +145,13 @@ func TestPlan(t *testing.T) {
 	relayed.RouteTables[0].Routes = append(slices.Clone(attached.RouteTables[0].Routes), backend.WantedRoute{Destinations: []netip.Prefix{prefix("10.32.0.0/16")}, Target: "tgw-1"})
 	relayed.TransitAttachments = slices.Clone(attached.TransitAttachments)
 	relayed.TransitAttachments[0].Ways = map[string]string{"subnet-0000000000000prv1": "subnet-0000000000000prv1", "subnet-0000000000000pub1": "subnet-0000000000000prv1"}
-	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded, edged, barred, relayed} {
+	// Interfaces have prefixes: one with the check of its source, one without, and one with IPv6; rules refer to their groups.
+	delegated := dual
+	delegated.ENIs = slices.Clone(dual.ENIs)
+	delegated.ENIs[0].Prefixes = []netip.Prefix{prefix("10.0.1.16/28"), prefix("2001:db8:1:0:5::/80")}
+	delegated.ENIs[1].Prefixes = []netip.Prefix{prefix("10.0.2.32/28")}
+	delegated.ENIs[2].Prefixes = []netip.Prefix{prefix("10.0.2.48/28"), prefix("2001:db8:1:1:5::/80")}
+	for _, wanted := range []backend.WantedVPC{attached, dual, steered, guarded, edged, barred, relayed, delegated} {
 		if err := wanted.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +160,7 @@ func TestPlan(t *testing.T) {
 		Attached: map[string]bool{"eni-0000000000000000a": true, "eni-0000000000000000b": true, "eni-0000000000000000c": true},
 		Peers:    map[string]bool{"vpc-0bbb": true}, Transits: map[string]bool{"tgw-1": true},
 		Gateway6: addr("fe80::42"), World: []Reach{{Range: prefix("2001:db8:2::/56"), Via: addr("fe80::2")}, {Range: prefix("2001:db8:3::/56"), Via: addr("fe80::3")}}}
-	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered, "guarded": guarded, "edged": edged, "barred": barred, "relayed": relayed} {
+	for name, wanted := range map[string]backend.WantedVPC{"full": full, "isolated": isolated, "attached": attached, "dual": dual, "steered": steered, "guarded": guarded, "edged": edged, "barred": barred, "relayed": relayed, "delegated": delegated} {
 		t.Run(name, func(t *testing.T) {
 			place.Subnets = Number(nil, wanted)
 			compare(t, name, Of(wanted, place))

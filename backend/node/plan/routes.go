@@ -98,8 +98,8 @@ func (m *model) follow(target, subnet string, destination netip.Prefix) step {
 	case "eni":
 		// With the check of source and destination an interface takes nothing that is not for itself.
 		eni, ok := m.enis[target]
-		if i := slices.IndexFunc(eni.Addresses, func(a netip.Addr) bool { return a.Is6() == six }); ok && i >= 0 && !eni.SourceDestCheck && m.place.Attached[target] {
-			return step{way: neighbor, via: eni.Addresses[i], device: DeviceName(target)}
+		if own := eni.Own(six); ok && own.IsValid() && !eni.SourceDestCheck && m.place.Attached[target] {
+			return step{way: neighbor, via: own, device: DeviceName(target)}
 		}
 	case "pcx":
 		peering, ok := m.peerings[target]
@@ -165,10 +165,15 @@ func (m *model) hasLonger(subnet string, destination, next netip.Prefix) bool {
 func (m *model) beyondNAT(nat backend.WantedNATGateway, subnet, target string, destination netip.Prefix) step {
 	if target == m.InternetGateway {
 		open := m.subnets[subnet].Internet != backend.InternetBlocked && m.subnets[nat.Subnet].Internet != backend.InternetBlocked
-		if open && nat.Public.IsValid() && m.hasInternet() {
-			return step{destination: destination, way: translate, nat: nat.Public, more: nat.More, via: m.place.Gateway, device: InternetDevice}
+		if !nat.Public.IsValid() || !m.hasInternet() {
+			return step{destination: destination, way: blackhole}
 		}
-		return step{destination: destination, way: blackhole}
+		if !open {
+			s := m.closed(m.place.Gateway)
+			s.destination = destination
+			return s
+		}
+		return step{destination: destination, way: translate, nat: nat.Public, more: nat.More, via: m.place.Gateway, device: InternetDevice}
 	}
 	on := m.follow(target, nat.Subnet, destination)
 	if on.way != peer && on.way != transit {
@@ -210,6 +215,9 @@ func (m *model) localRoutes(six bool) []Route {
 				all = append(all, Route{Table: LocalTable, Destination: netip.PrefixFrom(address, address.BitLen()), Device: DeviceName(id)})
 			}
 		}
+		if m.place.Attached[id] {
+			all = append(all, prefixRoutes(m.enis[id], six)...)
+		}
 	}
 	return all
 }
@@ -241,7 +249,7 @@ const mainTable = 254
 func OriginOf(wanted backend.WantedVPC, place Place, source, target netip.Addr) (backend.Origin, bool) {
 	m := newModel(wanted, place)
 	for _, id := range m.eniIDs {
-		if !slices.Contains(m.enis[id].Addresses, source) {
+		if !m.enis[id].Has(source) {
 			continue
 		}
 		origin, ok := m.origin(id, source)

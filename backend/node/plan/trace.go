@@ -292,7 +292,7 @@ func (t *tracer) walk(fromVPC, fromENI, toVPC, toENI string, p Packet) (arrived 
 	if t.off[fromENI] && !t.returning {
 		t.block(CodeBadState, at)
 	}
-	if sender.SourceDestCheck && !slices.Contains(sender.Addresses, p.Source) {
+	if sender.SourceDestCheck && !sender.Has(p.Source) {
 		t.block(CodeSourceCheck, at)
 	}
 	t.groups(m, sender, p, true)
@@ -337,7 +337,7 @@ func (t *tracer) deliver(m *model, subnet, toENI string, p Packet) (Packet, bool
 	}
 	t.groups(m, receiver, p, false)
 	at := Hop{ID: toENI, VPC: m.ID, Subnet: receiver.Subnet, Packet: p}
-	if !slices.Contains(receiver.Addresses, p.Destination) && receiver.SourceDestCheck {
+	if !receiver.Has(p.Destination) && receiver.SourceDestCheck {
 		t.block(CodeSourceCheck, at)
 	}
 	if t.off[toENI] && !t.returning {
@@ -379,11 +379,11 @@ func (m *model) allowsRule(rule backend.WantedSecurityRule, far netip.Addr, p Pa
 		return true
 	}
 	return slices.ContainsFunc(rule.Groups, func(group string) bool {
-		if slices.Contains(m.ForeignGroups[group], far) {
+		if slices.Contains(m.ForeignGroups[group], far) || slices.ContainsFunc(m.ForeignPrefixes[group], func(p netip.Prefix) bool { return p.Contains(far) }) {
 			return true
 		}
 		for _, eni := range m.enis {
-			if slices.Contains(eni.Groups, group) && slices.Contains(eni.Addresses, far) {
+			if slices.Contains(eni.Groups, group) && eni.Has(far) {
 				return true
 			}
 		}
