@@ -59,7 +59,7 @@ func (s *Service) planNetwork(t tx, l *launch) (*networkPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags, launched: in.SubnetId != nil}
+	spec := interfaceSpec{subnet: n.ID, groups: groups, addresses: addresses, tags: l.interfaceTags, launched: in.SubnetId != nil, primaryIPv6: aws.ToBool(in.EnablePrimaryIpv6)}
 	if err := spec.count(nil, in.Ipv6AddressCount); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (p *networkPlan) room(t tx, least, most int32) (int32, error) {
 	each := map[string]int{} // addresses that an instance takes, by subnet
 	for _, planned := range p.interfaces {
 		if planned.existing == "" {
-			each[planned.spec.subnet] += max(len(planned.spec.addresses), 1) + planned.spec.more
+			each[planned.spec.subnet] += max(len(planned.spec.addresses), 1) + planned.spec.more + planned.spec.prefixes.size()*prefixSize
 		}
 	}
 	for id, takes := range each {

@@ -255,7 +255,7 @@ func confirmInterfaces(t tx, vpcID string, has map[string]bool, wired func(id st
 			case a.Status == types.AttachmentStatusAttaching && wired(e.ID):
 				a.Status, changed = types.AttachmentStatusAttached, true
 			case a.Status == types.AttachmentStatusDetaching:
-				e.Attachment, changed = nil, true
+				e.Attachment, e.PrimaryIPv6, changed = nil, false, true
 			}
 		}
 		if changed {
