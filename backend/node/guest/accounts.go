@@ -333,14 +333,16 @@ func (r rootFolder) addAuthorizedKeys(user account, lines []string) (err error) 
 	return home.Rename(fresh, name)
 }
 
-// allowSudo lets the user become root without a password, where the image has sudo.
+// sudoRule is the file by which a user may become anybody, for the real sudo and for init's own.
+func sudoRule(name string) string { return "etc/sudoers.d/90-mini-aws-" + name }
+
+// allowSudo lets the user become root without a password, also where sudo comes later.
 func (r rootFolder) allowSudo(name string) error {
-	if _, ok := r.find("/etc/sudoers.d"); !ok {
-		return nil
+	if err := os.MkdirAll(r.path("etc/sudoers.d"), 0o750); err != nil {
+		return err
 	}
-	file := "etc/sudoers.d/90-mini-aws-" + name
 	rule := "# Written by Mini AWS's init at every boot.\n" + name + " ALL=(ALL) NOPASSWD:ALL\n"
-	return r.replace(file, []byte(rule), fileMode{mode: 0o440})
+	return r.replace(sudoRule(name), []byte(rule), fileMode{mode: 0o440})
 }
 
 // The marks around init's lines in a file that it shares with the image.

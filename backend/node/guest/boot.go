@@ -69,6 +69,7 @@ func (i *instance) start() {
 	i.console.logf("Mini AWS instance %s boots", i.config.InstanceID)
 	first, err := i.root.adoptInstance(i.config.InstanceID)
 	i.check("identity", err)
+	i.check("folders", i.root.ensureFolders())
 	hostname := i.nameHost()
 	keys, err := i.root.ensureHostKeys("root@" + hostname)
 	i.check("host keys", err)
@@ -82,6 +83,7 @@ func (i *instance) start() {
 		i.check("power commands", err)
 	} else {
 		i.check("power commands", i.root.installPowerCommands(binary))
+		i.check("sudo", i.root.installSudo(binary))
 	}
 	if i.config.AwaitNetwork {
 		i.awaitNetwork()

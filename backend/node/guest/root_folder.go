@@ -70,3 +70,19 @@ func (r rootFolder) replace(name string, content []byte, want fileMode) (err err
 	}
 	return os.Rename(file.Name(), target)
 }
+
+// ensureFolders makes what every program expects of a machine, and images without a distribution lack.
+func (r rootFolder) ensureFolders() error {
+	var all []error
+	for _, folder := range []struct {
+		name string
+		mode fs.FileMode
+	}{{"tmp", 0o777 | fs.ModeSticky}, {"var/tmp", 0o777 | fs.ModeSticky}, {"root", 0o700}, {"run", 0o755}} {
+		target := r.path(folder.name)
+		if _, err := os.Stat(target); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		all = append(all, os.MkdirAll(target, 0o755), os.Chmod(target, folder.mode))
+	}
+	return errors.Join(all...)
+}

@@ -56,7 +56,11 @@ func load() (Binary, error) {
 		return Binary{}, err
 	}
 	sum := sha256.Sum256(packed)
-	return Binary{ID: "init-" + hex.EncodeToString(sum[:8]), Files: volume(unpack), Name: name, Args: []string{"init"}, Small: small}, nil
+	files := volume{unpack, 0o555}
+	if small {
+		files.mode |= fs.ModeSetuid // it is the sudo of images that have none
+	}
+	return Binary{ID: "init-" + hex.EncodeToString(sum[:8]), Files: files, Name: name, Args: []string{"init"}, Small: small}, nil
 }
 
 func unzip(packed []byte) ([]byte, error) {
@@ -69,15 +73,18 @@ func unzip(packed []byte) ([]byte, error) {
 
 // volume is a folder with the program. It is unpacked whenever it is opened, which is once for each engine: to keep it
 // would cost more memory than all else of a server that waits.
-type volume func() ([]byte, error)
+type volume struct {
+	unpack func() ([]byte, error)
+	mode   fs.FileMode
+}
 
 // Open opens the program, or "." for the folder.
 func (v volume) Open(path string) (fs.File, error) {
-	content, err := v()
+	content, err := v.unpack()
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return fstest.MapFS{name: &fstest.MapFile{Data: content, Mode: 0o555, ModTime: time.Unix(0, 0)}}.Open(path)
+	return fstest.MapFS{name: &fstest.MapFile{Data: content, Mode: v.mode, ModTime: time.Unix(0, 0)}}.Open(path)
 }
 
 // self is this very program, where it can run in any Linux container.

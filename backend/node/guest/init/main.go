@@ -3,12 +3,21 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"miniaws/backend/node/guest"
 )
 
 func main() {
+	// The program is set-user-ID in its volume, for this name alone.
+	if len(os.Args) > 0 && guest.IsSudo(os.Args[0]) {
+		os.Exit(guest.Sudo(os.Args[1:]))
+	}
+	if err := guest.GiveUpRights(); err != nil || len(os.Args) == 0 {
+		fmt.Fprintln(os.Stderr, "mini-aws init:", err)
+		os.Exit(guest.StatusConfig)
+	}
 	args := os.Args[1:]
 	if len(args) > 0 && args[0] == "init" { // as mini-aws is called
 		args = args[1:]
