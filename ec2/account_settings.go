@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,7 +30,11 @@ type settings struct {
 	Images allowedImages `json:",omitzero"`
 }
 
-const settingsID = "instances"
+// The two rows of an account: the second one has the criteria of Allowed AMIs for which the first has no room.
+const settingsID, moreCriteriaID = "instances", "more-criteria"
+
+// criteriaInSettings is how many criteria the first row has: ten of the largest are more than a row may hold.
+const criteriaInSettings = 5
 
 var accountSettings = store.NewTable(store.Spec[settings]{
 	Service: "ec2", Name: "account-settings", ID: func(s *settings) store.ID { return store.ID{s.ID} },
@@ -37,10 +42,28 @@ var accountSettings = store.NewTable(store.Spec[settings]{
 
 func settingsOf(t tx) (*settings, error) {
 	found, err := accountSettings.In(t, t.scope).Find(settingsID)
-	if found == nil {
-		found = &settings{ID: settingsID}
+	if found == nil || err != nil {
+		return &settings{ID: settingsID}, err
 	}
-	return found, err
+	if len(found.Images.Criteria) == criteriaInSettings {
+		more, err := accountSettings.In(t, t.scope).Find(moreCriteriaID)
+		if more == nil || err != nil {
+			return found, err
+		}
+		found.Images.Criteria = slices.Concat(found.Images.Criteria, more.Images.Criteria)
+	}
+	return found, nil
+}
+
+// putSettings writes the settings in as many rows as they need.
+func putSettings(t tx, have *settings) error {
+	rows, first := accountSettings.In(t, t.scope), *have
+	if all := have.Images.Criteria; len(all) > criteriaInSettings {
+		first.Images.Criteria = all[:criteriaInSettings]
+		more := settings{ID: moreCriteriaID, Images: allowedImages{Criteria: all[criteriaInSettings:]}}
+		return errors.Join(rows.Put(&first), rows.Put(&more))
+	}
+	return errors.Join(rows.Put(&first), rows.Delete(moreCriteriaID))
 }
 
 func (s *Service) changeSettings(ctx context.Context, change func(*settings) error) error {
@@ -52,7 +75,7 @@ func (s *Service) changeSettings(ctx context.Context, change func(*settings) err
 		if err := change(have); err != nil {
 			return err
 		}
-		return accountSettings.In(t, t.scope).Put(have)
+		return putSettings(t, have)
 	})
 }
 

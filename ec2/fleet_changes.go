@@ -103,12 +103,16 @@ func (s *Service) DeleteFleets(ctx context.Context, in *ec2.DeleteFleetsInput) (
 func (f *fleet) delete(t tx, ends bool) error {
 	f.Deleted, f.Ends = t.Now(), ends
 	if ends {
-		if err := f.endMembers(t, f.Members); err != nil {
+		all, err := f.members(t)
+		if err == nil {
+			err = f.endMembers(t, all)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	f.note(t, types.EventTypeBatchChange, string(f.deletion()), "", "")
-	return errors.Join(fleets.put(t, f), wantGone(t, f.ID), reconcile.Want(t, t.item(fleetKind, f.ID)))
+	return errors.Join(fleets.put(t, f), reconcile.Want(t, t.item(fleetKind, f.ID)))
 }
 
 // deletion is the state of a deleted fleet that has instances.

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"miniaws/awsapi"
+	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
 
@@ -95,45 +96,21 @@ func (f *fleet) noteMember(t tx, sub string, m fleetMember) error {
 	return nil
 }
 
-// noteEnded forgets the members that ended: they are of no interest any more. A fleet of type instant has no history, and
-// shows for ever what it launched.
-// AWS: "FleetData", Instances.
-func (f *fleet) noteEnded(t tx) error {
-	if f.Type == types.FleetTypeInstant {
-		return nil
-	}
-	alive, err := f.alive(t)
-	if err != nil {
-		return err
-	}
-	for _, m := range f.Members {
-		if !slices.ContainsFunc(alive, func(a fleetMember) bool { return a.Instance == m.Instance }) {
-			if err := f.noteMember(t, "terminated", m); err != nil {
-				return err
-			}
-		}
-	}
-	f.Members = alive
-	return nil
-}
-
-// concludeFleet notes the end of a deleted fleet: that of its last instance.
+// concludeFleet notes the end of a deleted fleet: that of its last instance. It is forgotten when its events are.
 func concludeFleet(t tx, id string) error {
 	f, err := fleets.find(t, id)
 	if f == nil || err != nil || f.Over {
 		return err
 	}
-	if err := f.noteEnded(t); err != nil {
-		return err
-	}
-	alive, err := f.alive(t)
+	left, err := f.dropEnded(t)
 	if err != nil {
 		return err
 	}
-	if f.Over = len(alive) == 0; f.Over {
+	if f.Over = !left; f.Over {
 		f.note(t, types.EventTypeBatchChange, string(types.FleetStateCodeDeleted), "", "")
+		err = reconcile.WantAfter(t, t.item(goneKind, id), eventLifetime)
 	}
-	return fleets.put(t, f)
+	return errors.Join(err, fleets.put(t, f))
 }
 
 // noteRefusal remembers why nothing was launched in a pool: the lack of room may pass, what is wrong is not.

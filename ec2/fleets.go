@@ -38,9 +38,11 @@ type fleet struct {
 	Launch  []types.TagSpecification `json:",omitempty"` // tags of what it launches
 
 	// Filled tells that it has launched what it could, at least once.
-	Filled  bool `json:",omitempty"`
-	Members []fleetMember
-	Errors  []types.CreateFleetError `json:",omitempty"`
+	Filled bool `json:",omitempty"`
+	// Members are what was launched before members were rows, Launched is how many rows there were.
+	Members  []fleetMember            `json:",omitempty"`
+	Launched int64                    `json:",omitempty"`
+	Errors   []types.CreateFleetError `json:",omitempty"`
 	// Pause is until when it launches nothing, as what it launched last could not run.
 	Pause time.Time `json:",omitzero"`
 	// Deleted is when it was; Ends tells that its instances end with it.
@@ -57,15 +59,6 @@ type fleet struct {
 	Noted int64 `json:",omitempty"`
 	// SpotFleet is what a Spot Fleet has besides; nil for others.
 	SpotFleet *spotFleet `json:",omitempty"`
-}
-
-// fleetMember is an instance that a fleet launched.
-type fleetMember struct {
-	Instance  string
-	Type      types.InstanceType
-	Lifecycle types.InstanceLifecycle
-	Weight    float64
-	From      *types.LaunchTemplateAndOverridesResponse
 }
 
 func fleetBase(f *fleet) *resource { return &f.resource }
@@ -218,12 +211,13 @@ func (s *Service) CreateFleet(ctx context.Context, in *ec2.CreateFleetInput) (*e
 			return nil
 		}
 		out.Errors, out.Instances = append([]types.CreateFleetError{}, have.Errors...), []types.CreateFleetInstance{}
-		for _, group := range have.groups() {
+		groups, err := have.groups(t)
+		for _, group := range groups {
 			out.Instances = append(out.Instances, types.CreateFleetInstance{
 				InstanceIds: group.InstanceIds, InstanceType: group.InstanceType, LaunchTemplateAndOverrides: group.LaunchTemplateAndOverrides, Lifecycle: group.Lifecycle,
 			})
 		}
-		return nil
+		return err
 	})
 }
 
@@ -241,27 +235,6 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 	if err := unsupported("CreateFleet", "ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances, "ReservedCapacityOptions", in.ReservedCapacityOptions); err != nil {
 		return nil, err
 	}
-	if o := f.Spot; o != nil {
-		fixed := *o
-		if f.Spot = &fixed; fixed.AllocationStrategy == shownLowestPrice {
-			fixed.AllocationStrategy = types.SpotAllocationStrategyLowestPrice
-		}
-		if err := unsupported("SpotOptions", "MaintenanceStrategies", o.MaintenanceStrategies, "MinTargetCapacity", o.MinTargetCapacity, "MaxTotalPrice", o.MaxTotalPrice); err != nil {
-			return nil, err
-		}
-		if o.InstanceInterruptionBehavior != "" && o.InstanceInterruptionBehavior != types.SpotInstanceInterruptionBehaviorTerminate {
-			return nil, errNotImplemented("An interruption behavior of a fleet other than terminate")
-		}
-	}
-	if o := f.Demand; o != nil {
-		fixed := *o
-		if f.Demand = &fixed; fixed.AllocationStrategy == shownLowestPrice {
-			fixed.AllocationStrategy = types.FleetOnDemandAllocationStrategyLowestPrice
-		}
-		if err := unsupported("OnDemandOptions", "CapacityReservationOptions", o.CapacityReservationOptions, "MinTargetCapacity", o.MinTargetCapacity, "MaxTotalPrice", o.MaxTotalPrice); err != nil {
-			return nil, err
-		}
-	}
 	switch {
 	case !slices.Contains(f.Type.Values(), f.Type):
 		return nil, errInvalidParameterValue("Value (%s) for parameter type is invalid.", f.Type)
@@ -273,6 +246,9 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 		return nil, errInvalidParameterValue("The value for parameter validUntil is invalid: it must be after validFrom.")
 	}
 	if err := f.checkTarget(); err != nil {
+		return nil, err
+	}
+	if err := f.checkOptions(); err != nil {
 		return nil, err
 	}
 	if err := checkConfigs(f.Configs); err != nil {
@@ -346,9 +322,9 @@ func (f *fleet) checkTarget() error {
 }
 
 // groups are the members by where they come from, as AWS lists them.
-func (f *fleet) groups() []types.DescribeFleetsInstances {
-	var all []types.DescribeFleetsInstances
-	for _, m := range f.Members {
+func (f *fleet) groups(t tx) (all []types.DescribeFleetsInstances, err error) {
+	members, err := f.members(t)
+	for _, m := range members {
 		at := slices.IndexFunc(all, func(g types.DescribeFleetsInstances) bool {
 			return g.InstanceType == m.Type && g.Lifecycle == m.Lifecycle && sameJSON(g.LaunchTemplateAndOverrides, m.From)
 		})
@@ -358,33 +334,7 @@ func (f *fleet) groups() []types.DescribeFleetsInstances {
 		}
 		all[at].InstanceIds = append(all[at].InstanceIds, m.Instance)
 	}
-	return all
-}
-
-// alive are the members that did not end.
-func (f *fleet) alive(t tx) ([]fleetMember, error) {
-	var all []fleetMember
-	for _, m := range f.Members {
-		i, err := instances.see(t, m.Instance)
-		if err != nil {
-			return nil, err
-		}
-		if i != nil && i.State != stateTerminated && i.State != stateShuttingDown {
-			all = append(all, m)
-		}
-	}
-	return all, nil
-}
-
-// capacityOf is what members count for the target, and those of them that are On-Demand.
-func capacityOf(members []fleetMember) (all, demand float64) {
-	for _, m := range members {
-		all += m.Weight
-		if m.Lifecycle == types.InstanceLifecycleOnDemand {
-			demand += m.Weight
-		}
-	}
-	return all, demand
+	return all, err
 }
 
 func (f *fleet) toAPI(t tx) (types.FleetData, error) {
@@ -426,6 +376,8 @@ func (f *fleet) toAPI(t tx) (types.FleetData, error) {
 	if f.Filled {
 		out.FleetState = types.FleetStateCodeActive
 		switch {
+		case f.Modifying && len(f.Errors) == 0:
+			out.FleetState = types.FleetStateCodeModifying
 		case fulfilled >= float64(aws.ToInt32(f.Target.TotalTargetCapacity)):
 			out.ActivityStatus = types.FleetActivityStatusFulfilled
 		case len(f.Errors) > 0:
@@ -444,7 +396,9 @@ func (f *fleet) toAPI(t tx) (types.FleetData, error) {
 		}
 	}
 	if f.Type == types.FleetTypeInstant {
-		out.Instances = f.groups()
+		if out.Instances, err = f.groups(t); err != nil {
+			return out, err
+		}
 		for _, e := range f.Errors {
 			out.Errors = append(out.Errors, types.DescribeFleetError(e))
 		}

@@ -78,8 +78,12 @@ func TestUnfilledFleetIsFilledByTheNextCall(t *testing.T) {
 	}
 	err := s.updateIn(t.Context(), testScope, func(x tx) error {
 		return fleets.edit(x, *first.FleetId, func(f *fleet) error {
-			f.Filled, f.Members = false, nil
-			return nil
+			f.Filled = false
+			all, err := f.members(x)
+			for _, m := range all {
+				err = errors.Join(err, f.drop(x, m))
+			}
+			return err
 		})
 	})
 	if err != nil {
@@ -219,6 +223,23 @@ func TestMaintainedFleets(t *testing.T) {
 		}
 		return all
 	}
+	if got, want := history(types.FleetEventTypeInstanceChange), []string{"launched", "launched"}; !slices.Equal(got, want) {
+		t.Errorf("%q of instances that are shutting down, not %q", got, want)
+	}
+	err = s.updateIn(t.Context(), testScope, func(x tx) error {
+		all, err := instances.all(x)
+		for _, i := range all {
+			if i.Fleet == *id {
+				i.State = stateTerminated
+				err = errors.Join(err, instances.put(x, i))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	members()
 	if got, want := history(types.FleetEventTypeFleetChange), []string{"submitted", "active", "modify_in_progress", "modify_succeeded", "deleted_terminating", "deleted"}; !slices.Equal(got, want) {
 		t.Errorf("%q, not %q", got, want)
 	}
@@ -227,6 +248,48 @@ func TestMaintainedFleets(t *testing.T) {
 	}
 	if got := history(""); len(got) != 10 {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestLargeFleets: a fleet has more members than a record has room for, and those that it launched before they were rows.
+func TestLargeFleets(t *testing.T) {
+	s, client, _ := newCloud(t)
+	id := "fleet-11111111-1111-1111-1111-111111111111"
+	err := s.updateIn(t.Context(), testScope, func(x tx) error {
+		from := &types.LaunchTemplateAndOverridesResponse{Overrides: &types.FleetLaunchTemplateOverrides{ImageId: aws.String(strings.Repeat("x", 200))}}
+		f := &fleet{resource: resource{ID: id}, Type: types.FleetTypeInstant, Filled: true, Members: []fleetMember{{Instance: "i-before", Weight: 1, From: from}}}
+		for i := range 1000 {
+			if err := f.add(x, fleetMember{Instance: fmt.Sprintf("i-%08x", i), Weight: 1, From: from}); err != nil {
+				return err
+			}
+		}
+		return errors.Join(ensureNetwork(x), fleets.insert(x, f))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := must[*ec2.DescribeFleetsOutput](t)(client.DescribeFleets(t.Context(), &ec2.DescribeFleetsInput{FleetIds: []string{id}})).Fleets[0]
+	if len(shown.Instances) != 1 || len(shown.Instances[0].InstanceIds) != 1001 || shown.Instances[0].InstanceIds[0] != "i-before" || shown.Instances[0].InstanceIds[1000] != "i-000003e7" {
+		t.Errorf("%d groups", len(shown.Instances))
+	}
+	err = s.updateIn(t.Context(), testScope, func(x tx) error {
+		f, err := fleets.get(x, id)
+		if err != nil {
+			return err
+		}
+		f.Type = types.FleetTypeMaintain
+		left, err := f.dropEnded(x)
+		if left || len(f.Members) > 0 {
+			t.Errorf("%d members are left", len(f.Members))
+		}
+		rows, more := f.members(x)
+		if len(rows) > 0 {
+			t.Errorf("%d rows are left", len(rows))
+		}
+		return errors.Join(err, more, fleets.put(x, f), forgetFleetRows(x, id))
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -112,6 +112,7 @@ func (s *Service) Announce(ctx context.Context, id string, n Notice) error {
 				return fmt.Errorf("%w: %s is no Spot Instance", ErrNotice, id)
 			}
 			i.Notices.Rebalance = now
+			err = wantFleet(t, i)
 		case "event":
 			words, known := eventWords[n.Code]
 			if !known {
@@ -147,7 +148,7 @@ func (s *Service) Announce(ctx context.Context, id string, n Notice) error {
 					e.State, e.Description = "canceled", "[Canceled] "+e.Description
 				}
 			}
-			err = errors.Join(s.noteSpot(t, i, types.SpotInstanceStateActive, "fulfilled", "Your spot request is fulfilled."), s.capacityIsBack(t, i))
+			err = errors.Join(s.noteSpot(t, i, types.SpotInstanceStateActive, "fulfilled", "Your spot request is fulfilled."), s.capacityIsBack(t, i), wantFleet(t, i))
 			return errors.Join(err, reconcile.Want(t, t.item(instanceKind, id)))
 		default:
 			return fmt.Errorf("%w: its kind is spot-interruption, rebalance, event or cancel", ErrNotice)

@@ -63,7 +63,7 @@ func (s *Service) readConsole(ctx context.Context, id string, out io.Writer) err
 func instanceTables() []store.Schema {
 	return []store.Schema{
 		keyPairs.table, images.table, sharedImages, imageLayers, instances.table, userDatas, homes, volumes.table, identitySigners, connectKeys,
-		placementGroups.table, dedicatedHosts.table, capacityReservations.table, eventWindows.table, accountSettings, spotRequests.table, spotLaunches, fleets.table, spotFleets.table, fleetEvents, launchTemplates.table, templateVersions,
+		placementGroups.table, dedicatedHosts.table, capacityReservations.table, eventWindows.table, accountSettings, spotRequests.table, spotLaunches, fleets.table, spotFleets.table, fleetEvents, fleetMembers, launchTemplates.table, templateVersions,
 	}
 }
 

@@ -178,7 +178,8 @@ func (s *Service) ModifyPrivateDnsNameOptions(ctx context.Context, in *ec2.Modif
 			HostnameType: in.PrivateDnsHostnameType, EnableResourceNameDnsARecord: in.EnableResourceNameDnsARecord, EnableResourceNameDnsAAAARecord: in.EnableResourceNameDnsAAAARecord,
 		}, &subnet{HostnameType: had.Type, NameDNSA: had.A, NameDNSAAAA: had.AAAA})
 		if i.Names.Type != had.Type && i.State != stateStopped {
-			return errNotStopped(i)
+			// The words are those that Terraform's provider for AWS quotes beside its test.
+			return errInvalidParameterValue("Cannot modify hostname-type for running instances")
 		}
 		return wantNetwork(t, i.VPC)
 	})

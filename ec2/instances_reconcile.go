@@ -415,7 +415,7 @@ func (s *Service) end(ctx context.Context, scope store.Scope, inst *instance) er
 					return err
 				}
 			}
-			if err := reconcile.Want(t, t.item(fleetKind, i.Fleet)); err != nil {
+			if err := wantFleet(t, i); err != nil {
 				return err
 			}
 		}

@@ -404,7 +404,7 @@ func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duratio
 		}
 		if f, err := fleetsOf(item.ID).find(t, item.ID); f != nil || err != nil {
 			if err == nil && !f.Deleted.IsZero() {
-				err = errors.Join(fleetsOf(f.ID).delete(t, f.ID), forgetEvents(t, f.ID))
+				err = errors.Join(fleetsOf(f.ID).delete(t, f.ID), forgetFleetRows(t, f.ID))
 			}
 			return err
 		}

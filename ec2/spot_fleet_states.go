@@ -41,7 +41,11 @@ func (f *fleet) activity(t tx, fulfilled float64) (types.ActivityStatus, error) 
 	}
 	switch {
 	case f.Filled && fulfilled >= float64(aws.ToInt32(f.Target.TotalTargetCapacity)):
-		for _, m := range f.Members {
+		all, err := f.members(t)
+		if err != nil {
+			return "", err
+		}
+		for _, m := range all {
 			i, err := instances.see(t, m.Instance)
 			if err != nil {
 				return "", err
@@ -175,7 +179,11 @@ func (f *fleet) cancel(t tx, ends bool) error {
 	if !ends {
 		return nil
 	}
-	return f.endMembers(t, f.Members)
+	all, err := f.members(t)
+	if err != nil {
+		return err
+	}
+	return f.endMembers(t, all)
 }
 
 // reconcileSpotFleet begins and ends a Spot Fleet at its times, launches what it has too little of, and ends what it has too
@@ -203,16 +211,15 @@ func (s *Service) reconcileSpotFleet(ctx context.Context, scope store.Scope, id 
 		if f == nil || err != nil || !f.Deleted.IsZero() {
 			return err
 		}
+		lacks := false
 		if f.Type == types.FleetTypeMaintain {
-			after, err := f.trim(t)
-			if err != nil {
+			var after time.Duration
+			if after, lacks, err = f.trim(t); err != nil {
 				return err
 			}
-			if after > 0 && (again == 0 || after < again) {
-				again = after
-			}
+			again = sooner(again, after)
 		}
-		if f.SpotFleet.Modifying {
+		if f.SpotFleet.Modifying && !lacks {
 			f.SpotFleet.Modifying = false
 			f.note(t, types.EventTypeBatchChange, "modify_succeeded", "", "")
 		}
@@ -224,7 +231,8 @@ func (s *Service) reconcileSpotFleet(ctx context.Context, scope store.Scope, id 
 // advance brings a Spot Fleet to the state that its instances and the time ask for. fill tells that it is to launch what is
 // missing, again when it is to be looked at next, 0 for never.
 func (f *fleet) advance(t tx) (fill bool, again time.Duration, err error) {
-	if err := f.dropEnded(t); err != nil {
+	left, err := f.dropEnded(t)
+	if err != nil {
 		return false, 0, err
 	}
 	x, now := f.SpotFleet, t.Now()
@@ -236,7 +244,7 @@ func (f *fleet) advance(t tx) (fill bool, again time.Duration, err error) {
 		}
 	}
 	switch {
-	case !f.Deleted.IsZero() && len(f.Members) == 0 && x.Ended.IsZero():
+	case !f.Deleted.IsZero() && !left && x.Ended.IsZero():
 		x.Ended = now
 		f.note(t, types.EventTypeBatchChange, string(f.batchState()), "", "")
 		return false, 0, reconcile.WantAfter(t, t.item(goneKind, f.ID), spotFleetLifetime)
@@ -263,24 +271,4 @@ func (f *fleet) advance(t tx) (fill bool, again time.Duration, err error) {
 		f.Errors = nil // those of the last time
 	}
 	return fill, again, nil
-}
-
-// dropEnded forgets the members that ended.
-func (f *fleet) dropEnded(t tx) error {
-	var kept []fleetMember
-	for _, m := range f.Members {
-		i, err := instances.see(t, m.Instance)
-		if err != nil {
-			return err
-		}
-		if i != nil && i.State != stateTerminated {
-			kept = append(kept, m)
-			continue
-		}
-		if err := f.noteMember(t, "terminated", m); err != nil {
-			return err
-		}
-	}
-	f.Members = kept
-	return nil
 }

@@ -205,8 +205,7 @@ var (
 // checkSpotFleet checks what can be checked without records.
 // AWS: "SpotFleetRequestConfigData".
 func checkSpotFleet(in *types.SpotFleetRequestConfigData) (*fleet, error) {
-	if err := unsupported("RequestSpotFleet", "LoadBalancersConfig", in.LoadBalancersConfig, "SpotMaintenanceStrategies", in.SpotMaintenanceStrategies, "SpotMaxTotalPrice", in.SpotMaxTotalPrice,
-		"OnDemandMaxTotalPrice", in.OnDemandMaxTotalPrice, "ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances); err != nil {
+	if err := unsupported("RequestSpotFleet", "LoadBalancersConfig", in.LoadBalancersConfig, "ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances); err != nil {
 		return nil, err
 	}
 	c := *in
@@ -231,6 +230,15 @@ func checkSpotFleet(in *types.SpotFleetRequestConfigData) (*fleet, error) {
 		Token: aws.ToString(c.ClientToken), Type: c.Type, Excess: excessPolicies[c.ExcessCapacityTerminationPolicy], Context: aws.ToString(c.Context), Configs: configs,
 		Spot:   &types.SpotOptionsRequest{AllocationStrategy: spotStrategies[c.AllocationStrategy], InstancePoolsToUseCount: c.InstancePoolsToUseCount},
 		Demand: &types.OnDemandOptionsRequest{AllocationStrategy: demandStrategies[c.OnDemandAllocationStrategy]}, SpotFleet: &spotFleet{Config: c},
+	}
+	if c.SpotMaintenanceStrategies != nil {
+		f.Spot.MaintenanceStrategies = new(types.FleetSpotMaintenanceStrategiesRequest)
+		if err := reshape(c.SpotMaintenanceStrategies, f.Spot.MaintenanceStrategies); err != nil {
+			return nil, err
+		}
+		if err := f.checkRebalance(f.Spot.MaintenanceStrategies); err != nil {
+			return nil, err
+		}
 	}
 	// AWS: "SpotFleetRequestConfigData", TagSpecifications: the request's alone.
 	if f.Tags, err = tagsOnCreate(c.TagSpecifications, types.ResourceTypeSpotFleetRequest); err != nil {
@@ -277,6 +285,10 @@ func checkSpotFleetOptions(c *types.SpotFleetRequestConfigData) error {
 		return errSpotFleetParameter("InstancePoolsToUseCount")
 	case !isPrice(c.SpotPrice):
 		return errSpotFleetParameter("SpotPrice")
+	case !isPrice(c.SpotMaxTotalPrice):
+		return errSpotFleetParameter("SpotMaxTotalPrice")
+	case !isPrice(c.OnDemandMaxTotalPrice):
+		return errSpotFleetParameter("OnDemandMaxTotalPrice")
 	case c.ValidFrom != nil && c.ValidUntil != nil && !c.ValidFrom.Before(*c.ValidUntil):
 		return errSpotFleetParameter("ValidUntil")
 	case c.AllocationStrategy == types.AllocationStrategyCapacityOptimizedPrioritized && len(c.LaunchTemplateConfigs) == 0:

@@ -187,7 +187,11 @@ func TestSpotFleetIsMaintained(test *testing.T) {
 	t.is(id, types.BatchStateCancelledTerminatingInstances, types.ActivityStatusPendingTermination, 0)
 	err = t.service.viewIn(t.Context(), testScope, func(x tx) error {
 		f, err := spotFleets.get(x, id)
-		for _, m := range f.Members {
+		if err != nil {
+			return err
+		}
+		all, err := f.members(x)
+		for _, m := range all {
 			last = append(last, types.ActiveInstance{InstanceId: aws.String(m.Instance)})
 		}
 		return err
@@ -337,9 +341,6 @@ func TestSpotFleetRefusals(test *testing.T) {
 			c.LoadBalancersConfig = &types.LoadBalancersConfig{TargetGroupsConfig: &types.TargetGroupsConfig{TargetGroups: []types.TargetGroup{{Arn: aws.String("arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/a/1")}}}}
 		}},
 		"health": {"NotImplemented", func(c *config) { c.ReplaceUnhealthyInstances = aws.Bool(true) }},
-		"a price of all": {"NotImplemented", func(c *config) {
-			c.SpotMaxTotalPrice = aws.String("1")
-		}},
 	} {
 		if _, err := t.client.RequestSpotFleet(t.Context(), t.of(1, c.change)); err == nil {
 			t.Errorf("%s: not refused", name)
