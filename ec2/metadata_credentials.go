@@ -80,37 +80,73 @@ func (s *Service) roleCredentials(ctx context.Context, g *asker, profile Profile
 	if s.config.RoleSession == nil {
 		return "", errNoMetadata
 	}
-	known := s.remembered.of(g.inst.ID)
-	known.mu.Lock()
-	defer known.mu.Unlock()
-	who := credentialsFor{g.inst.Profile.Association, profile.RoleARN, version}
-	have, ok := known.credentials[who]
-	if now := time.Now().UTC(); !ok || !now.Add(renewBefore).Before(have.Expires) {
-		private, _ := netip.ParseAddr(g.inst.PrivateIP)
-		made, err := s.config.RoleSession(ctx, profile.RoleARN, RoleHolder{
-			Account: g.scope.Account, Instance: g.inst.ID, ARN: arn(g.scope, instances.typ, g.inst.ID), VPC: g.inst.VPC, Private: private, Version: version,
-		})
-		var coded smithy.APIError
-		if errors.As(err, &coded) && coded.ErrorCode() == "AccessDenied" {
-			return document(roleError{
-				Code: "AssumeRoleUnauthorizedAccess", Message: "EC2 cannot assume the role " + profileName(profile.RoleARN) + "." + rolesHelp,
-				LastUpdated: now.Format(metadataTime),
-			}), nil
-		}
-		if err != nil {
-			return "", err
-		}
-		if ok || known.credentials == nil || len(known.credentials) > 3 {
-			known.credentials = map[credentialsFor]issuedCredentials{} // those of other roles are worth nothing by now
-		}
-		have = issuedCredentials{made, now}
-		known.credentials[who] = have
+	have, err := s.credentialsOf(ctx, g.scope, g.inst, profile, version)
+	var coded smithy.APIError
+	if errors.As(err, &coded) && coded.ErrorCode() == "AccessDenied" {
+		return document(roleError{
+			Code: "AssumeRoleUnauthorizedAccess", Message: "EC2 cannot assume the role " + profileName(profile.RoleARN) + "." + rolesHelp,
+			LastUpdated: time.Now().UTC().Format(metadataTime),
+		}), nil
+	}
+	if err != nil {
+		return "", err
 	}
 	return document(struct {
 		Code, LastUpdated, Type, AccessKeyId, SecretAccessKey, Token, Expiration string
 	}{
 		"Success", have.issued.Format(metadataTime), "AWS-HMAC", have.AccessKeyID, have.SecretAccessKey, have.Token, have.Expires.UTC().Format(metadataTime),
 	}), nil
+}
+
+// credentialsOf answers credentials of an instance's role: those that it has, while they are good for a while.
+func (s *Service) credentialsOf(ctx context.Context, scope store.Scope, i *instance, profile Profile, version int) (issuedCredentials, error) {
+	known := s.remembered.of(i.ID)
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	who := credentialsFor{i.Profile.Association, profile.RoleARN, version}
+	have, ok := known.credentials[who]
+	now := time.Now().UTC()
+	if ok && now.Add(renewBefore).Before(have.Expires) {
+		return have, nil
+	}
+	private, _ := netip.ParseAddr(i.PrivateIP)
+	made, err := s.config.RoleSession(ctx, profile.RoleARN, RoleHolder{
+		Account: scope.Account, Instance: i.ID, ARN: arn(scope, instances.typ, i.ID), VPC: i.VPC, Private: private, Version: version,
+	})
+	if err != nil {
+		return issuedCredentials{}, err
+	}
+	if ok || known.credentials == nil || len(known.credentials) > 3 {
+		known.credentials = map[credentialsFor]issuedCredentials{} // those of other roles are worth nothing by now
+	}
+	have = issuedCredentials{made, now}
+	known.credentials[who] = have
+	return have, nil
+}
+
+// SessionOf answers credentials of the role of an instance of an account, as a program inside has them, for what Mini AWS does as
+// that program; ok is false for an instance without a role.
+func (s *Service) SessionOf(ctx context.Context, account, id string) (c RoleCredentials, ok bool, err error) {
+	h, err := s.homeOf(ctx, id)
+	if h == nil || err != nil || h.Account != account || s.config.RoleSession == nil || s.config.FindProfile == nil {
+		return RoleCredentials{}, false, err
+	}
+	scope := store.Scope{Account: h.Account, Region: h.Region}
+	var i *instance
+	err = s.viewIn(ctx, scope, func(t tx) (err error) {
+		i, err = instances.find(t, id)
+		return err
+	})
+	if i == nil || err != nil || i.Profile == nil {
+		return RoleCredentials{}, false, err
+	}
+	found, err := s.config.FindProfile(ctx, account, profileName(i.Profile.ARN))
+	if err != nil || found.ID != i.Profile.ID || found.RoleARN == "" {
+		return RoleCredentials{}, false, err
+	}
+	const version = 2 // of the metadata service, which the agent asks with a token
+	have, err := s.credentialsOf(ctx, scope, i, found, version)
+	return have.RoleCredentials, err == nil, err
 }
 
 // HoldsRole tells whether an instance may still act as a role that it got credentials of: not once it ended, lost its

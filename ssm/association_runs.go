@@ -16,6 +16,7 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"miniaws/awsapi"
 	"miniaws/backend/reconcile"
 	"miniaws/backend/store"
 )
@@ -48,8 +49,8 @@ func executionStatus(t store.Tx, scope store.Scope, execution, instance string) 
 	switch {
 	case err != nil:
 		return "", "", err
-	case one == nil: // it ended more than a month ago
-		return statusSuccess, statusSuccess, nil
+	case one == nil: // of before the last one of an instance was kept
+		return statusPending, statusPending, nil
 	case !one.over() && one.Status == types.CommandInvocationStatusPending:
 		status = statusPending
 	case !one.over():
@@ -164,26 +165,31 @@ func (s *Service) reconcileAssociation(ctx context.Context, item reconcile.Item)
 	return again, err
 }
 
-// run begins an execution in instances.
+// run begins an execution in instances. One whose document cannot be run any more is an execution that failed.
 func (a *association) run(t store.Tx, scope store.Scope, machines []Machine) error {
-	d, at, err := usable(t, scope, a.Document)
-	if err != nil {
-		return err
-	}
-	v, err := d.version(t, at, a.DocumentVersion, "")
-	if err != nil {
-		return err
-	}
-	steps, err := v.parsed.plan(a.Parameters)
-	if err != nil {
-		return err
-	}
 	sent := &command{
-		ID: newUUID(), Association: a.ID, Document: a.Document, Owner: d.owner, Version: v.Number, Wanted: a.DocumentVersion, Parameters: a.Parameters, Targets: a.Targets,
+		ID: newUUID(), Association: a.ID, Document: a.Document, Wanted: a.DocumentVersion, Parameters: a.Parameters, Targets: a.Targets,
 		Requested: t.Now().UTC(), Timeout: defaultTimeout, MaxConcurrency: cmp.Or(a.MaxConcurrency, everywhere), MaxErrors: cmp.Or(a.MaxErrors, everywhere),
 	}
-	if _, err := sent.send(t, scope, steps, machines); err != nil {
+	steps, err := a.prepare(t, scope, sent)
+	var refused *awsapi.Error
+	if err != nil && !errors.As(err, &refused) {
 		return err
+	}
+	all, err := sent.send(t, scope, steps, machines)
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		if refused == nil {
+			break
+		}
+		one.Started = sent.Requested
+		one.Steps = []stepResult{{Code: -1, Errors: refused.Error(), Started: sent.Requested}}
+		one.end("Failed", types.CommandInvocationStatusFailed)
+		if err := invocations.In(t, scope).Put(one); err != nil {
+			return err
+		}
 	}
 	e := &associationExecution{Association: a.ID, ID: sent.ID, Version: a.version(), Created: sent.Requested, Instances: sent.Instances}
 	if a.Applied == nil {
@@ -194,6 +200,34 @@ func (a *association) run(t store.Tx, scope store.Scope, machines []Machine) err
 	}
 	a.Executed = sent.Requested
 	return associationExecutions.In(t, scope).Insert(e)
+}
+
+// prepare answers the steps of the association's document, and says in the command which version of it they are of.
+func (a *association) prepare(t store.Tx, scope store.Scope, sent *command) ([]step, error) {
+	d, at, err := usable(t, scope, a.Document)
+	if err != nil {
+		return nil, err
+	}
+	v, err := d.version(t, at, a.DocumentVersion, "")
+	if err != nil {
+		return nil, err
+	}
+	sent.Owner, sent.Version = d.owner, v.Number
+	return v.parsed.plan(a.Parameters)
+}
+
+// lastOfAssociation tells whether an association says of an instance what became of a command, as it is the last one that it ran
+// there: that is remembered as long as the association is.
+func (s *Service) lastOfAssociation(ctx context.Context, scope store.Scope, sent *command, instance string) (last bool, err error) {
+	if sent.Association == "" {
+		return false, nil
+	}
+	err = s.config.DB.View(ctx, func(t store.Tx) error {
+		a, err := associations.In(t, scope).Find(sent.Association)
+		last = a != nil && a.Applied[instance] == sent.ID
+		return err
+	})
+	return last, err
 }
 
 // forgetExecutions removes those whose commands are forgotten.

@@ -49,7 +49,8 @@ func (s *Service) GetCommandInvocation(ctx context.Context, in *api.GetCommandIn
 	out := &api.GetCommandInvocationOutput{
 		CommandId: in.CommandId, InstanceId: in.InstanceId, Comment: aws.String(sent.Comment), DocumentName: aws.String(sent.Document), DocumentVersion: aws.String(sent.wanted()),
 		PluginName: aws.String(names[at]), ResponseCode: step.Code, Status: types.CommandInvocationStatus(step.Status), StatusDetails: aws.String(step.Details),
-		StandardOutputContent: aws.String(step.Output), StandardErrorContent: aws.String(step.Errors), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
+		StandardOutputContent: aws.String(step.Output), StandardErrorContent: aws.String(step.Errors),
+		StandardOutputUrl: aws.String(sent.Output.url(sent.ID, one.Instance, names[at], "stdout")), StandardErrorUrl: aws.String(sent.Output.url(sent.ID, one.Instance, names[at], "stderr")),
 		ExecutionStartDateTime: aws.String(""), ExecutionEndDateTime: aws.String(""), ExecutionElapsedTime: aws.String(""),
 		CloudWatchOutputConfig: &types.CloudWatchOutputConfig{CloudWatchLogGroupName: aws.String("")},
 	}
@@ -227,10 +228,14 @@ func (c *command) invocationToAPI(one *invocation, details bool) types.CommandIn
 		StatusDetails: aws.String(one.Details), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""), ServiceRole: aws.String(""),
 		CommandPlugins: []types.CommandPlugin{}, NotificationConfig: &types.NotificationConfig{},
 	}
+	names := c.stepNames()
+	if len(names) == 1 { // AWS: "CommandInvocation", StandardOutputUrl
+		out.StandardOutputUrl, out.StandardErrorUrl = aws.String(c.Output.url(c.ID, one.Instance, names[0], "stdout")), aws.String(c.Output.url(c.ID, one.Instance, names[0], "stderr"))
+	}
 	if !details {
 		return out
 	}
-	for at, name := range c.stepNames() {
+	for at, name := range names {
 		step := one.step(at)
 		text := step.Output
 		if step.Errors != "" {
@@ -238,7 +243,10 @@ func (c *command) invocationToAPI(one *invocation, details bool) types.CommandIn
 		}
 		plugin := types.CommandPlugin{
 			Name: aws.String(name), Output: aws.String(strings.ToValidUTF8(text[:min(len(text), maxListedOutput)], "")), ResponseCode: step.Code, Status: step.Status,
-			StatusDetails: aws.String(step.Details), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
+			StatusDetails: aws.String(step.Details), StandardOutputUrl: aws.String(c.Output.url(c.ID, one.Instance, name, "stdout")), StandardErrorUrl: aws.String(c.Output.url(c.ID, one.Instance, name, "stderr")),
+		}
+		if c.Output != nil {
+			plugin.OutputS3BucketName, plugin.OutputS3KeyPrefix, plugin.OutputS3Region = aws.String(c.Output.Bucket), aws.String(c.Output.Prefix), aws.String(c.Output.Region)
 		}
 		if !step.Started.IsZero() {
 			plugin.ResponseStartDateTime = aws.Time(step.Started)
@@ -259,6 +267,9 @@ func (c *command) toAPI(all []*invocation) *types.Command {
 		TargetCount: int32(len(all)), TimeoutSeconds: aws.Int32(c.Timeout), MaxConcurrency: aws.String(cmp.Or(c.MaxConcurrency, defaultConcurrency)), MaxErrors: aws.String(cmp.Or(c.MaxErrors, defaultErrors)),
 		OutputS3BucketName: aws.String(""), OutputS3KeyPrefix: aws.String(""), ServiceRole: aws.String(""), NotificationConfig: &types.NotificationConfig{},
 		CloudWatchOutputConfig: &types.CloudWatchOutputConfig{CloudWatchLogGroupName: aws.String("")},
+	}
+	if o := c.Output; o != nil {
+		out.OutputS3BucketName, out.OutputS3KeyPrefix, out.OutputS3Region = aws.String(o.Bucket), aws.String(o.Prefix), aws.String(o.Region)
 	}
 	if out.InstanceIds == nil {
 		out.InstanceIds = []string{}

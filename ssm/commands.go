@@ -45,6 +45,8 @@ type command struct {
 	MaxConcurrency, MaxErrors string `json:",omitempty"`
 	// Association is the one that it is a run of; "" for those of SendCommand, which alone are listed.
 	Association string `json:",omitempty"`
+	// Output is where in S3 its output goes; nil for nowhere.
+	Output *commandOutput `json:",omitempty"`
 }
 
 // AWS: "SendCommand": the defaults of MaxConcurrency and MaxErrors.
@@ -156,9 +158,9 @@ const (
 // SendCommand runs a script in instances. It answers at once; the reconcile loop delivers it.
 func (s *Service) SendCommand(ctx context.Context, in *api.SendCommandInput) (*api.SendCommandOutput, error) {
 	c := callOf(ctx)
-	if in.OutputS3BucketName != nil || in.NotificationConfig != nil || in.CloudWatchOutputConfig != nil && in.CloudWatchOutputConfig.CloudWatchOutputEnabled ||
+	if in.NotificationConfig != nil || in.CloudWatchOutputConfig != nil && in.CloudWatchOutputConfig.CloudWatchOutputEnabled ||
 		in.AlarmConfiguration != nil || in.ServiceRoleArn != nil || in.DocumentHash != nil {
-		return nil, errNotImplemented("SendCommand with output to S3 or CloudWatch, notifications, alarms or a document hash")
+		return nil, errNotImplemented("SendCommand with output to CloudWatch, notifications, alarms or a document hash")
 	}
 	if text, err := json.Marshal(in.Parameters); err != nil || len(text) > maxParameters {
 		return nil, errMaxDocumentSize()
@@ -192,6 +194,9 @@ func (s *Service) SendCommand(ctx context.Context, in *api.SendCommandInput) (*a
 	}
 	if in.TimeoutSeconds != nil {
 		made.Timeout = *in.TimeoutSeconds
+	}
+	if bucket := aws.ToString(in.OutputS3BucketName); bucket != "" {
+		made.Output = &commandOutput{bucket, aws.ToString(in.OutputS3KeyPrefix), cmp.Or(aws.ToString(in.OutputS3Region), c.scope.Region)}
 	}
 	out := &api.SendCommandOutput{}
 	return out, s.config.DB.Update(ctx, func(t store.Tx) error {
@@ -266,6 +271,9 @@ func (s *Service) reconcileInvocation(ctx context.Context, item reconcile.Item) 
 	if one.over() {
 		if left := historyKept - time.Since(one.Ended); left > 0 {
 			return left, nil
+		}
+		if shown, err := s.lastOfAssociation(ctx, scope, sent, instance); shown || err != nil {
+			return longestPause, err
 		}
 		return 0, s.forgetInvocation(ctx, scope, id, instance)
 	}
@@ -386,7 +394,7 @@ func (s *Service) runStep(ctx context.Context, scope store.Scope, sent *command,
 	}
 	wanted, item := steps[at], invocationItem(scope, one)
 	s.runs.Start(s.config.Links, runName(item.ID, at), guestlink.Command{
-		Instance: one.Instance, User: "root", Line: wanted.line(one.Instance, scope.Region), Input: []byte(wanted.text), Timeout: wanted.timeout, MaxOutput: maxCommandOutput,
+		Instance: one.Instance, User: "root", Line: wanted.line(one.Instance, scope.Region), Input: []byte(wanted.text), Timeout: wanted.timeout, MaxOutput: sent.Output.most(),
 	}, func(r guestlink.Result) { s.noteResult(scope, sent, one.Instance, at, wanted, r) })
 	return time.Minute, nil
 }
@@ -474,6 +482,8 @@ func (i *invocation) sumUp() {
 func (s *Service) noteResult(scope store.Scope, sent *command, instance string, at int, of step, r guestlink.Result) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	// Whoever finds the command ended finds its output.
+	s.deliver(ctx, scope, sent, instance, of.name, r)
 	err := s.settleIn(ctx, scope, sent.ID, instance, func(t store.Tx, i *invocation) error {
 		if at >= len(i.Steps) {
 			return nil

@@ -40,6 +40,8 @@ type Config struct {
 	Sessions *session.Sessions
 	// Home answers whose an instance is; nil knows none.
 	Home func(ctx context.Context, instance string) (account, region string, ok bool, err error)
+	// PutOutput writes what a command printed into a bucket, as the instance's role; nil writes nothing.
+	PutOutput func(ctx context.Context, output Output) error
 	// HasImage tells whether the caller can use an AMI, for parameters of the type aws:ec2:image; nil knows none.
 	HasImage func(ctx context.Context, account, region, id string) (bool, error)
 }
