@@ -22,7 +22,8 @@ func expiration(at time.Time) string {
 // TestExpiration: a parameter is deleted when its newest version says, and other versions' times do not count.
 func TestExpiration(t *testing.T) {
 	w := newWorld(t)
-	loop := reconcile.New(w.db, reconcile.Options{Interval: 20 * time.Millisecond}) // the clock is set
+	// The clock is set, and a machine so busy that a transaction takes too long must not make the loop wait for minutes.
+	loop := reconcile.New(w.db, reconcile.Options{Interval: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond})
 	w.service.Reconcile(loop)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -61,13 +62,13 @@ func TestExpiration(t *testing.T) {
 	}
 	gone := func(name string) {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); ; {
+		for { // how long it takes is for the limit of all tests to say
 			_, err := w.GetParameter(t.Context(), &api.GetParameterInput{Name: &name})
 			var gone *types.ParameterNotFound
 			if errors.As(err, &gone) {
 				return
 			}
-			if err != nil || time.Now().After(deadline) {
+			if err != nil {
 				t.Fatal(name, err)
 			}
 			time.Sleep(20 * time.Millisecond)
