@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,13 +22,18 @@ import (
 )
 
 // logLine is one line that waits for its log object.
+//
+// AWS: "Logging requests with server access logging": after logging was turned off or got another target, what was logged
+// before still comes, best effort. So a line knows where it goes, and whose it is: by then the bucket may be gone, and its
+// name be another account's.
 type logLine struct {
-	Bucket string
-	// Source is the bucket's own id: another one may have its name by the time that its lines are delivered.
-	Source string `json:",omitempty"`
-	ID     string // in the order of time
-	At     time.Time
-	Text   string
+	Bucket  string
+	Account string
+	Region  string
+	To      *types.LoggingEnabled
+	ID      string // in the order of time
+	At      time.Time
+	Text    string
 }
 
 var logLines = store.NewTable(store.Spec[logLine]{
@@ -64,7 +70,14 @@ func textIn(in any, name string) string {
 func (s *Service) logAccess(ctx context.Context, b *bucket, o *awsapi.Outcome) error {
 	line := accessLine(b, o)
 	return s.db.Update(ctx, func(tx store.Tx) error {
-		if err := logLines.In(tx, global).Put(&logLine{Bucket: b.Name, Source: b.ID, ID: fmt.Sprintf("%016x-%s", o.Time.UnixNano(), o.ID), At: o.Time, Text: line}); err != nil {
+		to, err := findSetting[types.LoggingEnabled](tx, b.Name, kindLogging, "")
+		if err != nil || to == nil {
+			return err
+		}
+		err = logLines.In(tx, global).Put(&logLine{
+			Bucket: b.Name, Account: b.Account, Region: b.Region, To: to, ID: fmt.Sprintf("%016x-%s", o.Time.UnixNano(), o.ID), At: o.Time, Text: line,
+		})
+		if err != nil {
 			return err
 		}
 		return s.wantLogs(tx, b)
@@ -181,54 +194,53 @@ func logOperation(r *http.Request, operation, key string) string {
 	return "REST." + r.Method + "." + resource
 }
 
-// deliverLogs makes a log object of the lines that wait.
+// deliverLogs makes a log object of the lines that wait: of the first ones that go to one place.
 func (s *Service) deliverLogs(ctx context.Context, item reconcile.Item) (time.Duration, error) {
-	var b, target *bucket
-	var config *types.LoggingEnabled
+	var target *bucket
 	var lines []*logLine
-	var next store.Cursor
-	err := s.db.View(ctx, func(tx store.Tx) (err error) {
-		if lines, next, err = logLines.In(tx, global).List(store.Query{Parts: store.ID{item.ID}, Limit: linesTogether}); err != nil || len(lines) == 0 {
+	var more bool
+	err := s.db.View(ctx, func(tx store.Tx) error {
+		waiting, next, err := logLines.In(tx, global).List(store.Query{Parts: store.ID{item.ID}, Limit: linesTogether})
+		if err != nil || len(waiting) == 0 {
 			return err
 		}
-		if b, err = findBucket(tx, item.ID); err != nil || b == nil {
-			return err
+		other := slices.IndexFunc(waiting, func(l *logLine) bool { return !l.goesWith(waiting[0]) })
+		if lines = waiting; other > 0 {
+			lines = waiting[:other]
 		}
-		if config, err = findSetting[types.LoggingEnabled](tx, b.Name, kindLogging, ""); err != nil || config == nil {
-			return err
-		}
-		target, err = logTarget(tx, b, config)
+		more = other > 0 || next != ""
+		target, err = logTarget(tx, lines[0])
 		return err
 	})
 	if err != nil || len(lines) == 0 {
 		return 0, err
 	}
+	again := time.Duration(0)
+	if more {
+		again = time.Millisecond
+	}
 	if target == nil {
-		// Nobody wants them any more. AWS: delivery is best effort.
-		return again(next), s.dropLines(ctx, lines, nil)
+		// They can go nowhere any more. AWS: delivery is best effort.
+		return again, s.dropLines(ctx, lines, nil)
 	}
 	var text strings.Builder
 	for _, line := range lines {
-		if line.Source == b.ID {
-			text.WriteString(line.Text + "\n")
-		}
+		text.WriteString(line.Text + "\n")
 	}
-	if text.Len() == 0 {
-		return again(next), s.dropLines(ctx, lines, nil)
-	}
+	config := lines[0].To
 	written, err := s.blobs.Write(ctx, strings.NewReader(text.String()), blob.WriteOptions{Size: int64(text.Len()), Sums: []checksum.Algorithm{checksum.CRC64NVME}})
 	if err != nil {
 		return 0, err
 	}
 	defer s.blobs.Discard(written)
-	return again(next), s.dropLines(ctx, lines, func(tx store.Tx) error {
+	return again, s.dropLines(ctx, lines, func(tx store.Tx) error {
 		// The records of now count, not those that were read above.
-		t, err := logTarget(tx, b, config)
+		t, err := logTarget(tx, lines[0])
 		if err != nil || t == nil || t.ID != target.ID {
 			return err
 		}
 		o := &object{
-			Key: logKey(config, b, tx.Now(), lines), Owner: t.Account, Size: written.Size, Blob: written.Ref, ETag: etagOf(written, nil),
+			Key: logKey(lines[0], tx.Now()), Owner: t.Account, Size: written.Size, Blob: written.Ref, ETag: etagOf(written, nil),
 			Sum:        claim{algorithm: checksum.CRC64NVME}.fullSum(written),
 			Attributes: Attributes{Type: "text/plain"},
 		}
@@ -251,33 +263,34 @@ func (s *Service) deliverLogs(ctx context.Context, item reconcile.Item) (time.Du
 	})
 }
 
-// logTarget finds the bucket that a bucket's lines go to; nil if it is gone, or is another owner's by now.
+// goesWith tells whether two lines of one bucket may lie in one log object.
+func (l *logLine) goesWith(other *logLine) bool {
+	return l.Account == other.Account && l.Region == other.Region && reflect.DeepEqual(l.To, other.To)
+}
+
+// logTarget finds the bucket that a line goes to; nil if it is gone, or is another owner's by now.
 // AWS: API reference of PutBucketLogging: both have the same owner, and are in the same Region.
-func logTarget(tx store.Tx, b *bucket, config *types.LoggingEnabled) (*bucket, error) {
-	target, err := findBucket(tx, aws.ToString(config.TargetBucket))
-	if err != nil || target == nil || target.Account != b.Account || target.Region != b.Region {
+func logTarget(tx store.Tx, line *logLine) (*bucket, error) {
+	if line.To == nil {
+		return nil, nil
+	}
+	target, err := findBucket(tx, aws.ToString(line.To.TargetBucket))
+	if err != nil || target == nil || target.Account != line.Account || target.Region != line.Region {
 		return nil, err
 	}
 	return target, nil
 }
 
-func again(next store.Cursor) time.Duration {
-	if next == "" {
-		return 0
-	}
-	return time.Millisecond
-}
-
-// logKey is the name of a log object.
+// logKey is the name of a log object, by its first line.
 // AWS: "Log object key format".
-func logKey(config *types.LoggingEnabled, b *bucket, now time.Time, lines []*logLine) string {
-	prefix, unique := aws.ToString(config.TargetPrefix), strings.ToUpper(newOrder(now, "")[16:])
-	if f := config.TargetObjectKeyFormat; f != nil && f.PartitionedPrefix != nil {
+func logKey(first *logLine, now time.Time) string {
+	prefix, unique := aws.ToString(first.To.TargetPrefix), strings.ToUpper(newOrder(now, "")[16:])
+	if f := first.To.TargetObjectKeyFormat; f != nil && f.PartitionedPrefix != nil {
 		at := now
 		if f.PartitionedPrefix.PartitionDateSource == types.PartitionDateSourceEventTime {
-			at = lines[0].At
+			at = first.At
 		}
-		return prefix + b.Account + "/" + b.Region + "/" + b.Name + "/" + at.UTC().Format("2006/01/02/2006-01-02-15-04-05-") + unique
+		return prefix + first.Account + "/" + first.Region + "/" + first.Bucket + "/" + at.UTC().Format("2006/01/02/2006-01-02-15-04-05-") + unique
 	}
 	return prefix + now.UTC().Format("2006-01-02-15-04-05-") + unique
 }

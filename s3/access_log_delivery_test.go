@@ -51,18 +51,23 @@ func (l *lab) delivered() string {
 	return text.String()
 }
 
-// TestLogLinesStayWithTheirOwner: buckets are known by names, which others may have by the time that lines are delivered.
+// TestLogLinesStayWithTheirOwner: buckets are known by names, which others may have by the time that lines are delivered; and
+// what the bucket says of its logs by then counts for later calls only.
 func TestLogLinesStayWithTheirOwner(t *testing.T) {
 	const owner, stranger = "123456789012", "210987654321"
+	logs := bucket{ID: "b-2", Account: owner, Region: "us-east-1"}
 	for name, c := range map[string]struct {
-		source string // of the line
-		target bucket
-		want   string
+		account string // of the line
+		now     string // where the bucket's lines go by now, if they go anywhere
+		target  bucket
+		want    string
 	}{
-		"theirs":                    {"b-1", bucket{ID: "b-2", Account: owner, Region: "us-east-1"}, "line\n"},
-		"of a bucket that was":      {"b-0", bucket{ID: "b-2", Account: owner, Region: "us-east-1"}, ""},
-		"target of another account": {"b-1", bucket{ID: "b-3", Account: stranger, Region: "us-east-1"}, ""},
-		"target in another region":  {"b-1", bucket{ID: "b-3", Account: owner, Region: "eu-west-1"}, ""},
+		"theirs":                    {owner, "logs", logs, "line\n"},
+		"logging was turned off":    {owner, "", logs, "line\n"},
+		"later ones go elsewhere":   {owner, "elsewhere", logs, "line\n"},
+		"of another's bucket":       {stranger, "logs", logs, ""},
+		"target of another account": {owner, "logs", bucket{ID: "b-3", Account: stranger, Region: "us-east-1"}, ""},
+		"target in another region":  {owner, "logs", bucket{ID: "b-3", Account: owner, Region: "eu-west-1"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, "")
@@ -71,14 +76,45 @@ func TestLogLinesStayWithTheirOwner(t *testing.T) {
 				if err := buckets.In(tx, global).Put(&c.target); err != nil {
 					return err
 				}
-				if err := putSetting(tx, l.b.Name, kindLogging, "", types.LoggingEnabled{TargetBucket: aws.String("logs"), TargetPrefix: aws.String("")}); err != nil {
-					return err
+				if c.now != "" {
+					if err := putSetting(tx, l.b.Name, kindLogging, "", logsTo(c.now)); err != nil {
+						return err
+					}
 				}
-				return logLines.In(tx, global).Put(&logLine{Bucket: l.b.Name, Source: c.source, ID: "1", At: l.now, Text: "line"})
+				return logLines.In(tx, global).Put(&logLine{Bucket: l.b.Name, Account: c.account, Region: "us-east-1", To: logsTo("logs"), ID: "1", At: l.now, Text: "line"})
 			})
 			if got := l.delivered(); got != c.want {
 				t.Errorf("delivered %q, want %q", got, c.want)
 			}
 		})
 	}
+}
+
+// TestLogObjectsHaveOneTarget: the lines of both targets come, each to its own.
+func TestLogObjectsHaveOneTarget(t *testing.T) {
+	l := newLab(t, "")
+	l.update(func(tx store.Tx) error {
+		for _, name := range []string{"before", "logs"} {
+			if err := buckets.In(tx, global).Put(&bucket{ID: "b-" + name, Name: name, Account: "123456789012", Region: "us-east-1"}); err != nil {
+				return err
+			}
+		}
+		for id, to := range map[string]string{"1": "before", "2": "logs", "3": "logs"} {
+			if err := logLines.In(tx, global).Put(&logLine{Bucket: l.b.Name, Account: "123456789012", Region: "us-east-1", To: logsTo(to), ID: id, At: l.now, Text: id}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	again, err := l.deliverLogs(t.Context(), reconcile.Item{Kind: kindLogs, ID: l.b.Name})
+	if err != nil || again == 0 {
+		t.Fatalf("after the lines of the first target: again %v, %v", again, err)
+	}
+	if got := l.delivered(); got != "2\n3\n" {
+		t.Errorf("delivered to the second target: %q", got)
+	}
+}
+
+func logsTo(bucket string) *types.LoggingEnabled {
+	return &types.LoggingEnabled{TargetBucket: aws.String(bucket), TargetPrefix: aws.String("")}
 }

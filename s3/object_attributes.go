@@ -40,7 +40,7 @@ func (s *Service) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttri
 	err = s.viewBucket(ctx, in.Bucket, in.ExpectedBucketOwner, func(tx store.Tx, b *bucket) error {
 		o, _, err := find(tx, b, in.Key, in.VersionId)
 		if err != nil {
-			return err
+			return ofMarker(ctx, err)
 		}
 		if _, err := o.Sealing.unlock(customerKey{algorithm: in.SSECustomerAlgorithm, key: in.SSECustomerKey, md5: in.SSECustomerKeyMD5}); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -118,13 +119,26 @@ func errLocked() error {
 	return refusal(http.StatusForbidden, "AccessDenied", "Access Denied because object protected by object lock.")
 }
 
-// errMarkerNamed is the answer to a version that is a delete marker.
+// errMarkerNamed is the answer to a read of a version that is a delete marker; see [ofMarker] for other calls.
 func errMarkerNamed(version string, modified time.Time) error {
 	e := refusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.", "Method", "GET", "ResourceType", "DeleteMarker")
 	return withHeader(e, http.Header{
 		"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {version}, "Allow": {"DELETE"},
 		"Last-Modified": {modified.UTC().Format(http.TimeFormat)},
 	})
+}
+
+// ofMarker says of a refused delete marker what holds for other calls than GetObject and HeadObject.
+// AWS: "Working with delete markers": only those two answer Last-Modified.
+func ofMarker(ctx context.Context, err error) error {
+	var e *awsapi.Error
+	if errors.As(err, &e) && e.Fields["ResourceType"] == "DeleteMarker" {
+		e.Header.Del("Last-Modified")
+		if r := awsapi.FromContext(ctx); r.HTTP != nil {
+			e.Fields["Method"] = r.HTTP.Method
+		}
+	}
+	return err
 }
 
 func errMetadataTooLarge(size int) error {

@@ -176,7 +176,7 @@ func (s *Service) viewObject(ctx context.Context, name, expectedOwner, key, vers
 	return s.viewBucket(ctx, name, expectedOwner, func(tx store.Tx, b *bucket) error {
 		o, _, err := find(tx, b, key, version)
 		if err != nil {
-			return err
+			return ofMarker(ctx, err)
 		}
 		return read(b, o)
 	})
@@ -191,7 +191,7 @@ func (s *Service) changeObject(ctx context.Context, name, expectedOwner, key, ve
 		}
 		o, current, err := find(tx, b, key, version)
 		if err != nil {
-			return err
+			return ofMarker(ctx, err)
 		}
 		if err := change(tx, b, o); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"miniaws/awsapi"
 	"miniaws/backend/store"
@@ -28,14 +29,23 @@ func (s *Service) RestoreObject(ctx context.Context, in *s3.RestoreObjectInput) 
 	if g := wanted.GlacierJobParameters; g != nil {
 		tier = g.Tier
 	}
-	if wanted.Days == nil || *wanted.Days < 1 || tier != "" && !slices.Contains(tier.Values(), tier) {
+	if wanted.Days != nil && *wanted.Days < 1 || tier != "" && !slices.Contains(tier.Values(), tier) {
 		return nil, errMalformedXML()
 	}
 	r := awsapi.FromContext(ctx)
 	now := r.Time.UTC()
 	first := false
 	err := s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, _ *bucket, o *object) error {
-		if !o.archived() {
+		switch {
+		case o.Class == string(types.StorageClassIntelligentTiering) && wanted.Days != nil:
+			// AWS: s3cmd issue 1377 has the words.
+			return refusal(http.StatusBadRequest, "InvalidArgument", "INTELLIGENT_TIERING objects are not subject to restore expiry. Do not specify Days when restoring this object")
+		case wanted.Days == nil && o.archived():
+			return errMalformedXML()
+		case o.Class == string(types.StorageClassDeepArchive) && tier == types.TierExpedited:
+			// AWS: "Understanding archive retrieval options": Expedited is not for Deep Archive. The page has no code for it.
+			return refusal(http.StatusBadRequest, "InvalidArgument", "Retrieval option is not supported by this storage class")
+		case !o.archived():
 			return refusal(403, "InvalidObjectState", "Restore is not allowed for the object's current storage class", "StorageClass", o.class())
 		}
 		// AWS: the copy ends at a midnight.
