@@ -160,7 +160,8 @@ func (s *Service) granteeOf(ctx context.Context, kind, value string) (string, er
 		}
 		return group, nil
 	case "emailaddress":
-		return "", errEmailGrantee()
+		// AWS: API reference of Grantee: since October 2025 email grantees answer 405.
+		return "", errMethodNotAllowed()
 	}
 	return "", errInvalidArgument("Argument format not recognized", "x-amz-grant", kind)
 }

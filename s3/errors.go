@@ -129,8 +129,7 @@ func errACLNotSupported() error {
 	return refusal(http.StatusBadRequest, "AccessControlListNotSupported", "The bucket does not allow ACLs")
 }
 
-// AWS: API reference of Grantee: since October 2025 email grantees answer 405.
-func errEmailGrantee() error {
+func errMethodNotAllowed() error {
 	return refusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 }
 

@@ -90,12 +90,16 @@ func TestRefusedReplicationRules(t *testing.T) {
 	tag := types.Tag{Key: aws.String("a"), Value: aws.String("b")}
 	const role = "arn:aws:iam::123456789012:role/r"
 	kms := &types.SourceSelectionCriteria{SseKmsEncryptedObjects: &types.SseKmsEncryptedObjects{Status: types.SseKmsEncryptedObjectsStatusEnabled}}
+	minutes := func(n int32) *types.ReplicationTime {
+		return &types.ReplicationTime{Status: types.ReplicationTimeStatusEnabled, Time: &types.ReplicationTimeValue{Minutes: &n}}
+	}
 	for name, c := range map[string]struct {
 		role   string
 		filter types.ReplicationRuleFilter
 		from   *types.SourceSelectionCriteria
 		key    *types.EncryptionConfiguration
 		within *types.ReplicationTime
+		silent bool // no metrics with it
 		id     int
 		code   string
 	}{
@@ -106,14 +110,16 @@ func TestRefusedReplicationRules(t *testing.T) {
 		"a user":                   {role: "arn:aws:iam::123456789012:user/u", code: "InvalidArgument"},
 		"a long id":                {role: role, id: 256, code: "InvalidArgument"},
 		"metrics without a time":   {role: role, within: &types.ReplicationTime{Status: types.ReplicationTimeStatusDisabled, Time: &types.ReplicationTimeValue{Minutes: aws.Int32(15)}}, code: "InvalidArgument"},
-		"metrics and a time":       {role: role, within: &types.ReplicationTime{Status: types.ReplicationTimeStatusEnabled, Time: &types.ReplicationTimeValue{Minutes: aws.Int32(15)}}},
+		"metrics and a time":       {role: role, within: minutes(15)},
+		"a time without metrics":   {role: role, within: minutes(15), silent: true, code: "InvalidArgument"},
+		"another time":             {role: role, within: minutes(10), code: "InvalidArgument"},
 		"KMS with a key":           {role: role, from: kms, key: &types.EncryptionConfiguration{ReplicaKmsKeyID: aws.String("k")}},
 		"KMS without a key":        {role: role, from: kms, code: "InvalidRequest"},
 		"a key for nothing of KMS": {role: role, key: &types.EncryptionConfiguration{ReplicaKmsKeyID: aws.String("k")}, code: "InvalidRequest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var metrics *types.Metrics
-			if c.within != nil {
+			if c.within != nil && !c.silent {
 				metrics = &types.Metrics{Status: types.MetricsStatusEnabled, EventThreshold: c.within.Time}
 			}
 			_, err := s.client.PutBucketReplication(t.Context(), &s3.PutBucketReplicationInput{Bucket: bucket, ReplicationConfiguration: &types.ReplicationConfiguration{

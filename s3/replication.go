@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -107,9 +108,8 @@ func checkReplicationRule(r types.ReplicationRule) error {
 	case key != nil && !encrypted:
 		return errInvalidRequest("SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present.")
 	}
-	// AWS: as crossplane-contrib/provider-aws's issue 1117 and pulumi-aws's issue 5806 quote it.
-	if m, t := r.Destination.Metrics, r.Destination.ReplicationTime; m != nil && m.EventThreshold != nil && (t == nil || t.Status != types.ReplicationTimeStatusEnabled) {
-		return errInvalidArgument("Metrics cannot contain an event threshold when ReplicationTime is not specified or Disabled", "Metrics", "")
+	if err := checkReplicationTime(r.Destination.ReplicationTime, r.Destination.Metrics); err != nil {
+		return err
 	}
 	if t := r.Destination.AccessControlTranslation; t != nil && aws.ToString(r.Destination.Account) == "" {
 		return errInvalidRequest("Account must be specified when AccessControlTranslation is specified.")
@@ -167,4 +167,35 @@ func (s *Service) GetBucketReplication(ctx context.Context, in *s3.GetBucketRepl
 // DeleteBucketReplication succeeds when there is none.
 func (s *Service) DeleteBucketReplication(ctx context.Context, in *s3.DeleteBucketReplicationInput) (*s3.DeleteBucketReplicationOutput, error) {
 	return &s3.DeleteBucketReplicationOutput{}, s.dropConfig(ctx, in.Bucket, in.ExpectedBucketOwner, kindReplication)
+}
+
+// checkReplicationTime compares what a rule says of its time with what it says of its metrics.
+//
+// AWS: API reference of ReplicationTime ("Must be specified together with a Metrics block") and ReplicationTimeValue
+// ("Valid value: 15"), which name no code. That of a threshold is as crossplane-contrib/provider-aws's issue 1117 and
+// pulumi-aws's issue 5806 quote it; the others have the same.
+func checkReplicationTime(within *types.ReplicationTime, metrics *types.Metrics) error {
+	enabled := within != nil && within.Status == types.ReplicationTimeStatusEnabled
+	var times []*types.ReplicationTimeValue
+	if metrics != nil && metrics.EventThreshold != nil {
+		if !enabled {
+			return errInvalidArgument("Metrics cannot contain an event threshold when ReplicationTime is not specified or Disabled", "Metrics", "")
+		}
+		times = append(times, metrics.EventThreshold)
+	}
+	if within != nil {
+		if within.Time == nil {
+			return errMalformedXML()
+		}
+		times = append(times, within.Time)
+	}
+	if enabled && metrics == nil {
+		return errInvalidArgument("ReplicationTime must be specified together with Metrics", "ReplicationTime", "")
+	}
+	for _, t := range times {
+		if minutes := aws.ToInt32(t.Minutes); minutes != 15 {
+			return errInvalidArgument("The time of ReplicationTime and Metrics must be 15 minutes", "Minutes", strconv.Itoa(int(minutes)))
+		}
+	}
+	return nil
 }
