@@ -106,7 +106,7 @@ func (s *Service) PutObjectRetention(ctx context.Context, in *s3.PutObjectRetent
 	if wanted.RetainUntilDate != nil && !wanted.RetainUntilDate.After(now) {
 		return nil, errInvalidArgument("The retain until date must be in the future!", "RetainUntilDate", wanted.RetainUntilDate.Format(time.RFC3339))
 	}
-	return &s3.PutObjectRetentionOutput{}, s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
+	return &s3.PutObjectRetentionOutput{}, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
 		if !b.Locked {
 			return errInvalidRequest("Bucket is missing Object Lock Configuration")
 		}
@@ -146,7 +146,7 @@ func (s *Service) PutObjectLegalHold(ctx context.Context, in *s3.PutObjectLegalH
 	if in.LegalHold == nil || !slices.Contains(in.LegalHold.Status.Values(), in.LegalHold.Status) {
 		return nil, errMalformedXML()
 	}
-	return &s3.PutObjectLegalHoldOutput{}, s.changeObject(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
+	return &s3.PutObjectLegalHoldOutput{}, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
 		if !b.Locked {
 			return errInvalidRequest("Bucket is missing Object Lock Configuration")
 		}
@@ -179,6 +179,16 @@ func (s *Service) viewObject(ctx context.Context, name, expectedOwner, key, vers
 			return ofMarker(ctx, err)
 		}
 		return read(b, o)
+	})
+}
+
+// changeMetadata changes what replicas have, too: tags, ACLs, locks.
+func (s *Service) changeMetadata(ctx context.Context, name, expectedOwner, key, version *string, change func(store.Tx, *bucket, *object) error) error {
+	return s.changeObject(ctx, name, expectedOwner, key, version, func(tx store.Tx, b *bucket, o *object) error {
+		if err := change(tx, b, o); err != nil {
+			return err
+		}
+		return replicateChange(tx, b, o)
 	})
 }
 

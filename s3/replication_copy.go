@@ -43,6 +43,27 @@ func (s *Service) replicateNew(tx store.Tx, b *bucket, o *object) error {
 			return err
 		}
 	}
+	return wantReplica(tx, b, o)
+}
+
+// replicateChange is told of a version whose tags, ACL or locks changed. Those of a version that was not replicated are not
+// either, and those of a replica where a rule wants it.
+// AWS: "What does Amazon S3 replicate?"; "Replicating metadata changes with replica modification sync".
+func replicateChange(tx store.Tx, b *bucket, o *object) error {
+	if !b.Has[kindReplication] || o.Replication == "" {
+		return nil
+	}
+	config, err := findSetting[types.ReplicationConfiguration](tx, b.Name, kindReplication, "")
+	if err != nil || config == nil || len(rulesFor(config, o)) == 0 {
+		return err
+	}
+	if o.Replication != replicationReplica {
+		o.Replication = replicationPending
+	}
+	return wantReplica(tx, b, o)
+}
+
+func wantReplica(tx store.Tx, b *bucket, o *object) error {
 	return reconcile.Want(tx, reconcile.Item{Kind: kindReplicate, Account: b.Account, Region: b.Region, ID: b.Name + "/" + o.Order + "/" + o.Key})
 }
 
@@ -50,7 +71,7 @@ func (s *Service) replicateNew(tx store.Tx, b *bucket, o *object) error {
 func rulesFor(config *types.ReplicationConfiguration, o *object) []types.ReplicationRule {
 	var fits []types.ReplicationRule
 	for _, r := range config.Rules {
-		if r.Status == types.ReplicationRuleStatusEnabled && replicates(r, o) {
+		if r.Status == types.ReplicationRuleStatusEnabled && replicates(r, o) && (o.Replication != replicationReplica || syncsReplicas(r)) {
 			fits = append(fits, r)
 		}
 	}
@@ -64,6 +85,12 @@ func rulesFor(config *types.ReplicationConfiguration, o *object) []types.Replica
 		seen[bucket] = true
 		return again
 	})
+}
+
+// syncsReplicas tells whether a rule brings what changes at a replica back to where it came from.
+func syncsReplicas(r types.ReplicationRule) bool {
+	c := r.SourceSelectionCriteria
+	return c != nil && c.ReplicaModifications != nil && c.ReplicaModifications.Status == types.ReplicaModificationsStatusEnabled
 }
 
 func replicates(r types.ReplicationRule, o *object) bool {
@@ -123,7 +150,7 @@ func (s *Service) replicate(ctx context.Context, item reconcile.Item) (time.Dura
 				return err
 			}
 		}
-		if o.Marker {
+		if o.Marker || o.Replication == replicationReplica {
 			return nil
 		}
 		o.Replication = status
@@ -153,8 +180,9 @@ func (s *Service) replicateTo(tx store.Tx, b *bucket, o *object, r types.Replica
 	case target == nil || target.ID == b.ID || target.Versioning != types.BucketVersioningStatusEnabled:
 		return errCannotReplicate
 	}
-	if had, err := s.ordered(tx, target, o.Key, o.Order); err != nil || had != nil {
-		return err // it is there
+	had, err := s.ordered(tx, target, o.Key, o.Order)
+	if err != nil || had == nil && o.Replication == replicationReplica {
+		return err // what is gone where it came from does not come back
 	}
 	replica := *o
 	replica.Bucket, replica.NullOrder, replica.Null, replica.Replication = target.ID, "", false, replicationReplica
@@ -170,11 +198,22 @@ func (s *Service) replicateTo(tx store.Tx, b *bucket, o *object, r types.Replica
 	if !target.Locked {
 		replica.Retention, replica.Hold = nil, false
 	}
-	if err := s.shareBytes(tx, &replica); err != nil {
-		return err
-	}
 	current, err := currentOf(tx, target, o.Key)
 	if err != nil {
+		return err
+	}
+	if had != nil && o.Marker {
+		return nil
+	}
+	if had != nil {
+		// The bytes of a version never change.
+		had.Tags, had.Retention, had.Hold = replica.Tags, replica.Retention, replica.Hold
+		if had.Owner == replica.Owner {
+			had.ACL = replica.ACL
+		}
+		return had.update(tx, current)
+	}
+	if err := s.shareBytes(tx, &replica); err != nil {
 		return err
 	}
 	if current != nil && current.Order < replica.Order {
