@@ -65,7 +65,7 @@ func (f *fleet) checkRebalance(m *types.FleetSpotMaintenanceStrategiesRequest) e
 	switch delay := aws.ToInt32(r.TerminationDelay); {
 	case f.Type != types.FleetTypeMaintain:
 		return errInvalidParameterCombination("CapacityRebalance is supported only for fleets of type maintain.")
-	case r.ReplacementStrategy == types.FleetReplacementStrategyLaunch && r.TerminationDelay == nil:
+	case r.ReplacementStrategy == types.FleetReplacementStrategyLaunch && delay == 0: // Terraform's provider for AWS sends 0 for none
 		return nil
 	case r.ReplacementStrategy == types.FleetReplacementStrategyLaunch:
 		return errInvalidParameterCombination("TerminationDelay is not valid when ReplacementStrategy is set to launch.")
