@@ -37,6 +37,20 @@ func (s *Service) ModifyFleet(ctx context.Context, in *ec2.ModifyFleetInput) (*e
 				return errUnsupported("Only fleets of type maintain can be modified.")
 			case !f.Deleted.IsZero():
 				return errInvalidParameterValue("The fleet '%s' is deleted.", f.ID)
+			case f.Expired:
+				return errInvalidParameterValue("The fleet '%s' is expired.", f.ID)
+			}
+			if unit := in.TargetCapacitySpecification; len(in.LaunchTemplateConfigs) > 0 || unit != nil && unit.TargetCapacityUnitType != "" {
+				have, configs := f.Target.TargetCapacityUnitType, f.Configs
+				if unit != nil {
+					have = cmp.Or(unit.TargetCapacityUnitType, have)
+				}
+				if len(in.LaunchTemplateConfigs) > 0 {
+					configs = in.LaunchTemplateConfigs
+				}
+				if err := checkUnits(have, require(configs)); err != nil {
+					return err
+				}
 			}
 			f.Excess, f.Pause = cmp.Or(in.ExcessCapacityTerminationPolicy, f.Excess), time.Time{}
 			f.Context = cmp.Or(aws.ToString(in.Context), f.Context)
@@ -47,6 +61,7 @@ func (s *Service) ModifyFleet(ctx context.Context, in *ec2.ModifyFleetInput) (*e
 				had := f.Target
 				f.Target = *in.TargetCapacitySpecification
 				f.Target.DefaultTargetCapacityType = cmp.Or(f.Target.DefaultTargetCapacityType, had.DefaultTargetCapacityType)
+				f.Target.TargetCapacityUnitType = cmp.Or(f.Target.TargetCapacityUnitType, had.TargetCapacityUnitType)
 				if err := f.checkTarget(); err != nil {
 					return err
 				}
@@ -113,6 +128,23 @@ func (f *fleet) delete(t tx, ends bool) error {
 	}
 	f.note(t, types.EventTypeBatchChange, string(f.deletion()), "", "")
 	return errors.Join(fleets.put(t, f), reconcile.Want(t, t.item(fleetKind, f.ID)))
+}
+
+// expire ends the time of a fleet, which is there until somebody deletes it.
+// AWS: "CreateFleet", ValidUntil: "no new EC2 Fleet requests are placed or able to fulfill the request".
+func (f *fleet) expire(t tx) error {
+	f.Expired, f.Filled = true, true
+	f.note(t, types.EventTypeBatchChange, "expired", "", "")
+	if f.EndsInTime {
+		all, err := f.members(t)
+		if err == nil {
+			err = f.endMembers(t, all)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fleets.put(t, f)
 }
 
 // deletion is the state of a deleted fleet that has instances.

@@ -355,22 +355,20 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 			return err
 		}
 		left = max(f.Pause.Sub(t.Now()), f.From.Sub(t.Now()))
-		if f.Until.IsZero() || !f.Deleted.IsZero() {
+		if f.Until.IsZero() || !f.Deleted.IsZero() || f.Expired {
 			return nil
 		}
 		if ends = f.Until.Sub(t.Now()); ends > 0 {
 			return nil
 		}
-		// AWS: "CreateFleet", ValidUntil: nothing is launched any more.
-		f.note(t, types.EventTypeBatchChange, "expired", "", "")
-		return f.delete(t, f.EndsInTime)
+		return f.expire(t)
 	})
 	switch {
 	case f == nil || err != nil:
 		return 0, err
 	case !f.Deleted.IsZero():
 		return 0, s.updateIn(ctx, scope, func(t tx) error { return concludeFleet(t, item.ID) })
-	case f.Filled && f.Type != types.FleetTypeMaintain:
+	case f.Expired || f.Filled && f.Type != types.FleetTypeMaintain:
 		return max(0, ends), s.updateIn(ctx, scope, func(t tx) error {
 			return fleets.edit(t, item.ID, func(f *fleet) error { _, err := f.dropEnded(t); return err })
 		})
@@ -403,7 +401,7 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 			return err
 		}
 		var lacks bool
-		if again, lacks, err = f.trim(t); f.Modifying && !lacks {
+		if again, lacks, err = s.tend(t, f); f.Modifying && !lacks {
 			f.Modifying = false
 			f.note(t, types.EventTypeBatchChange, "modify_succeeded", "", "")
 		}

@@ -1,6 +1,8 @@
 package ec2
 
 import (
+	"slices"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
@@ -16,8 +18,17 @@ func (f *fleet) checkOptions() error {
 		if f.Spot = &fixed; fixed.AllocationStrategy == shownLowestPrice {
 			fixed.AllocationStrategy = types.SpotAllocationStrategyLowestPrice
 		}
-		if o.InstanceInterruptionBehavior != "" && o.InstanceInterruptionBehavior != types.SpotInstanceInterruptionBehaviorTerminate {
-			return errNotImplemented("An interruption behavior of a fleet other than terminate")
+		switch o.InstanceInterruptionBehavior {
+		case "", types.SpotInstanceInterruptionBehaviorTerminate:
+		case types.SpotInstanceInterruptionBehaviorStop:
+			// AWS: "Behavior of Spot Instance interruptions": instances of a fleet are stopped if its type is maintain.
+			if f.Type != types.FleetTypeMaintain {
+				return errInvalidParameterCombination("The interruption behavior 'stop' is supported only for fleets of type maintain.")
+			}
+		case types.SpotInstanceInterruptionBehaviorHibernate:
+			return errNotImplemented("The interruption behavior hibernate")
+		default:
+			return errInvalidParameterValue("Value (%s) for parameter InstanceInterruptionBehavior is invalid.", o.InstanceInterruptionBehavior)
 		}
 		if err := f.checkRebalance(o.MaintenanceStrategies); err != nil {
 			return err
@@ -77,6 +88,11 @@ func (f *fleet) checkRebalance(m *types.FleetSpotMaintenanceStrategiesRequest) e
 	return nil
 }
 
+// stops tells that Spot Instances of the fleet are stopped where others are terminated: they have requests that last.
+func (f *fleet) stops() bool {
+	return f.Spot != nil && f.Spot.InstanceInterruptionBehavior == types.SpotInstanceInterruptionBehaviorStop
+}
+
 // rebalance is what a fleet does about Spot Instances at risk; nil for nothing.
 func (f *fleet) rebalance() *types.FleetSpotCapacityRebalanceRequest {
 	if f.Spot == nil || f.Spot.MaintenanceStrategies == nil {
@@ -101,6 +117,38 @@ func (f *fleet) market(lifecycle types.InstanceLifecycle) (m marketOptions) {
 		m = marketOptions{aws.ToInt32(d.MinTargetCapacity), aws.ToBool(d.SingleInstanceType), aws.ToBool(d.SingleAvailabilityZone), d.MaxTotalPrice}
 	}
 	return m
+}
+
+// checkUnits checks what the target capacity counts.
+// AWS: "TargetCapacitySpecificationRequest", TargetCapacityUnitType: "can only be specified when InstanceRequirements is specified".
+func checkUnits(unit types.TargetCapacityUnitType, allRequire bool) error {
+	switch {
+	case unit == "" || unit == types.TargetCapacityUnitTypeUnits:
+	case !slices.Contains(unit.Values(), unit):
+		return errInvalidParameterValue("Value (%s) for parameter TargetCapacityUnitType is invalid.", unit)
+	case !allRequire:
+		return errInvalidParameterCombination("TargetCapacityUnitType can be specified only with InstanceRequirements.")
+	}
+	return nil
+}
+
+// require tells whether all overrides say what types have to have.
+func require(configs []types.FleetLaunchTemplateConfigRequest) bool {
+	return !slices.ContainsFunc(configs, func(c types.FleetLaunchTemplateConfigRequest) bool {
+		return len(c.Overrides) == 0 || slices.ContainsFunc(c.Overrides, func(o types.FleetLaunchTemplateOverridesRequest) bool { return o.InstanceRequirements == nil })
+	})
+}
+
+// unitsOf is what an instance of a type counts where the target is of processors or of memory; 0 where it is of instances.
+func unitsOf(unit types.TargetCapacityUnitType, typ types.InstanceType) float64 {
+	info, ok := instanceTypes().findCached(string(typ))
+	switch {
+	case ok && unit == types.TargetCapacityUnitTypeVcpu:
+		return float64(aws.ToInt32(info.VCpuInfo.DefaultVCpus))
+	case ok && unit == types.TargetCapacityUnitTypeMemoryMib:
+		return float64(aws.ToInt64(info.MemoryInfo.SizeInMiB))
+	}
+	return 0
 }
 
 // reservedFirst tells whether room of Capacity Reservations is taken before other.

@@ -22,6 +22,8 @@ type pool struct {
 	subnet, zone *string
 	// room is how many instances it takes at most, 0 for any number.
 	room int32
+	// units is what an instance counts where the target is not of instances.
+	units float64
 }
 
 // maxPoolTypes is how many types of those that have what is required are tried.
@@ -45,6 +47,9 @@ func (f *fleet) pools(region string) []pool {
 	}
 	if f.SpotFleet != nil {
 		all = append(all, f.SpotFleet.pools(region)...)
+	}
+	for i := range all {
+		all[i].units = unitsOf(f.Target.TargetCapacityUnitType, all[i].typ)
 	}
 	return all
 }
@@ -83,7 +88,7 @@ func typesHaving(region string, required *types.InstanceRequirementsRequest) (fo
 
 // listed are the members of a list that is separated by commas; a nil one for no list.
 func listed(text *string) []*string {
-	if text == nil {
+	if aws.ToString(text) == "" {
 		return []*string{nil}
 	}
 	var all []*string
@@ -151,6 +156,8 @@ func (p pool) needed(missing float64) int32 {
 func (p pool) weight() float64 {
 	var weight *float64
 	switch {
+	case p.units > 0:
+		return p.units
 	case p.override != nil:
 		weight = p.override.WeightedCapacity
 	case p.spec != nil:
@@ -210,8 +217,9 @@ func (p pool) input(f *fleet, count int32, lifecycle types.InstanceLifecycle) (*
 	}
 	if lifecycle == types.InstanceLifecycleSpot {
 		in.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot}
-		if price := p.price(f); price != nil {
-			in.InstanceMarketOptions.SpotOptions = &types.SpotMarketOptions{MaxPrice: price}
+		in.InstanceMarketOptions.SpotOptions = &types.SpotMarketOptions{MaxPrice: p.price(f)}
+		if f.stops() {
+			in.InstanceMarketOptions.SpotOptions.SpotInstanceType, in.InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior = types.SpotInstanceTypePersistent, types.InstanceInterruptionBehaviorStop
 		}
 	}
 	return in, nil

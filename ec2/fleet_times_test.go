@@ -87,14 +87,17 @@ func TestFleetsHaveTheirTimes(t *testing.T) {
 	})
 	w.passed.Add(int64(time.Hour))
 	waitFor(t, func() bool {
-		return state(ends).FleetState == types.FleetStateCodeDeleted && state(stays).FleetState == types.FleetStateCodeDeletedRunning && w.count(types.InstanceStateNameRunning) == 1
+		return *state(ends).FulfilledCapacity == 0 && *state(stays).FulfilledCapacity == 1 && w.count(types.InstanceStateNameRunning) == 1
 	})
+	if one, other := state(ends).FleetState, state(stays).FleetState; one != types.FleetStateCodeActive || other != types.FleetStateCodeActive {
+		t.Errorf("%s and %s, though nobody deleted them", one, other)
+	}
 	waitFor(t, func() bool { // its end is noted after it was seen
 		var happened []string
 		for _, e := range must[*ec2.DescribeFleetHistoryOutput](t)(w.client.DescribeFleetHistory(t.Context(), &ec2.DescribeFleetHistoryInput{FleetId: &ends, StartTime: &w.began, EventType: types.FleetEventTypeFleetChange})).HistoryRecords {
 			happened = append(happened, *e.EventInformation.EventSubType)
 		}
-		return slices.Equal(happened, []string{"submitted", "active", "expired", "deleted_terminating", "deleted"})
+		return slices.Equal(happened, []string{"submitted", "active", "expired"})
 	})
 	wrong := oneInstance(&types.FleetLaunchTemplateSpecificationRequest{LaunchTemplateName: aws.String("web"), Version: aws.String("1")})
 	wrong.ValidUntil = &until

@@ -8,8 +8,38 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// trim ends what the fleet has too much of, if it wants that; after is when to look again, 0 for never, and lacks tells that
-// something is missing.
+// healthPause is how often a fleet looks at the status checks of its instances, if it replaces those that fail.
+const healthPause = 30 * time.Second
+
+// tend ends what the fleet has too much of, and what fails its status checks, if it wants that; after is when to look again, 0 for
+// never, and lacks tells that something is missing.
+func (s *Service) tend(t tx, f *fleet) (after time.Duration, lacks bool, err error) {
+	if after, lacks, err = f.trim(t); !f.Heals || err != nil {
+		return after, lacks, err
+	}
+	after = sooner(after, healthPause)
+	alive, err := f.alive(t)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, m := range alive {
+		i, err := instances.see(t, m.Instance)
+		if err != nil {
+			return 0, false, err
+		}
+		if i == nil || s.instanceCheck(i).status != types.SummaryStatusImpaired || s.systemCheck(i).status != types.SummaryStatusOk {
+			continue // no engine could run another one either
+		}
+		// AWS: "Health checks for EC2 Fleet": an unhealthy instance is terminated and another one launched.
+		if err := f.dismiss(t, m); err != nil {
+			return 0, false, err
+		}
+		after, lacks = time.Second, true
+	}
+	return after, lacks, nil
+}
+
+// trim is tend for what is too much.
 func (f *fleet) trim(t tx) (after time.Duration, lacks bool, err error) {
 	alive, err := f.alive(t)
 	if err != nil {

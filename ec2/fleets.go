@@ -52,6 +52,9 @@ type fleet struct {
 	From       time.Time `json:",omitzero"`
 	Until      time.Time `json:",omitzero"`
 	EndsInTime bool      `json:",omitempty"`
+	// Expired tells that its time is over: nothing is launched any more. Heals tells that what fails its status checks is replaced.
+	Expired bool `json:",omitempty"`
+	Heals   bool `json:",omitempty"`
 	// Modifying tells that another target or other templates are still to be looked at, Over that its last instance ended after its
 	// deletion.
 	Modifying, Over bool `json:",omitempty"`
@@ -81,7 +84,7 @@ var fleets = &kind[fleet]{
 			t.fail(err)
 			return one(string(shown.FleetState))
 		},
-		"replace-unhealthy-instances": func(tx, *fleet) []string { return yesNo(false) },
+		"replace-unhealthy-instances": func(_ tx, f *fleet) []string { return yesNo(f.Heals) },
 		"type":                        func(_ tx, f *fleet) []string { return one(string(f.Type)) },
 	},
 }
@@ -230,9 +233,9 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 	f := &fleet{
 		Token: aws.ToString(in.ClientToken), Type: cmp.Or(in.Type, types.FleetTypeMaintain), Configs: in.LaunchTemplateConfigs, Spot: in.SpotOptions, Demand: in.OnDemandOptions,
 		Excess: cmp.Or(in.ExcessCapacityTerminationPolicy, types.FleetExcessCapacityTerminationPolicyTermination), Context: aws.ToString(in.Context), Target: *in.TargetCapacitySpecification,
-		From: aws.ToTime(in.ValidFrom).UTC(), Until: aws.ToTime(in.ValidUntil).UTC(), EndsInTime: aws.ToBool(in.TerminateInstancesWithExpiration),
+		From: aws.ToTime(in.ValidFrom).UTC(), Until: aws.ToTime(in.ValidUntil).UTC(), EndsInTime: aws.ToBool(in.TerminateInstancesWithExpiration), Heals: aws.ToBool(in.ReplaceUnhealthyInstances),
 	}
-	if err := unsupported("CreateFleet", "ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances, "ReservedCapacityOptions", in.ReservedCapacityOptions); err != nil {
+	if err := unsupported("CreateFleet", "ReservedCapacityOptions", in.ReservedCapacityOptions); err != nil {
 		return nil, err
 	}
 	switch {
@@ -240,6 +243,9 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 		return nil, errInvalidParameterValue("Value (%s) for parameter type is invalid.", f.Type)
 	case len(f.Configs) == 0:
 		return nil, errMissingParameter("LaunchTemplateConfigs")
+	case f.Heals && f.Type != types.FleetTypeMaintain:
+		// AWS: "CreateFleet", ReplaceUnhealthyInstances: "Supported only for fleets of type maintain".
+		return nil, errInvalidParameterCombination("ReplaceUnhealthyInstances is supported only for fleets of type maintain.")
 	case f.Type == types.FleetTypeInstant && (in.ValidFrom != nil || in.ValidUntil != nil || f.EndsInTime):
 		return nil, errInvalidParameterCombination("A fleet of type instant has no times of validity.")
 	case in.ValidUntil != nil && !f.Until.After(f.From):
@@ -249,6 +255,9 @@ func checkFleet(in *ec2.CreateFleetInput) (*fleet, error) {
 		return nil, err
 	}
 	if err := f.checkOptions(); err != nil {
+		return nil, err
+	}
+	if err := checkUnits(f.Target.TargetCapacityUnitType, require(f.Configs)); err != nil {
 		return nil, err
 	}
 	if err := checkConfigs(f.Configs); err != nil {
@@ -305,8 +314,6 @@ func (f *fleet) checkTarget() error {
 		return errInvalidParameterValue("The target capacity must not be negative.")
 	case demand+spot > total:
 		return errInvalidParameterCombination("TotalTargetCapacity must be equal to or greater than the sum of OnDemandTargetCapacity and SpotTargetCapacity.")
-	case t.TargetCapacityUnitType != "" && t.TargetCapacityUnitType != types.TargetCapacityUnitTypeUnits:
-		return errNotImplemented("A target capacity in other units than instances")
 	}
 	switch t.DefaultTargetCapacityType {
 	case types.DefaultTargetCapacityTypeSpot:
@@ -340,7 +347,7 @@ func (f *fleet) groups(t tx) (all []types.DescribeFleetsInstances, err error) {
 func (f *fleet) toAPI(t tx) (types.FleetData, error) {
 	out := types.FleetData{
 		FleetId: aws.String(f.ID), CreateTime: aws.Time(f.Created), ClientToken: optional(f.Token), Type: f.Type, ExcessCapacityTerminationPolicy: f.Excess, Context: optional(f.Context),
-		TerminateInstancesWithExpiration: aws.Bool(f.EndsInTime), ReplaceUnhealthyInstances: aws.Bool(false), Tags: tagsToAPI(tx{}, f.Tags),
+		TerminateInstancesWithExpiration: aws.Bool(f.EndsInTime), ReplaceUnhealthyInstances: aws.Bool(f.Heals), Tags: tagsToAPI(tx{}, f.Tags),
 		TargetCapacitySpecification: new(types.TargetCapacitySpecification), LaunchTemplateConfigs: []types.FleetLaunchTemplateConfig{},
 		FleetState: types.FleetStateCodeSubmitted, ActivityStatus: types.FleetActivityStatusPendingFulfillment,
 		SpotOptions:     &types.SpotOptions{AllocationStrategy: types.SpotAllocationStrategyLowestPrice, InstanceInterruptionBehavior: types.SpotInstanceInterruptionBehaviorTerminate, InstancePoolsToUseCount: aws.Int32(1)},

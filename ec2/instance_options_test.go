@@ -40,7 +40,7 @@ func TestOptionsOfStoppedInstances(t *testing.T) {
 	_, err := client.ModifyInstancePlacement(t.Context(), place)
 	wantCode(t, err, "IncorrectInstanceState")
 	_, err = client.ModifyPrivateDnsNameOptions(t.Context(), names)
-	wantCode(t, err, "IncorrectInstanceState")
+	wantCode(t, err, "InvalidParameterValue")
 	_, err = client.ModifyInstanceAttribute(t.Context(), &ec2.ModifyInstanceAttributeInput{InstanceId: id, InstanceType: &types.AttributeValue{Value: aws.String("t3.small")}})
 	wantCode(t, err, "IncorrectInstanceState")
 	become(t, s, id, stateStopped)

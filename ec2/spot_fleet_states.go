@@ -214,7 +214,7 @@ func (s *Service) reconcileSpotFleet(ctx context.Context, scope store.Scope, id 
 		lacks := false
 		if f.Type == types.FleetTypeMaintain {
 			var after time.Duration
-			if after, lacks, err = f.trim(t); err != nil {
+			if after, lacks, err = s.tend(t, f); err != nil {
 				return err
 			}
 			again = sooner(again, after)

@@ -205,7 +205,7 @@ var (
 // checkSpotFleet checks what can be checked without records.
 // AWS: "SpotFleetRequestConfigData".
 func checkSpotFleet(in *types.SpotFleetRequestConfigData) (*fleet, error) {
-	if err := unsupported("RequestSpotFleet", "LoadBalancersConfig", in.LoadBalancersConfig, "ReplaceUnhealthyInstances", in.ReplaceUnhealthyInstances); err != nil {
+	if err := unsupported("RequestSpotFleet", "LoadBalancersConfig", in.LoadBalancersConfig); err != nil {
 		return nil, err
 	}
 	c := *in
@@ -214,7 +214,7 @@ func checkSpotFleet(in *types.SpotFleetRequestConfigData) (*fleet, error) {
 	c.OnDemandAllocationStrategy = cmp.Or(c.OnDemandAllocationStrategy, types.OnDemandAllocationStrategyLowestPrice)
 	c.ExcessCapacityTerminationPolicy = cmp.Or(c.ExcessCapacityTerminationPolicy, types.ExcessCapacityTerminationPolicyDefault)
 	c.InstanceInterruptionBehavior = cmp.Or(c.InstanceInterruptionBehavior, types.InstanceInterruptionBehaviorTerminate)
-	c.TerminateInstancesWithExpiration, c.ReplaceUnhealthyInstances = aws.Bool(aws.ToBool(c.TerminateInstancesWithExpiration)), aws.Bool(false)
+	c.TerminateInstancesWithExpiration, c.ReplaceUnhealthyInstances = aws.Bool(aws.ToBool(c.TerminateInstancesWithExpiration)), aws.Bool(aws.ToBool(c.ReplaceUnhealthyInstances))
 	c.OnDemandTargetCapacity = aws.Int32(aws.ToInt32(c.OnDemandTargetCapacity))
 	if err := checkSpotFleetOptions(&c); err != nil {
 		return nil, err
@@ -228,8 +228,15 @@ func checkSpotFleet(in *types.SpotFleetRequestConfigData) (*fleet, error) {
 	}
 	f := &fleet{
 		Token: aws.ToString(c.ClientToken), Type: c.Type, Excess: excessPolicies[c.ExcessCapacityTerminationPolicy], Context: aws.ToString(c.Context), Configs: configs,
-		Spot:   &types.SpotOptionsRequest{AllocationStrategy: spotStrategies[c.AllocationStrategy], InstancePoolsToUseCount: c.InstancePoolsToUseCount},
+		Spot: &types.SpotOptionsRequest{
+			AllocationStrategy: spotStrategies[c.AllocationStrategy], InstancePoolsToUseCount: c.InstancePoolsToUseCount, InstanceInterruptionBehavior: types.SpotInstanceInterruptionBehavior(c.InstanceInterruptionBehavior),
+		},
+		Heals:  *c.ReplaceUnhealthyInstances,
 		Demand: &types.OnDemandOptionsRequest{AllocationStrategy: demandStrategies[c.OnDemandAllocationStrategy]}, SpotFleet: &spotFleet{Config: c},
+	}
+	specified := slices.ContainsFunc(c.LaunchSpecifications, func(l types.SpotFleetLaunchSpecification) bool { return l.InstanceRequirements == nil })
+	if err := checkUnits(c.TargetCapacityUnitType, !specified && require(configs)); err != nil {
+		return nil, err
 	}
 	if c.SpotMaintenanceStrategies != nil {
 		f.Spot.MaintenanceStrategies = new(types.FleetSpotMaintenanceStrategiesRequest)
@@ -259,6 +266,7 @@ func (f *fleet) aim() error {
 	}
 	f.Target = types.TargetCapacitySpecificationRequest{
 		TotalTargetCapacity: aws.Int32(total), OnDemandTargetCapacity: aws.Int32(demand), SpotTargetCapacity: aws.Int32(total - demand), DefaultTargetCapacityType: types.DefaultTargetCapacityTypeSpot,
+		TargetCapacityUnitType: c.TargetCapacityUnitType,
 	}
 	return nil
 }
@@ -277,12 +285,14 @@ func checkSpotFleetOptions(c *types.SpotFleetRequestConfigData) error {
 		return errSpotFleetParameter("ExcessCapacityTerminationPolicy")
 	case !slices.Contains(c.InstanceInterruptionBehavior.Values(), c.InstanceInterruptionBehavior):
 		return errSpotFleetParameter("InstanceInterruptionBehavior")
-	case c.InstanceInterruptionBehavior != types.InstanceInterruptionBehaviorTerminate:
-		return errNotImplemented("An interruption behavior of a Spot Fleet other than terminate")
-	case c.TargetCapacityUnitType != "" && c.TargetCapacityUnitType != types.TargetCapacityUnitTypeUnits:
-		return errNotImplemented("A target capacity in other units than instances")
+	case c.InstanceInterruptionBehavior == types.InstanceInterruptionBehaviorHibernate:
+		return errNotImplemented("The interruption behavior hibernate")
+	case c.InstanceInterruptionBehavior == types.InstanceInterruptionBehaviorStop && c.Type != types.FleetTypeMaintain:
+		return errSpotFleetParameter("InstanceInterruptionBehavior")
 	case c.InstancePoolsToUseCount != nil && (*c.InstancePoolsToUseCount < 1 || c.AllocationStrategy != types.AllocationStrategyLowestPrice):
 		return errSpotFleetParameter("InstancePoolsToUseCount")
+	case aws.ToBool(c.ReplaceUnhealthyInstances) && c.Type != types.FleetTypeMaintain:
+		return errSpotFleetParameter("ReplaceUnhealthyInstances")
 	case !isPrice(c.SpotPrice):
 		return errSpotFleetParameter("SpotPrice")
 	case !isPrice(c.SpotMaxTotalPrice):

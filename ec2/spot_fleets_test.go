@@ -336,11 +336,17 @@ func TestSpotFleetRefusals(test *testing.T) {
 		"tags of instances": {"InvalidParameterValue", func(c *config) {
 			c.TagSpecifications = []types.TagSpecification{{ResourceType: types.ResourceTypeInstance, Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}}}
 		}},
-		"a stop": {"NotImplemented", func(c *config) { c.InstanceInterruptionBehavior = types.InstanceInterruptionBehaviorStop }},
+		"hibernation": {"NotImplemented", func(c *config) { c.InstanceInterruptionBehavior = types.InstanceInterruptionBehaviorHibernate }},
+		"a stop of what is requested once": {invalid, func(c *config) {
+			c.InstanceInterruptionBehavior, c.Type = types.InstanceInterruptionBehaviorStop, types.FleetTypeRequest
+		}},
+		"processors of no requirements": {"InvalidParameterCombination", func(c *config) { c.TargetCapacityUnitType = types.TargetCapacityUnitTypeVcpu }},
 		"balancers": {"NotImplemented", func(c *config) {
 			c.LoadBalancersConfig = &types.LoadBalancersConfig{TargetGroupsConfig: &types.TargetGroupsConfig{TargetGroups: []types.TargetGroup{{Arn: aws.String("arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/a/1")}}}}
 		}},
-		"health": {"NotImplemented", func(c *config) { c.ReplaceUnhealthyInstances = aws.Bool(true) }},
+		"health of what is requested once": {invalid, func(c *config) {
+			c.ReplaceUnhealthyInstances, c.Type = aws.Bool(true), types.FleetTypeRequest
+		}},
 	} {
 		if _, err := t.client.RequestSpotFleet(t.Context(), t.of(1, c.change)); err == nil {
 			t.Errorf("%s: not refused", name)

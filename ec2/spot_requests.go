@@ -276,7 +276,8 @@ func (s *Service) endSpot(t tx, i *instance) error {
 	if err != nil {
 		return err
 	}
-	if r != nil && r.Type == types.SpotInstanceTypePersistent && r.Instance == i.ID && r.State != types.SpotInstanceStateCancelled && r.State != types.SpotInstanceStateClosed && !r.expired(t.Now()) {
+	// What a fleet launched the fleet replaces.
+	if r != nil && i.Fleet == "" && r.Type == types.SpotInstanceTypePersistent && r.Instance == i.ID && r.State != types.SpotInstanceStateCancelled && r.State != types.SpotInstanceStateClosed && !r.expired(t.Now()) {
 		if i.ReasonCode == spotTermination {
 			return reopenSpot(t, r, "instance-terminated-no-capacity", "There is no Spot capacity available that matches your request.")
 		}
