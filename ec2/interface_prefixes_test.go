@@ -70,6 +70,13 @@ func TestPrefixesOfInterfaces(t *testing.T) {
 	_, err = client.AssignPrivateIpAddresses(ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: two.NetworkInterfaceId, Ipv4PrefixCount: aws.Int32(1), SecondaryPrivateIpAddressCount: aws.Int32(1)})
 	wantCode(t, err, "InvalidParameterCombination")
 
+	// An interface's own address is never chosen in the prefix that it asks for.
+	small := must[*ec2.CreateSubnetOutput](t)(client.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: vpc, CidrBlock: aws.String("10.1.3.0/26")})).Subnet.SubnetId
+	for range 30 {
+		got := must[*ec2.CreateNetworkInterfaceOutput](t)(client.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{SubnetId: small, Ipv4Prefixes: []types.Ipv4PrefixSpecificationRequest{{Ipv4Prefix: aws.String("10.1.3.16/28")}}}))
+		must[*ec2.DeleteNetworkInterfaceOutput](t)(client.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: got.NetworkInterface.NetworkInterfaceId}))
+	}
+
 	// IPv6, with an address that stays.
 	three := made(create(ec2.CreateNetworkInterfaceInput{PrivateIpAddress: aws.String("10.1.1.81"), Ipv6PrefixCount: aws.Int32(2)}))
 	if len(three.Ipv6Prefixes) != 2 || netip.MustParsePrefix(*three.Ipv6Prefixes[0].Ipv6Prefix).Bits() != 80 || len(three.Ipv6Addresses) != 0 {

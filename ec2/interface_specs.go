@@ -65,16 +65,34 @@ func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
 	if e.Type == "" {
 		e.Type = types.NetworkInterfaceTypeInterface
 	}
+	if err := e.fill(t, n, spec); err != nil {
+		return nil, err
+	}
+	if err := interfaces.insert(t, e); err != nil {
+		return nil, err
+	}
+	return e, wantNetwork(t, e.VPC)
+}
+
+// fill gives a new interface its addresses and prefixes. Prefixes that are named come first, so that no address is chosen in one;
+// those that are not come last, so that none is chosen around an address that is named.
+func (e *networkInterface) fill(t tx, n *subnet, spec interfaceSpec) error {
 	wanted := spec.addresses
 	if len(wanted) == 0 {
 		wanted = []netip.Addr{{}}
 	}
 	if max(len(wanted)+spec.more+spec.prefixes.size(), len(spec.ipv6)+spec.moreIPv6+spec.prefixes6.size()) > maxAddressesPerInterface {
-		return nil, errAddressesPerInterfaceLimitExceeded()
+		return errAddressesPerInterfaceLimitExceeded()
+	}
+	for _, d := range []delegation{spec.prefixes, spec.prefixes6} {
+		d.count = 0
+		if _, err := e.delegate(t, n, d); err != nil {
+			return err
+		}
 	}
 	for _, address := range append(slices.Clone(wanted), make([]netip.Addr, spec.more)...) {
 		if err := e.addAddress(t, n, address); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	automatic := n.AssignIPv6 && spec.requester == "" && spec.prefixes6.size() == 0
@@ -84,20 +102,18 @@ func createInterface(t tx, spec interfaceSpec) (*networkInterface, error) {
 	for _, address := range append(slices.Clone(spec.ipv6), make([]netip.Addr, spec.moreIPv6)...) {
 		given, err := allocateIPv6(t, n, e.ID, address)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		e.IPv6 = append(e.IPv6, given.String())
 	}
 	e.PrimaryIPv6 = spec.primaryIPv6
-	for _, wanted := range []delegation{spec.prefixes, spec.prefixes6} {
-		if _, err := e.delegate(t, n, wanted); err != nil {
-			return nil, err
+	for _, d := range []delegation{spec.prefixes, spec.prefixes6} {
+		d.named = nil
+		if _, err := e.delegate(t, n, d); err != nil {
+			return err
 		}
 	}
-	if err := interfaces.insert(t, e); err != nil {
-		return nil, err
-	}
-	return e, wantNetwork(t, e.VPC)
+	return nil
 }
 
 func (e *networkInterface) addAddress(t tx, n *subnet, wanted netip.Addr) error {

@@ -27,8 +27,8 @@ type transitAttachment struct {
 	Propagations []transitPropagation `json:",omitempty"`
 	// Peer is set where the attachment leads to another transit gateway; then VPC is "".
 	Peer *transitPeer `json:",omitempty"`
-	// Options; DNS is kept for those who ask.
-	DNS, IPv6, Appliance bool `json:",omitempty"`
+	// Options; DNS and NoGroupReferences are kept for those who ask: transit gateways let no rule refer to groups across them.
+	DNS, IPv6, Appliance, NoGroupReferences bool `json:",omitempty"`
 }
 
 type transitEntry struct{ Subnet, Zone, Interface string }
@@ -223,10 +223,7 @@ func (s *Service) CreateTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 	if options == nil {
 		options = &types.CreateTransitGatewayVpcAttachmentRequestOptions{}
 	}
-	switch {
-	case options.SecurityGroupReferencingSupport == types.SecurityGroupReferencingSupportValueEnable:
-		return nil, errNotImplemented("Security group referencing of a transit gateway")
-	case len(in.SubnetIds) == 0:
+	if len(in.SubnetIds) == 0 {
 		return nil, errMissingParameter("SubnetIds")
 	}
 	out := &ec2.CreateTransitGatewayVpcAttachmentOutput{}
@@ -255,6 +252,8 @@ func (s *Service) CreateTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 			resource: resource{ID: t.NewID("tgw-attach-"), Tags: tags}, Gateway: g.ID, VPC: v.ID, State: types.TransitGatewayAttachmentStatePending,
 			Created: t.Now().UTC().Truncate(time.Second),
 			DNS:     chosen(true, options.DnsSupport), IPv6: chosen(false, options.Ipv6Support), Appliance: chosen(false, options.ApplianceModeSupport),
+			// AWS: "CreateTransitGatewayVpcAttachmentRequestOptions": enabled by default, where the gateway's own is not.
+			NoGroupReferences: !chosen(true, options.SecurityGroupReferencingSupport),
 		}
 		if err := a.enter(t, in.SubnetIds); err != nil {
 			return err
@@ -307,9 +306,6 @@ func (s *Service) ModifyTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 	if options == nil {
 		options = &types.ModifyTransitGatewayVpcAttachmentRequestOptions{}
 	}
-	if options.SecurityGroupReferencingSupport == types.SecurityGroupReferencingSupportValueEnable {
-		return nil, errNotImplemented("Security group referencing of a transit gateway")
-	}
 	out := &ec2.ModifyTransitGatewayVpcAttachmentOutput{}
 	return out, s.update(ctx, func(t tx) error {
 		a, err := vpcAttachment(t, in.TransitGatewayAttachmentId)
@@ -334,6 +330,7 @@ func (s *Service) ModifyTransitGatewayVpcAttachment(ctx context.Context, in *ec2
 			return errInvalidParameterValue("The attachment %s needs at least one subnet.", a.ID)
 		}
 		a.DNS, a.IPv6, a.Appliance = chosen(a.DNS, options.DnsSupport), chosen(a.IPv6, options.Ipv6Support), chosen(a.Appliance, options.ApplianceModeSupport)
+		a.NoGroupReferences = !chosen(!a.NoGroupReferences, options.SecurityGroupReferencingSupport)
 		a.State = types.TransitGatewayAttachmentStateModifying
 		shown, err := transitVPCAttachmentToAPI(t, a)
 		if err != nil {
@@ -382,7 +379,7 @@ func transitVPCAttachmentToAPI(t tx, a *transitAttachment) (types.TransitGateway
 		Options: &types.TransitGatewayVpcAttachmentOptions{
 			DnsSupport: types.DnsSupportValue(enableText(a.DNS)), Ipv6Support: types.Ipv6SupportValue(enableText(a.IPv6)),
 			ApplianceModeSupport:            types.ApplianceModeSupportValue(enableText(a.Appliance)),
-			SecurityGroupReferencingSupport: types.SecurityGroupReferencingSupportValueDisable,
+			SecurityGroupReferencingSupport: types.SecurityGroupReferencingSupportValue(enableText(!a.NoGroupReferences)),
 		},
 	}, nil
 }

@@ -234,7 +234,6 @@ func transitPeeringToAPI(t tx, a *transitAttachment) (types.TransitGatewayPeerin
 	shown := types.TransitGatewayPeeringAttachment{
 		TransitGatewayAttachmentId: aws.String(a.ID), State: a.State, CreationTime: aws.Time(a.Created), Tags: tagsToAPI(t, a.Tags),
 		RequesterTgwInfo: ours, AccepterTgwInfo: theirs, AccepterTransitGatewayAttachmentId: aws.String(a.Peer.Attachment),
-		Options: &types.TransitGatewayPeeringAttachmentOptions{DynamicRouting: types.DynamicRoutingValueDisable},
 	}
 	if !a.Peer.Requester {
 		shown.RequesterTgwInfo, shown.AccepterTgwInfo, shown.AccepterTransitGatewayAttachmentId = theirs, ours, aws.String(a.ID)
