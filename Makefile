@@ -64,10 +64,12 @@ gen: ## Make the wire metadata anew from the pinned SDK modules (and botocore's 
 	else echo "the moto package is not installed: iam/aws_policies.bin stays as it is"; fi
 
 .PHONY: bench
-bench: ## Run the benchmarks.
+bench: ## Run the benchmarks, those of instances and networks where a Docker engine answers.
 	$(GO) test -run '^$$' -bench . -benchmem ./awsapi ./awsapi/sigv4 ./backend/store ./iam ./iam/policy .
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./cloudtrail
-	$(GO) test -timeout 2h -run '^$$' -bench . -benchtime 1x ./integration
+	$(GO) test -run '^$$' -bench Describe -benchtime 20x ./ec2
+	MINI_AWS_TEST_ENGINE=$$(docker version >/dev/null 2>&1 && echo docker) $(GO) test -timeout 30m -run '^$$' -bench Engine -benchtime 10x ./backend/node
+	MINI_AWS_TEST_ENGINE=$$(docker version >/dev/null 2>&1 && echo docker) $(GO) test -timeout 2h -run '^$$' -bench . -benchtime 1x ./integration
 
 .PHONY: torture
 torture: ## Kill the store 200 times while it writes, and the whole server 200 times under its clients; look for what is lost.
