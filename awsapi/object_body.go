@@ -112,7 +112,9 @@ func (c *call) unhoist() {
 	}
 	for name, values := range c.route.query {
 		lowered := strings.ToLower(name)
-		if !strings.HasPrefix(lowered, "x-amz-") {
+		// botocore's URLs of version 2 have what was signed of the content, too.
+		ofContent := c.signature.Version == sigv4.V2 && (lowered == "content-type" || lowered == "content-md5")
+		if !ofContent && !strings.HasPrefix(lowered, "x-amz-") {
 			continue
 		}
 		switch lowered {
