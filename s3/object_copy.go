@@ -244,7 +244,7 @@ func (c *copying) bytes(tx store.Tx, o *object) (err error) {
 		return c.s.blobs.Keep(tx, w)
 	}
 	same := c.algorithm == "" || c.algorithm == old.Sum.Algorithm
-	if old.Parts != nil || old.Sealing != nil || c.customer != nil || !same || old.Sum.Composite {
+	if old.Parts != nil || old.Sealing != nil || c.customer != nil || c.sealed != nil && c.s.plain(old.Blob) || !same || old.Sum.Composite {
 		return errNeedsBytes
 	}
 	o.Sum, o.ETag = old.Sum, old.ETag
@@ -286,7 +286,7 @@ func (c *copying) copyBytes(ctx context.Context) error {
 	}
 	reader := body.Range(0, c.old.Size)
 	defer func() { _ = reader.Close() }()
-	c.written, err = c.s.blobs.Write(ctx, reader, blob.WriteOptions{Size: c.old.Size, Sums: []checksum.Algorithm{c.sumAlgorithm()}, Customer: c.customer})
+	c.written, err = c.s.blobs.Write(ctx, reader, blob.WriteOptions{Size: c.old.Size, Sums: []checksum.Algorithm{c.sumAlgorithm()}, Customer: c.customer, Sealed: c.sealed != nil})
 	return err
 }
 
@@ -356,7 +356,7 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput
 	if algorithm == "" {
 		algorithm = checksum.CRC64NVME
 	}
-	w, err := s.blobs.Write(ctx, reader, blob.WriteOptions{Size: piece.length, Sums: []checksum.Algorithm{algorithm}, Customer: customer})
+	w, err := s.blobs.Write(ctx, reader, blob.WriteOptions{Size: piece.length, Sums: []checksum.Algorithm{algorithm}, Customer: customer, Sealed: u.Sealing != nil})
 	if err != nil {
 		return nil, writeError(err)
 	}

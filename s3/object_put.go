@@ -239,7 +239,7 @@ func (s *Service) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.Put
 	if in.ContentLength != nil {
 		size = *in.ContentLength
 	}
-	w, err := s.blobs.Write(ctx, in.Body, blob.WriteOptions{Size: size, Limit: maxPut, Sums: c.sums(), Customer: customer})
+	w, err := s.blobs.Write(ctx, in.Body, blob.WriteOptions{Size: size, Limit: maxPut, Sums: c.sums(), Customer: customer, Sealed: sealed != nil})
 	if err != nil {
 		if errors.Is(err, blob.ErrTooLarge) {
 			return nil, errEntityTooLarge(size)

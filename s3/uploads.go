@@ -248,7 +248,7 @@ func (s *Service) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.U
 	if u.Algorithm == "" {
 		sums = append(sums, checksum.CRC64NVME)
 	}
-	w, err := s.blobs.Write(ctx, in.Body, blob.WriteOptions{Size: size, Limit: maxPut, Sums: sums, Customer: customer})
+	w, err := s.blobs.Write(ctx, in.Body, blob.WriteOptions{Size: size, Limit: maxPut, Sums: sums, Customer: customer, Sealed: u.Sealing != nil})
 	if errors.Is(err, blob.ErrTooLarge) {
 		return nil, errEntityTooLarge(size)
 	}

@@ -82,7 +82,7 @@ type Config struct {
 	Files Files
 	// Key encrypts what is at rest.
 	Key seal.Key
-	// Plain turns encryption off, except with a customer's key.
+	// Plain turns encryption off, except with a customer's key and where a write asks for it.
 	Plain bool
 }
 

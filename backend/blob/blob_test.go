@@ -115,10 +115,16 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestAtRestNothingIsReadable(t *testing.T) {
+	t.Run("sealed", func(t *testing.T) { nothingIsReadable(t, false, WriteOptions{Size: -1}) })
+	t.Run("sealed among plain ones", func(t *testing.T) { nothingIsReadable(t, true, WriteOptions{Size: -1, Sealed: true}) })
+}
+
+func nothingIsReadable(t *testing.T, plain bool, o WriteOptions) {
+	t.Helper()
 	folder := t.TempDir()
-	s, db := world(t, false, OpenFolder(folder))
+	s, db := world(t, plain, OpenFolder(folder))
 	text := bytes.Repeat([]byte("a secret that nobody must read. "), 5000)
-	w, err := s.Write(t.Context(), bytes.NewReader(text), WriteOptions{Size: -1})
+	w, err := s.Write(t.Context(), bytes.NewReader(text), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ type WriteOptions struct {
 	Sums []checksum.Algorithm
 	// Customer is a key of 32 bytes to encrypt with instead of ours; nil for ours.
 	Customer []byte
+	// Sealed encrypts with ours also where bytes lie plain: somebody asked for it.
+	Sealed bool
 }
 
 // pieceSize is what is read at once, and pieces how many of them a large body has in memory: with the encrypted one
@@ -35,7 +37,7 @@ const (
 // Errors: ErrTooLarge, ErrFull.
 func (s *Store) Write(ctx context.Context, body io.Reader, o WriteOptions) (*Written, error) {
 	w := &Written{Sums: map[checksum.Algorithm][]byte{}}
-	w.Foreign, w.Plain = o.Customer != nil, s.plain && o.Customer == nil
+	w.Foreign, w.Plain = o.Customer != nil, s.plain && o.Customer == nil && !o.Sealed
 	sums := map[checksum.Algorithm]hash.Hash{checksum.MD5: md5.New()}
 	for _, a := range o.Sums {
 		if sums[a] == nil {
