@@ -175,6 +175,7 @@ func newCloud(c cloudConfig) *cloud {
 		Region:     c.Region,
 		Domain:     c.Domain,
 		Hold:       store.Hold,
+		AtOnce:     answersAtOnce,
 		Recorders:  append(slices.Clone(c.Recorders), made.audit, buckets),
 		Now:        c.Now,
 		Unavailable: func(err error) bool {

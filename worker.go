@@ -63,6 +63,8 @@ func (c *serveCommand) work(ctx context.Context, folder *dataFolder, listener ne
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    64 << 10,
+		ConnContext:       withConnection,
+		ConnState:         connectionState,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
 	listener = patientListener{listener}

@@ -2,7 +2,6 @@ package awsapi
 
 import (
 	"context"
-	"fmt"
 	"io"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -40,6 +39,9 @@ func (c *call) write(w http.ResponseWriter, reply *Reply) {
 		_, _ = w.Write(reply.Body)
 		return
 	}
+	if atOnce := c.server.options.AtOnce; atOnce != nil && smallAnswer(header) {
+		atOnce(c.http.Context())
+	}
 	to := &patientWriter{ResponseWriter: w, call: c}
 	if self, ok := reply.Stream.(io.WriterTo); ok {
 		_, _ = self.WriteTo(to)
@@ -47,6 +49,12 @@ func (c *call) write(w http.ResponseWriter, reply *Reply) {
 		_, _ = io.Copy(to, reply.Stream)
 	}
 	_ = c.control.SetWriteDeadline(time.Time{})
+}
+
+// smallAnswer tells whether an answer has a length, and at most that of a small object.
+func smallAnswer(header http.Header) bool {
+	length, err := strconv.Atoi(header.Get("Content-Length"))
+	return err == nil && length <= 16<<10
 }
 
 // patience of one piece of an answer: a client that takes none of it for so long is cut off.
@@ -151,5 +159,11 @@ func StampS3(header http.Header) (request, host string) {
 
 // newS3RequestID answers sixteen digits, as S3 shows: eleven for the time in milliseconds, five at random.
 func newS3RequestID(at time.Time) string {
-	return fmt.Sprintf("%011X%05X", at.UnixMilli()&(1<<44-1), mathrand.N[uint32](1<<20))
+	const digits = "0123456789ABCDEF"
+	var text [16]byte
+	number := uint64(at.UnixMilli())<<20 | mathrand.N[uint64](1<<20)
+	for i := range text {
+		text[i] = digits[number>>(60-4*i)&15]
+	}
+	return string(text[:])
 }

@@ -196,7 +196,7 @@ func (c *Codec) Encode(p meta.Protocol, op, requestID string, out any, buf []byt
 		}
 		at = placeOf(v)
 	}
-	r := &Reply{Status: http.StatusOK, Header: http.Header{}}
+	r := &Reply{Status: http.StatusOK, Header: make(http.Header, 16)} // as many as an object has
 	if expected := int(o.expected.Load()); cap(buf) < expected {
 		buf = make([]byte, 0, expected)
 	}

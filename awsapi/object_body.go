@@ -136,7 +136,9 @@ func (c *call) unhoist() {
 // AWS: "Error responses": InvalidDigest, BadDigest; the words for checksum headers as S3 sends them.
 func (c *call) checkDocument() error {
 	h := c.http.Header
-	if claimed := h.Get("Content-Md5"); h["Content-Md5"] != nil {
+	sent := h["Content-Md5"]
+	if sent != nil {
+		claimed := sent[0]
 		sum, err := base64.StdEncoding.DecodeString(claimed)
 		if err != nil || len(sum) != md5.Size {
 			return &Error{Code: "InvalidDigest", Message: "The Content-MD5 you specified was invalid.", Status: http.StatusBadRequest, Fields: map[string]string{"Content-MD5": shorten(claimed)}}
@@ -150,9 +152,12 @@ func (c *call) checkDocument() error {
 	if !c.operation.documents() {
 		return nil
 	}
-	checked := h.Get("Content-Md5") != ""
+	checked := sent != nil && sent[0] != ""
 	for _, a := range checksum.All {
-		claimed := h.Get(a.Header())
+		claimed := ""
+		if sent := h[a.Header()]; sent != nil {
+			claimed = sent[0]
+		}
 		if claimed == "" && c.request.trailer != nil {
 			claimed = c.request.Trailer().Get(a.Header())
 		}

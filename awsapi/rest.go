@@ -317,13 +317,13 @@ func writeBinding(r *Reply, f *planField, at place) error {
 			}
 			parts = append(parts, s)
 		}
-		r.Header.Set(f.name, headerValue(strings.Join(parts, ", ")))
+		r.Header[f.name] = []string{headerValue(strings.Join(parts, ", "))} // the name is canonical
 	case f.location == wire.Header:
 		text, ok := appendScalar(nil, p, at, wire.HTTPDate)
 		if !ok {
 			return fmt.Errorf("awsapi: no header for %v", p.typ)
 		}
-		r.Header.Set(f.name, headerValue(string(text)))
+		r.Header[f.name] = []string{headerValue(string(text))}
 	}
 	return nil
 }

@@ -48,6 +48,8 @@ type Options struct {
 	BodyPatience time.Duration
 	// Hold, if there is one, makes what a call's steps read one snapshot, from the question whether it is allowed until release.
 	Hold func(context.Context) (held context.Context, release func())
+	// AtOnce, if there is one, is told of a request whose answer is small and complete: it can leave as one piece.
+	AtOnce func(context.Context)
 	// Recorders are told of every call, in this order.
 	Recorders []Recorder
 	// Unavailable tells a handler's errors that are over as soon as the machine recovers, such as a full disk: they are
@@ -146,7 +148,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Until the route is known errors are worded as S3 does, which takes all that nobody else takes.
 	c.route = route{service: s.services[meta.S3], protocol: meta.RESTXML}
 	ctx := context.WithValue(r.Context(), requestKey{}, c.request)
-	reply := c.record(ctx, c.answer(ctx))
+	defer c.letGo()
+	reply := c.answer(ctx)
+	reply = c.record(c.reading(ctx), reply)
+	c.letGo() // a client may take its time
 	// net/http reads the rest of a body that nobody wanted before it answers: no longer than it may take.
 	c.limitBody()
 	c.write(w, reply)
@@ -171,17 +176,20 @@ func (c *call) answer(ctx context.Context) (reply *Reply) {
 
 // run takes the steps.
 func (c *call) run(ctx context.Context) error {
-	defer c.letGo()
 	for _, step := range pipeline {
-		at := ctx
-		if c.held != nil {
-			at = c.held
-		}
-		if err := step(c, at); err != nil || c.reply != nil {
+		if err := step(c, c.reading(ctx)); err != nil || c.reply != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reading is the context with what is read together, where something is.
+func (c *call) reading(ctx context.Context) context.Context {
+	if c.held != nil {
+		return c.held
+	}
+	return ctx
 }
 
 // hold begins what is read together.
@@ -193,7 +201,7 @@ func (c *call) hold(ctx context.Context) error {
 }
 
 // decided ends it once the call is allowed, unless all that the operation does is to read: of an object and of its bucket,
-// the answer is as the decision found them.
+// the answer is as the decision found them, and so is what is noted of the call.
 func (c *call) decided(context.Context) error {
 	if !s3Family(c.route.service.meta) || (c.http.Method != http.MethodGet && c.http.Method != http.MethodHead) {
 		c.letGo()

@@ -151,7 +151,7 @@ func (s *Service) existingTags(ctx context.Context, wanted []awsapi.Access, name
 		if version != "" {
 			id = &version
 		}
-		o, _, err := find(tx, b, &key, id)
+		o, err := sharedOf(tx, b, &key, id)
 		var known *awsapi.Error
 		if errors.As(err, &known) {
 			if known.Code == "NoSuchKey" {

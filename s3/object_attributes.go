@@ -38,7 +38,7 @@ func (s *Service) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttri
 	}
 	wants := func(name types.ObjectAttributes) bool { return slices.Contains(in.ObjectAttributes, name) }
 	err = s.viewBucket(ctx, in.Bucket, in.ExpectedBucketOwner, func(tx store.Tx, b *bucket) error {
-		o, _, err := find(tx, b, in.Key, in.VersionId)
+		o, err := sharedOf(tx, b, in.Key, in.VersionId)
 		if err != nil {
 			return ofMarker(ctx, err)
 		}

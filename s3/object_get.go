@@ -40,7 +40,7 @@ func (s *Service) read(ctx context.Context, tx store.Tx, in *s3.GetObjectInput) 
 		}
 	}
 	r := &reading{in: in, b: b, key: customerKey{algorithm: in.SSECustomerAlgorithm, key: in.SSECustomerKey, md5: in.SSECustomerKeyMD5}}
-	if r.o, _, err = find(tx, b, in.Key, in.VersionId); err != nil {
+	if r.o, err = sharedOf(tx, b, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
 	err = preconditions{match: in.IfMatch, noneMatch: in.IfNoneMatch, modifiedSince: in.IfModifiedSince, unmodifiedSince: in.IfUnmodifiedSince}.check(r.o)

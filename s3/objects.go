@@ -173,6 +173,15 @@ func currentOf(tx store.Tx, b *bucket, key string) (*object, error) {
 	return objects.In(tx, global).Find(b.ID, key)
 }
 
+// sharedCurrentOf is currentOf for those who only read: the record is shared with other readers.
+func sharedCurrentOf(tx store.Tx, b *bucket, key string) (*object, error) {
+	o, err := objects.In(tx, global).GetShared(b.ID, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return o, err
+}
+
 // versionOf finds a version by its id; nil if there is none. Any text may be asked for.
 func versionOf(tx store.Tx, b *bucket, key, id string) (version, current *object, err error) {
 	if current, err = currentOf(tx, b, key); err != nil || current == nil {
@@ -302,6 +311,16 @@ func (o *object) update(tx store.Tx, current *object) error {
 // find answers the version that a request names, or the current one.
 // Errors: NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker that is named.
 func find(tx store.Tx, b *bucket, key, version *string) (found, current *object, err error) {
+	return findBy(currentOf, tx, b, key, version)
+}
+
+// sharedOf is find for those who only read: the record may be shared with other readers.
+func sharedOf(tx store.Tx, b *bucket, key, version *string) (*object, error) {
+	found, _, err := findBy(sharedCurrentOf, tx, b, key, version)
+	return found, err
+}
+
+func findBy(currentOf func(store.Tx, *bucket, string) (*object, error), tx store.Tx, b *bucket, key, version *string) (found, current *object, err error) {
 	if err := checkKey(aws.ToString(key)); err != nil {
 		return nil, nil, err
 	}

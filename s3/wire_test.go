@@ -68,7 +68,12 @@ func newSite(t testing.TB) *site {
 }
 
 func newSiteOver(t testing.TB, db store.DB, files blob.Files) *site {
-	t.Cleanup(func() { db.Close() })
+	t.Cleanup(func() {
+		if changed, err := store.ChangedShared(context.Background(), db); err != nil || len(changed) > 0 {
+			t.Errorf("a reader changed what is shared: %v, %v", changed, err)
+		}
+		db.Close()
+	})
 	s := &site{files: files}
 	s.Service = New(Config{DB: db, Permissions: owner{}, Blobs: blob.New(blob.Config{DB: db, Files: files, Key: seal.NewKey()})})
 	s.server = awsapi.NewServer(awsapi.Options{Identities: owner{}, Authorizer: owner{}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler)})

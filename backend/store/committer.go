@@ -93,6 +93,7 @@ type engine struct {
 	losers   chan struct{} // held by one transaction that lost often
 	decoded  decoded
 	kept     kept
+	hot      hot
 
 	mu       sync.Mutex
 	closed   bool
@@ -166,7 +167,7 @@ func (e *engine) begin(ctx context.Context, writable bool) *transaction {
 	snap, revision := (*e.index.Load()).snapshot()
 	return &transaction{
 		ctx: ctx, snap: snap, revision: revision, writable: writable,
-		now: e.options.Clock().UTC(), random: e.random, decoded: &e.decoded, kept: &e.kept, deadline: time.Now().Add(MaxDuration),
+		now: e.options.Clock().UTC(), random: e.random, decoded: &e.decoded, kept: &e.kept, hot: &e.hot, deadline: time.Now().Add(MaxDuration),
 	}
 }
 
@@ -349,6 +350,7 @@ func (e *engine) applyLoop() {
 		err := e.failure()
 		if err == nil {
 			e.kept.apply(g.group) // first: whoever has a snapshot of the group finds its values
+			e.hot.apply(g.group)
 			if err = (*e.index.Load()).apply(g.group); err != nil {
 				e.fail(fmt.Errorf("index: %w", err))
 			}

@@ -55,6 +55,7 @@ type transaction struct {
 	random   io.Reader
 	decoded  *decoded
 	kept     *kept
+	hot      *hot
 	read     map[Key]any // records, by those who share them; kept by transactions that only read
 	deadline time.Time
 	over     bool
@@ -124,6 +125,13 @@ func (t *transaction) getVersioned(key Key, known func(Key, uint64) bool) ([]byt
 	if t.writable {
 		t.reads.points = append(t.reads.points, keyHash(key))
 	}
+	row, remembered := t.hot.get(key, t.revision)
+	if remembered && known != nil && known(key, row.version) {
+		return nil, row.version, nil
+	}
+	if remembered && row.value != nil {
+		return slices.Clone(row.value), row.version, nil
+	}
 	v, version, found, err := t.snap.get(key, known)
 	if err != nil {
 		return nil, 0, err
@@ -131,6 +139,7 @@ func (t *transaction) getVersioned(key Key, known func(Key, uint64) bool) ([]byt
 	if !found {
 		return nil, 0, ErrNotFound
 	}
+	t.hot.put(key, hotRow{slices.Clone(v), version}, t.revision)
 	return v, version, nil
 }
 

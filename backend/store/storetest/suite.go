@@ -48,6 +48,8 @@ func Run(t *testing.T, open Open) {
 		{"Migrations", migrations},
 		{"KeptIsExact", keptIsExact},
 		{"KeptKeepsUp", keptKeepsUp},
+		{"HotIsExact", hotIsExact},
+		{"HotKeepsUp", hotKeepsUp},
 		{"Model", model},
 	}
 	for _, test := range tests {
