@@ -27,6 +27,8 @@ type userDataRun struct {
 	parts     []userDataPart
 	// cloudInit is the image's, empty if it has none or nothing needs it.
 	cloudInit string
+	// configs are what init applies itself where the image has none.
+	configs []cloudConfig
 }
 
 // planUserData looks at the user data once, before anything of it runs.
@@ -42,11 +44,19 @@ func planUserData(root rootFolder, config Config, processes *processes, console 
 		switch part.kind {
 		case kindCloud:
 			path, ok := root.find(cloudInitPaths...)
-			if !ok {
+			switch {
+			case ok:
+				run.cloudInit = path
+			case part.isCloudConfig():
+				applied, err := parseCloudConfig(part.text)
+				if err != nil {
+					console.logf("user data: cloud-config: %v: nothing of it is applied", err)
+					continue
+				}
+				run.configs = append(run.configs, applied)
+			default:
 				console.logf("user data: %s needs cloud-init, which this image does not have: it is NOT applied", part.title)
-				continue
 			}
-			run.cloudInit = path
 		case kindUnknown:
 			console.logf("user data: %s is nothing that runs: left to the metadata service", part.title)
 		}
@@ -58,6 +68,10 @@ func planUserData(root rootFolder, config Config, processes *processes, console 
 // every boot, and gets the user data whole.
 func (u userDataRun) early() {
 	if u.cloudInit == "" {
+		first := len(u.configs) > 0 && u.markRun("cloud-config.started")
+		for _, c := range u.configs {
+			u.applyEarly(c, first)
+		}
 		return
 	}
 	if err := u.root.writeSeed(u.config); err != nil {
@@ -75,14 +89,10 @@ func (u userDataRun) late() {
 		u.command(u.cloudInit, "modules", "--mode=final")
 		return
 	}
-	folder := stateFolder + "/instances/" + u.config.InstanceID
-	first, err := u.markRun(folder)
-	if err != nil {
-		u.console.logf("user data: %v", err)
-	}
-	if !first {
+	if !u.markRun("user-data.started") {
 		return
 	}
+	folder := stateFolder + "/instances/" + u.config.InstanceID
 	for i, part := range u.parts {
 		if part.kind != kindScript {
 			continue
@@ -94,22 +104,30 @@ func (u userDataRun) late() {
 		}
 		u.command(u.root.path(name))
 	}
+	for _, c := range u.configs {
+		u.applyLate(c)
+	}
 }
 
-// markRun answers true the first time. The mark stands before the scripts run: one that reboots the instance must not
-// run again after that.
-func (u userDataRun) markRun(folder string) (first bool, err error) {
-	if err := os.MkdirAll(u.root.path(folder), 0o700); err != nil {
-		return false, err
-	}
-	mark, err := os.OpenFile(u.root.path(folder+"/user-data.started"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return false, nil
+// markRun answers true the first time. The mark stands before what it is for: a script that reboots the instance must not run again
+// after that.
+func (u userDataRun) markRun(name string) (first bool) {
+	folder := stateFolder + "/instances/" + u.config.InstanceID
+	err := os.MkdirAll(u.root.path(folder), 0o700)
+	if err == nil {
+		var mark *os.File
+		mark, err = os.OpenFile(u.root.path(folder+"/"+name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			return false
+		}
+		if first = err == nil; first {
+			err = errors.Join(mark.Sync(), mark.Close())
+		}
 	}
 	if err != nil {
-		return false, err
+		u.console.logf("user data: %v", err)
 	}
-	return true, errors.Join(mark.Sync(), mark.Close())
+	return first
 }
 
 // lingering is how long the output of a command is waited for after its end, where something it started keeps it open.

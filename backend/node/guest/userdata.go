@@ -172,6 +172,12 @@ func kindOf(text []byte, contentType string) userDataKind {
 	return kindUnknown
 }
 
+// isCloudConfig tells a #cloud-config from other things that cloud-init understands.
+func (p userDataPart) isCloudConfig() bool {
+	first, _, _ := bytes.Cut(p.text, []byte("\n"))
+	return strings.TrimSpace(string(first)) == "#cloud-config" || p.title == "text/cloud-config" && !bytes.HasPrefix(p.text, []byte("## template:"))
+}
+
 func titleOf(text []byte, contentType string) string {
 	if contentType != "" {
 		return contentType
