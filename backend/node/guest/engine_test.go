@@ -286,8 +286,11 @@ func TestEngineCloudConfigWithoutCloudInit(t *testing.T) {
 	m := startMachine(t, "debian:12", Config{UserData: []byte("#cloud-config\nlocale: C\nruncmd:\n- echo cloud-config ran\n")})
 	m.awaitConsole(t, "cloud-config: locale is NOT applied, as this image has no cloud-init")
 	m.awaitConsole(t, "cloud-config ran")
-	other := startMachine(t, "debian:12", Config{UserData: []byte("#include\nhttp://nowhere.invalid/\n")})
-	other.awaitConsole(t, "needs cloud-init, which this image does not have: it is NOT applied")
+}
+
+func TestEngineIncludeWithoutCloudInit(t *testing.T) {
+	m := startMachine(t, "debian:12", Config{UserData: []byte("#include\nhttp://nowhere.invalid/\n")})
+	m.awaitConsole(t, "needs cloud-init, which this image does not have: it is NOT applied")
 }
 
 // TestEngineEmptyImage: init needs nothing of the image, not even a shell.
