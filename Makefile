@@ -65,7 +65,7 @@ gen: ## Make the wire metadata anew from the pinned SDK modules (and botocore's 
 
 .PHONY: bench
 bench: ## Run the benchmarks, those of instances and networks where a Docker engine answers.
-	$(GO) test -run '^$$' -bench . -benchmem ./awsapi ./awsapi/sigv4 ./backend/store ./iam ./iam/policy .
+	$(GO) test -run '^$$' -bench . -benchmem ./awsapi ./awsapi/sigv4 ./backend/store ./ec2 ./iam ./iam/policy .
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./cloudtrail
 	$(GO) test -run '^$$' -bench Describe -benchtime 20x ./ec2
 	MINI_AWS_TEST_ENGINE=$$(docker version >/dev/null 2>&1 && echo docker) $(GO) test -timeout 30m -run '^$$' -bench Engine -benchtime 10x ./backend/node

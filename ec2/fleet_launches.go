@@ -53,7 +53,7 @@ func (s *Service) fillFleet(ctx context.Context, scope store.Scope, id string) e
 			switch {
 			case m.oneType || m.oneZone:
 				done, err = s.launchTogether(ctx, scope, f, pools, lifecycle)
-			case pools == nil:
+			case len(pools) == 0:
 			case pools[0].room > 0:
 				done, _, err = s.launchAmong(ctx, scope, f, pools, lifecycle)
 			default:
