@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -101,8 +102,8 @@ func hexOf(sum [32]byte) string {
 	return strings.ReplaceAll(spacedHex(string(sum[:])), " ", "")
 }
 
-// FuzzChunked: signed modes give out nothing but prefixes of what was signed;
-// no mode gives out more than was announced or an untyped error.
+// FuzzChunked: signed modes give out nothing but prefixes of what was signed, and where they end with an error perhaps a
+// part of the chunk that was not, but never all of it; no mode gives out more than was announced or an untyped error.
 func FuzzChunked(f *testing.F) {
 	a, b := strings.Repeat("a", 8192), "the end"
 	for _, u := range modes() {
@@ -123,8 +124,20 @@ func FuzzChunked(f *testing.F) {
 			if len(got) > int(length) || err == nil && len(got) != int(length) {
 				t.Fatalf("%s: %d bytes of %d, %v", name, len(got), length, err)
 			}
-			if u.s.Payload != PayloadUnsignedTrailer && !strings.HasPrefix(a+b, string(got)) && !strings.HasPrefix(b, string(got)) {
-				t.Fatalf("%s: gave out %q", name, got)
+			if u.s.Payload == PayloadUnsignedTrailer {
+				continue
+			}
+			checked := string(got)
+			if err != nil {
+				size, _, _ := strings.Cut(string(wire), ";")
+				first, err := strconv.ParseUint(size, 16, 16)
+				if err != nil || len(got) < int(first) {
+					continue // not all of the first chunk was given out
+				}
+				checked = checked[:first]
+			}
+			if !strings.HasPrefix(a+b, checked) && !strings.HasPrefix(b, checked) {
+				t.Fatalf("%s: gave out %q", name, checked)
 			}
 		}
 	})
