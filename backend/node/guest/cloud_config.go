@@ -150,12 +150,9 @@ func (c *cloudConfig) readUsers(node *yaml.Node) error {
 			case "ssh_authorized_keys":
 				err = value.Decode(&user.AuthorizedKeys)
 			case "sudo":
-				var rules []string
-				if value.Tag == "!!bool" || value.Tag == "!!null" {
-					break
-				}
-				if rules, err = textOrList(&value); err == nil {
-					user.Sudo = slices.ContainsFunc(rules, func(rule string) bool { return strings.HasPrefix(rule, "ALL=") && strings.HasSuffix(rule, "ALL") })
+				var known bool
+				if user.Sudo, known, err = readSudo(&value); !known {
+					c.others = append(c.others, "users.sudo")
 				}
 			case "gecos", "lock_passwd", "lock-passwd": // a password matches nothing either way
 			default:
@@ -173,6 +170,32 @@ func (c *cloudConfig) readUsers(node *yaml.Node) error {
 		}
 	}
 	return nil
+}
+
+// everything are the rules of sudo that init knows, without their spaces: all commands, as root at least, and no password.
+var everything = []string{"ALL=(ALL)NOPASSWD:ALL", "ALL=(ALL:ALL)NOPASSWD:ALL", "ALL=(root)NOPASSWD:ALL"}
+
+// readSudo tells whether a user's rules let it do everything. Of rules the last that fits counts, so with one among them that
+// says anything else none is known, and the user gets nothing. A text is one rule, commas and all.
+func readSudo(node *yaml.Node) (all, known bool, err error) {
+	var rules []string
+	switch {
+	case node.Kind == yaml.SequenceNode:
+		if err := node.Decode(&rules); err != nil {
+			return false, true, err
+		}
+	case node.Kind != yaml.ScalarNode:
+		return false, false, nil
+	case node.Tag == "!!null" || node.Tag == "!!bool" && node.Value == "false" || node.Value == "":
+	default:
+		rules = []string{node.Value}
+	}
+	for _, rule := range rules {
+		if !slices.Contains(everything, strings.Join(strings.Fields(rule), "")) {
+			return false, false, nil
+		}
+	}
+	return len(rules) > 0, true, nil
 }
 
 func (c *cloudConfig) readPackages(node *yaml.Node) error {

@@ -82,6 +82,38 @@ func TestCloudConfig(t *testing.T) {
 	}
 }
 
+// TestCloudConfigSudo: only who may do everything without a password may in an instance; every other rule is named.
+func TestCloudConfigSudo(t *testing.T) {
+	for rules, want := range map[string]string{
+		`"ALL=(ALL) NOPASSWD:ALL"`:           "all",
+		`"ALL=(ALL)  NOPASSWD: ALL"`:         "all",
+		`["ALL=(ALL:ALL) NOPASSWD:ALL"]`:     "all",
+		`"ALL = (root) NOPASSWD: ALL"`:       "all",
+		`false`:                              "none",
+		`null`:                               "none",
+		`""`:                                 "none",
+		`[]`:                                 "none",
+		`"ALL=(postgres) NOPASSWD:ALL"`:      "named",
+		`"ALL=(ALL) ALL"`:                    "named",
+		`"ALL=(ALL) NOPASSWD: !ALL"`:         "named",
+		`"ALL=(ALL) NOPASSWD: /bin/ls"`:      "named",
+		`"ALL=(ALL) NOPASSWD:ALL, !/bin/sh"`: "named",
+		`["ALL=(ALL) NOPASSWD:ALL", "ALL=(ALL) ALL"]`:  "named",
+		`["ALL=(ALL) NOPASSWD:ALL", "ALL=(ALL) !ALL"]`: "named",
+		`true`:   "named",
+		`{a: b}`: "named",
+	} {
+		c, err := parseCloudConfig([]byte("#cloud-config\nusers: [{name: ann, sudo: " + rules + "}]\n"))
+		if err != nil || len(c.users) != 1 {
+			t.Errorf("%s: %+v, %v", rules, c, err)
+			continue
+		}
+		if c.users[0].Sudo != (want == "all") || slices.Contains(c.others, "users.sudo") != (want == "named") {
+			t.Errorf("%s: all %t, not applied %q, want %s", rules, c.users[0].Sudo, c.others, want)
+		}
+	}
+}
+
 func TestWrongCloudConfigs(t *testing.T) {
 	for _, text := range []string{
 		"#cloud-config\n- a\n", "#cloud-config\na: [\n", "#cloud-config\nruncmd: 7\n", "#cloud-config\nusers: [{name: '../x'}]\n", "#cloud-config\nusers: [{shell: /bin/sh}]\n",

@@ -52,7 +52,7 @@ type User struct {
 	Name string `json:"name"`
 	// AuthorizedKeys are lines as in an authorized_keys file.
 	AuthorizedKeys []string `json:"authorizedKeys,omitempty"`
-	// Sudo without a password, where the image has sudo.
+	// Sudo without a password: the image's, or init's own.
 	Sudo bool `json:"sudo,omitempty"`
 	// Groups that the user joins, those that the image knows.
 	Groups []string `json:"groups,omitempty"`

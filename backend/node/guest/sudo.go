@@ -82,15 +82,18 @@ func Sudo(args []string) int {
 // sudoCall is what a command line asks for.
 type sudoCall struct {
 	user string
-	// login and shell are -i and -s.
+	// login and shell are -i and -s, keep is -E.
 	login, shell, keep bool
-	// nothing: the command line only asks whether it may.
-	nothing bool
-	env     []string
-	command []string
+	// kept are the names of --preserve-env=LIST.
+	kept []string
+	// nothing: no command runs, list: it is asked what may run, or whether the command may.
+	nothing, list bool
+	env           []string
+	command       []string
 }
 
-const sudoUsage = "usage: sudo [-EHinSs] [-u user] [VAR=value] [command [arg ...]]"
+const sudoUsage = "usage: sudo [-EHikns] [-u user] [VAR=value] [command [arg ...]]\n" +
+	"       sudo -l [-u user] [command [arg ...]]\n       sudo -K | -k | -v"
 
 // sudoLong are the long options and their short twins; those that end in "=" have a value.
 var sudoLong = map[string]string{
@@ -100,21 +103,28 @@ var sudoLong = map[string]string{
 
 func parseSudo(args []string) (sudoCall, error) {
 	asked := sudoCall{user: "root"}
+	var alone, forget bool // -v or -K, which go with no command, and -k, which does
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "-" {
 		option := args[0]
 		args = args[1:]
 		if option == "--" {
 			break
 		}
-		letters := strings.TrimPrefix(option, "-")
+		letters, value := strings.TrimPrefix(option, "-"), (*string)(nil)
 		if long, ok := strings.CutPrefix(option, "--"); ok {
-			name, value, valued := strings.Cut(long, "=")
+			name, given, valued := strings.Cut(long, "=")
+			if name == "preserve-env" && valued {
+				asked.kept = append(asked.kept, strings.Split(given, ",")...)
+				continue
+			}
 			letters = sudoLong[name]
 			if letter := sudoLong[name+"="]; letter != "" {
 				letters = letter
 				if valued {
-					letters += value
+					value = &given
 				}
+			} else if valued {
+				letters = ""
 			}
 			if letters == "" {
 				return asked, fmt.Errorf("unrecognized option '%s'\n%s", option, sudoUsage)
@@ -130,20 +140,27 @@ func parseSudo(args []string) (sudoCall, error) {
 				asked.shell = true
 			case 'E':
 				asked.keep = true
-			case 'v', 'l', 'k', 'K':
-				asked.nothing = true
+			case 'l':
+				asked.list = true
+			case 'k':
+				forget = true
+			case 'v', 'K':
+				alone = true
 			case 'H', 'n', 'S': // the home is always the target's, and no password is ever asked for
 			case 'u', 'p':
-				if rest == "" {
+				text := rest
+				rest = ""
+				if value != nil {
+					text = *value
+				} else if text == "" {
 					if len(args) == 0 {
 						return asked, fmt.Errorf("option requires an argument -- '%c'\n%s", letter, sudoUsage)
 					}
-					rest, args = args[0], args[1:]
+					text, args = args[0], args[1:]
 				}
 				if letter == 'u' {
-					asked.user = rest
+					asked.user = text
 				}
-				rest = ""
 			default:
 				return asked, fmt.Errorf("invalid option -- '%c'\n%s", letter, sudoUsage)
 			}
@@ -157,11 +174,12 @@ func parseSudo(args []string) (sudoCall, error) {
 		asked.env, args = append(asked.env, args[0]), args[1:]
 	}
 	asked.command = args
-	if len(args) > 0 { // "sudo -k command" forgets what nobody remembers, and runs it
-		asked.nothing = false
-	} else if !asked.nothing && !asked.login && !asked.shell {
+	runs := len(args) > 0 || asked.login || asked.shell
+	if alone && (runs || asked.list) || !alone && !asked.list && !forget && !runs {
 		return asked, errors.New(sudoUsage)
 	}
+	// "sudo -k command" forgets what nobody remembers, and runs it.
+	asked.nothing = alone || asked.list || !runs
 	return asked, nil
 }
 
@@ -205,13 +223,17 @@ func (r rootFolder) allowedBySudo(uid int, wanted string) (caller, target accoun
 	return caller, target, nil
 }
 
-// sudoEnvironment is what the command finds: nothing of the caller's but its terminal and language, unless it asks.
+// sudoEnvironment is what the command finds: nothing of the caller's but its terminal, its language and what the machine
+// sets for all, unless it asks. The loader's variables and the PATH are never the caller's.
 func (r rootFolder) sudoEnvironment(asked sudoCall, caller, target account, before []string) []string {
 	all := append([]string{"PATH=" + defaultPath}, r.readEnvironment()...)
 	for _, variable := range before {
 		name, _, _ := strings.Cut(variable, "=")
+		if name == "PATH" || strings.HasPrefix(name, "LD_") {
+			continue
+		}
 		configured := slices.ContainsFunc(all[1:], func(known string) bool { return strings.HasPrefix(known, name+"=") })
-		if asked.keep && name != "PATH" || name == "TERM" || name == "LANG" || strings.HasPrefix(name, "LC_") || configured {
+		if asked.keep || slices.Contains(asked.kept, name) || name == "TERM" || name == "LANG" || strings.HasPrefix(name, "LC_") || configured {
 			all = append(all, variable)
 		}
 	}
@@ -223,11 +245,14 @@ func (r rootFolder) sudoEnvironment(asked sudoCall, caller, target account, befo
 
 // become runs the command as the target.
 func (r rootFolder) become(asked sudoCall, caller, target account) error {
-	if asked.nothing {
-		fmt.Printf("User %s may run the following commands:\n    (ALL) NOPASSWD: ALL\n", caller.name)
-		return nil
-	}
 	env := r.sudoEnvironment(asked, caller, target, os.Environ())
+	if asked.nothing {
+		text, err := r.sudoList(asked, caller, env)
+		if err == nil {
+			_, err = os.Stdout.WriteString(text)
+		}
+		return err
+	}
 	argv := asked.command
 	path := target.shell
 	switch {
@@ -242,12 +267,10 @@ func (r rootFolder) become(asked sudoCall, caller, target account) error {
 		if len(asked.command) > 0 {
 			argv = append(argv, "-c", shellLine(asked.command))
 		}
-	case strings.Contains(argv[0], "/"):
-		path = argv[0]
 	default:
-		var ok bool
-		if path, ok = r.inPath(env, argv[0]); !ok {
-			return fmt.Errorf("%s: command not found", argv[0])
+		var err error
+		if path, err = r.program(env, argv[0]); err != nil {
+			return err
 		}
 	}
 	groups := []int{target.gid}
@@ -264,7 +287,38 @@ func (r rootFolder) become(asked sudoCall, caller, target account) error {
 			_, _ = fmt.Fprintf(os.Stderr, "sudo: unable to change directory to %s: %v\n", target.home, err)
 		}
 	}
-	return fmt.Errorf("unable to execute %s: %w", path, syscall.Exec(path, argv, env))
+	err := syscall.Exec(path, argv, env)
+	if errors.Is(err, syscall.ENOEXEC) { // a script that names no interpreter
+		err = syscall.Exec("/bin/sh", append([]string{"sh", path}, argv[1:]...), env)
+	}
+	return fmt.Errorf("unable to execute %s: %w", path, err)
+}
+
+// sudoList is what a call prints that runs nothing: with -l what may run, or where the command is that it names.
+func (r rootFolder) sudoList(asked sudoCall, caller account, env []string) (string, error) {
+	if !asked.list {
+		return "", nil
+	}
+	if len(asked.command) == 0 {
+		return fmt.Sprintf("User %s may run the following commands:\n    (ALL) NOPASSWD: ALL\n", caller.name), nil
+	}
+	path, err := r.program(env, asked.command[0])
+	if err != nil {
+		return "", err
+	}
+	return strings.Join(append([]string{path}, asked.command[1:]...), " ") + "\n", nil
+}
+
+// program answers the path of what a command's first word names.
+func (r rootFolder) program(env []string, name string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	path, ok := r.inPath(env, name)
+	if !ok {
+		return "", fmt.Errorf("%s: command not found", name)
+	}
+	return path, nil
 }
 
 // inPath answers the program of that name in the PATH of an environment.

@@ -23,10 +23,21 @@ func TestParseSudo(t *testing.T) {
 		{"-uann id", sudoCall{user: "ann", command: words("id")}, ""},
 		{"--user=ann --login", sudoCall{user: "ann", login: true, command: []string{}}, ""},
 		{"--user ann -s", sudoCall{user: "ann", shell: true, command: []string{}}, ""},
-		{"-E --preserve-env=A id", sudoCall{user: "root", keep: true, command: words("id")}, ""},
+		{"-E --preserve-env=A,B id", sudoCall{user: "root", keep: true, kept: words("A B"), command: words("id")}, ""},
+		{"--prompt= --user= id", sudoCall{command: words("id")}, ""},
 		{"-p prompt -S id", sudoCall{user: "root", command: words("id")}, ""},
 		{"-v", sudoCall{user: "root", nothing: true, command: []string{}}, ""},
 		{"-k id", sudoCall{user: "root", command: words("id")}, ""},
+		{"-k", sudoCall{user: "root", nothing: true, command: []string{}}, ""},
+		{"-l", sudoCall{user: "root", nothing: true, list: true, command: []string{}}, ""},
+		{"-l rm -rf /x", sudoCall{user: "root", nothing: true, list: true, command: words("rm -rf /x")}, ""},
+		{"--list -k rm", sudoCall{user: "root", nothing: true, list: true, command: words("rm")}, ""},
+		{"-v rm", sudoCall{}, "usage"},
+		{"-K rm", sudoCall{}, "usage"},
+		{"-kK rm", sudoCall{}, "usage"},
+		{"-lv", sudoCall{}, "usage"},
+		{"-v -s", sudoCall{}, "usage"},
+		{"--login=x", sudoCall{}, "unrecognized option"},
 		{"", sudoCall{}, "usage"},
 		{"A=1", sudoCall{}, "usage"},
 		{"-u", sudoCall{}, "requires an argument"},
@@ -101,6 +112,58 @@ func TestSudoEnvironment(t *testing.T) {
 	}
 	if slices.Contains(got, "LD_PRELOAD=/evil.so") {
 		t.Errorf("%q", got)
+	}
+
+	// What the machine sets for all is the caller's to change, but for the PATH and the loader's variables.
+	if err := os.WriteFile(root.path("etc/environment"), []byte("PATH=/opt/bin:/bin\nLD_PRELOAD=\nA=b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		asked      sudoCall
+		has, lacks string
+	}{
+		{sudoCall{}, "PATH=/opt/bin:/bin A=c", "X=1 Y=2"},
+		{sudoCall{keep: true}, "PATH=/opt/bin:/bin A=c X=1 Y=2", ""},
+		{sudoCall{kept: []string{"X", "PATH", "LD_PRELOAD"}}, "PATH=/opt/bin:/bin X=1", "Y=2"},
+	} {
+		got := root.sudoEnvironment(c.asked, caller, target, []string{"PATH=/evil", "LD_PRELOAD=/evil.so", "A=c", "X=1", "Y=2"})
+		for _, want := range strings.Fields(c.has) {
+			if !slices.Contains(got, want) {
+				t.Errorf("%+v: %q lacks %s", c.asked, got, want)
+			}
+		}
+		for _, gone := range strings.Fields("PATH=/evil LD_PRELOAD=/evil.so " + c.lacks) {
+			if slices.Contains(got, gone) {
+				t.Errorf("%+v: %q has %s", c.asked, got, gone)
+			}
+		}
+	}
+}
+
+// TestSudoList: the words after -l are looked up, and do not run.
+func TestSudoList(t *testing.T) {
+	root := rootFolder(t.TempDir())
+	if err := os.MkdirAll(root.path("bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root.path("bin/tool"), nil, 0o700); err != nil { //nolint:gosec // it is a program
+		t.Fatal(err)
+	}
+	for words, want := range map[string]string{
+		"-v": "", "-k": "", "-l": "User ann may run the following commands:\n    (ALL) NOPASSWD: ALL\n",
+		"-l tool -x": "/bin/tool -x\n", "-l /sbin/other": "/sbin/other\n", "-l nothing": "nothing: command not found",
+	} {
+		asked, err := parseSudo(strings.Fields(words))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := root.sudoList(asked, account{name: "ann"}, []string{"PATH=/usr/bin:/bin"})
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", words, got, want)
+		}
 	}
 }
 
