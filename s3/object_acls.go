@@ -25,7 +25,7 @@ func (s *Service) PutObjectAcl(ctx context.Context, in *s3.PutObjectAclInput) (*
 		canned: string(in.ACL), full: in.GrantFullControl, read: in.GrantRead, readACP: in.GrantReadACP,
 		write: in.GrantWrite, writeACP: in.GrantWriteACP, body: in.AccessControlPolicy,
 	}
-	return &s3.PutObjectAclOutput{}, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(tx store.Tx, b *bucket, o *object) error {
+	return &s3.PutObjectAclOutput{}, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, changedACL, func(tx store.Tx, b *bucket, o *object) error {
 		if err := wish.check(forObject); err != nil {
 			return err
 		}

@@ -19,6 +19,14 @@ type retention struct {
 	Until time.Time                     `json:"u"`
 }
 
+// weakenedBy tells whether a version would be kept less with another retention, nil for none, than with this one.
+func (r *retention) weakenedBy(next *retention, now time.Time) bool {
+	if r == nil || !r.Until.After(now) {
+		return false
+	}
+	return next == nil || next.Until.Before(r.Until) || r.Mode == types.ObjectLockRetentionModeCompliance && next.Mode != types.ObjectLockRetentionModeCompliance
+}
+
 // lock is what an upload states, or what the bucket gives to new objects.
 // AWS: "Locking objects with Object Lock"; API reference of PutObject.
 func (a *Attributes) lock(b *bucket, now time.Time, mode types.ObjectLockMode, until *time.Time, hold types.ObjectLockLegalHoldStatus) error {
@@ -106,22 +114,22 @@ func (s *Service) PutObjectRetention(ctx context.Context, in *s3.PutObjectRetent
 	if wanted.RetainUntilDate != nil && !wanted.RetainUntilDate.After(now) {
 		return nil, errInvalidArgument("The retain until date must be in the future!", "RetainUntilDate", wanted.RetainUntilDate.Format(time.RFC3339))
 	}
-	return &s3.PutObjectRetentionOutput{}, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
+	return &s3.PutObjectRetentionOutput{}, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, changedRetention, func(_ store.Tx, b *bucket, o *object) error {
 		if !b.Locked {
 			return errInvalidRequest("Bucket is missing Object Lock Configuration")
 		}
+		var next *retention
+		if wanted.Mode != "" {
+			next = &retention{Mode: wanted.Mode, Until: wanted.RetainUntilDate.UTC()}
+		}
 		if had := o.Retention; had != nil && had.Until.After(now) {
-			weaker := wanted.RetainUntilDate == nil || wanted.RetainUntilDate.Before(had.Until) ||
-				had.Mode == types.ObjectLockRetentionModeCompliance && wanted.Mode != types.ObjectLockRetentionModeCompliance
+			weaker := had.weakenedBy(next, now)
 			changes := weaker || had.Mode != wanted.Mode
 			if had.Mode == types.ObjectLockRetentionModeCompliance && weaker || changes && !aws.ToBool(in.BypassGovernanceRetention) && had.Mode == types.ObjectLockRetentionModeGovernance {
 				return errLocked()
 			}
 		}
-		o.Retention = nil
-		if wanted.Mode != "" {
-			o.Retention = &retention{Mode: wanted.Mode, Until: wanted.RetainUntilDate.UTC()}
-		}
+		o.Retention = next
 		return nil
 	})
 }
@@ -146,7 +154,7 @@ func (s *Service) PutObjectLegalHold(ctx context.Context, in *s3.PutObjectLegalH
 	if in.LegalHold == nil || !slices.Contains(in.LegalHold.Status.Values(), in.LegalHold.Status) {
 		return nil, errMalformedXML()
 	}
-	return &s3.PutObjectLegalHoldOutput{}, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
+	return &s3.PutObjectLegalHoldOutput{}, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, changedHold, func(_ store.Tx, b *bucket, o *object) error {
 		if !b.Locked {
 			return errInvalidRequest("Bucket is missing Object Lock Configuration")
 		}
@@ -183,12 +191,12 @@ func (s *Service) viewObject(ctx context.Context, name, expectedOwner, key, vers
 }
 
 // changeMetadata changes what replicas have, too: tags, ACLs, locks.
-func (s *Service) changeMetadata(ctx context.Context, name, expectedOwner, key, version *string, change func(store.Tx, *bucket, *object) error) error {
+func (s *Service) changeMetadata(ctx context.Context, name, expectedOwner, key, version *string, what changes, change func(store.Tx, *bucket, *object) error) error {
 	return s.changeObject(ctx, name, expectedOwner, key, version, func(tx store.Tx, b *bucket, o *object) error {
 		if err := change(tx, b, o); err != nil {
 			return err
 		}
-		return replicateChange(tx, b, o)
+		return replicateChange(tx, b, o, what)
 	})
 }
 

@@ -52,7 +52,7 @@ var records = map[string]struct {
 	"a foreign key": {object{Blob: blob.Ref{Foreign: true}}, false},
 	"the rest": {object{Attributes: Attributes{
 		Tags: []tag{{"a", "b"}}, ACL: []grant{}, Sealing: &sealing{}, Retention: &retention{Mode: "GOVERNANCE"}, Hold: true, HoldOff: true,
-		Redirect: "/", Restored: &time.Time{}, Replication: string(types.ReplicationStatusPending),
+		Redirect: "/", Restored: &time.Time{}, Replication: string(types.ReplicationStatusPending), Changed: changedTags,
 	}}, false},
 }
 

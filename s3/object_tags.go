@@ -20,7 +20,7 @@ func (s *Service) PutObjectTagging(ctx context.Context, in *s3.PutObjectTaggingI
 		return nil, err
 	}
 	out := &s3.PutObjectTaggingOutput{}
-	return out, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
+	return out, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, changedTags, func(_ store.Tx, b *bucket, o *object) error {
 		o.Tags, out.VersionId = tags, b.shownVersion(o)
 		return nil
 	})
@@ -41,7 +41,7 @@ func (s *Service) GetObjectTagging(ctx context.Context, in *s3.GetObjectTaggingI
 // DeleteObjectTagging removes a version's tags.
 func (s *Service) DeleteObjectTagging(ctx context.Context, in *s3.DeleteObjectTaggingInput) (*s3.DeleteObjectTaggingOutput, error) {
 	out := &s3.DeleteObjectTaggingOutput{}
-	return out, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, func(_ store.Tx, b *bucket, o *object) error {
+	return out, s.changeMetadata(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, changedTags, func(_ store.Tx, b *bucket, o *object) error {
 		o.Tags, out.VersionId = nil, b.shownVersion(o)
 		return nil
 	})

@@ -59,6 +59,7 @@ type Attributes struct {
 	Redirect    string     `json:"wr,omitempty"`
 	Restored    *time.Time `json:"rs,omitempty"` // until when an archived object can be read
 	Replication string     `json:"rp,omitempty"`
+	Changed     changes    `json:"ch,omitempty"` // what its replicas do not know yet
 }
 
 type tag struct {

@@ -46,23 +46,6 @@ func (s *Service) replicateNew(tx store.Tx, b *bucket, o *object) error {
 	return wantReplica(tx, b, o)
 }
 
-// replicateChange is told of a version whose tags, ACL or locks changed. Those of a version that was not replicated are not
-// either, and those of a replica where a rule wants it.
-// AWS: "What does Amazon S3 replicate?"; "Replicating metadata changes with replica modification sync".
-func replicateChange(tx store.Tx, b *bucket, o *object) error {
-	if !b.Has[kindReplication] || o.Replication == "" {
-		return nil
-	}
-	config, err := findSetting[types.ReplicationConfiguration](tx, b.Name, kindReplication, "")
-	if err != nil || config == nil || len(rulesFor(config, o)) == 0 {
-		return err
-	}
-	if o.Replication != replicationReplica {
-		o.Replication = replicationPending
-	}
-	return wantReplica(tx, b, o)
-}
-
 func wantReplica(tx store.Tx, b *bucket, o *object) error {
 	return reconcile.Want(tx, reconcile.Item{Kind: kindReplicate, Account: b.Account, Region: b.Region, ID: b.Name + "/" + o.Order + "/" + o.Key})
 }
@@ -85,12 +68,6 @@ func rulesFor(config *types.ReplicationConfiguration, o *object) []types.Replica
 		seen[bucket] = true
 		return again
 	})
-}
-
-// syncsReplicas tells whether a rule brings what changes at a replica back to where it came from.
-func syncsReplicas(r types.ReplicationRule) bool {
-	c := r.SourceSelectionCriteria
-	return c != nil && c.ReplicaModifications != nil && c.ReplicaModifications.Status == types.ReplicaModificationsStatusEnabled
 }
 
 func replicates(r types.ReplicationRule, o *object) bool {
@@ -134,7 +111,7 @@ func (s *Service) replicate(ctx context.Context, item reconcile.Item) (time.Dura
 			return err
 		}
 		o, err := s.ordered(tx, b, key, order)
-		if err != nil || o == nil {
+		if err != nil || o == nil || o.known() {
 			return err
 		}
 		config, err := findSetting[types.ReplicationConfiguration](tx, b.Name, kindReplication, "")
@@ -150,10 +127,12 @@ func (s *Service) replicate(ctx context.Context, item reconcile.Item) (time.Dura
 				return err
 			}
 		}
-		if o.Marker || o.Replication == replicationReplica {
+		if o.Marker {
 			return nil
 		}
-		o.Replication = status
+		if o.Changed = 0; o.Replication != replicationReplica {
+			o.Replication = status
+		}
 		current, err := currentOf(tx, b, key)
 		if err != nil || current == nil {
 			return err
@@ -181,11 +160,16 @@ func (s *Service) replicateTo(tx store.Tx, b *bucket, o *object, r types.Replica
 		return errCannotReplicate
 	}
 	had, err := s.ordered(tx, target, o.Key, o.Order)
-	if err != nil || had == nil && o.Replication == replicationReplica {
-		return err // what is gone where it came from does not come back
+	switch {
+	case err != nil:
+		return err
+	case had != nil:
+		return carry(tx, b, target, o, had, r) // the bytes of a version never change
+	case o.Replication == replicationReplica || o.Replication == replicationPending && o.Changed != 0:
+		return nil // it was there: what was removed does not come back with a change
 	}
 	replica := *o
-	replica.Bucket, replica.NullOrder, replica.Null, replica.Replication = target.ID, "", false, replicationReplica
+	replica.Bucket, replica.NullOrder, replica.Null, replica.Replication, replica.Changed = target.ID, "", false, replicationReplica, 0
 	if class := r.Destination.StorageClass; class != "" {
 		replica.Class = ""
 		if class != types.StorageClassStandard {
@@ -196,22 +180,11 @@ func (s *Service) replicateTo(tx store.Tx, b *bucket, o *object, r types.Replica
 		replica.Owner, replica.ACL = target.Account, nil
 	}
 	if !target.Locked {
-		replica.Retention, replica.Hold = nil, false
+		replica.Retention, replica.Hold, replica.HoldOff = nil, false, false
 	}
 	current, err := currentOf(tx, target, o.Key)
 	if err != nil {
 		return err
-	}
-	if had != nil && o.Marker {
-		return nil
-	}
-	if had != nil {
-		// The bytes of a version never change.
-		had.Tags, had.Retention, had.Hold = replica.Tags, replica.Retention, replica.Hold
-		if had.Owner == replica.Owner {
-			had.ACL = replica.ACL
-		}
-		return had.update(tx, current)
 	}
 	if err := s.shareBytes(tx, &replica); err != nil {
 		return err
