@@ -12,6 +12,7 @@ import (
 
 	"miniaws/awsapi"
 	"miniaws/backend/reconcile"
+	"miniaws/backend/store"
 )
 
 // modifyFleetAccess is what ModifyFleet needs: the fleet, and every launch that it may make from now on.
@@ -114,36 +115,18 @@ func (s *Service) DeleteFleets(ctx context.Context, in *ec2.DeleteFleetsInput) (
 	})
 }
 
-// delete ends a fleet, and its instances if they are to end with it.
+// delete ends a fleet. The loop ends its instances if they are to end with it.
 func (f *fleet) delete(t tx, ends bool) error {
 	f.Deleted, f.Ends = t.Now(), ends
-	if ends {
-		all, err := f.members(t)
-		if err == nil {
-			err = f.endMembers(t, all)
-		}
-		if err != nil {
-			return err
-		}
-	}
 	f.note(t, types.EventTypeBatchChange, string(f.deletion()), "", "")
 	return errors.Join(fleets.put(t, f), reconcile.Want(t, t.item(fleetKind, f.ID)))
 }
 
-// expire ends the time of a fleet, which is there until somebody deletes it.
+// expire ends the time of a fleet, which is there until somebody deletes it. The loop ends its instances if they are to end with it.
 // AWS: "CreateFleet", ValidUntil: "no new EC2 Fleet requests are placed or able to fulfill the request".
 func (f *fleet) expire(t tx) error {
 	f.Expired, f.Filled = true, true
 	f.note(t, types.EventTypeBatchChange, "expired", "", "")
-	if f.EndsInTime {
-		all, err := f.members(t)
-		if err == nil {
-			err = f.endMembers(t, all)
-		}
-		if err != nil {
-			return err
-		}
-	}
 	return fleets.put(t, f)
 }
 
@@ -157,6 +140,54 @@ func (f *fleet) deletion() types.FleetStateCode {
 
 // endedByFleet is the reason of instances that their fleet ended.
 const endedByFleet = "Server.FleetTermination"
+
+// fleetPart is how many members one transaction changes: as many as one launches.
+const fleetPart = maxLaunch
+
+// inParts makes one transaction after the other until nothing is left to do: a fleet has more members than one has room for.
+func (s *Service) inParts(ctx context.Context, scope store.Scope, part func(t tx) (more bool, err error)) error {
+	for more := true; more; {
+		err := s.updateIn(ctx, scope, func(t tx) (err error) {
+			more, err = part(t)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endFleet ends the instances of a fleet.
+func (s *Service) endFleet(ctx context.Context, scope store.Scope, id string) error {
+	return s.inParts(ctx, scope, func(t tx) (more bool, err error) {
+		f, err := fleetsOf(id).find(t, id)
+		if f == nil || err != nil {
+			return false, err
+		}
+		alive, err := f.alive(t)
+		if err != nil {
+			return false, err
+		}
+		part := alive[:min(fleetPart, len(alive))]
+		return len(part) < len(alive), f.endMembers(t, part)
+	})
+}
+
+// forgetEnded forgets the members of a fleet that ended.
+func (s *Service) forgetEnded(ctx context.Context, scope store.Scope, id string) error {
+	return s.inParts(ctx, scope, func(t tx) (more bool, err error) {
+		f, err := fleetsOf(id).find(t, id)
+		if f == nil || err != nil {
+			return false, err
+		}
+		dropped, err := f.dropEnded(t)
+		if dropped == 0 || err != nil {
+			return false, err
+		}
+		return dropped == fleetPart, fleetsOf(id).put(t, f)
+	})
+}
 
 // endMembers ends instances of the fleet.
 func (f *fleet) endMembers(t tx, members []fleetMember) error {

@@ -102,15 +102,13 @@ func concludeFleet(t tx, id string) error {
 	if f == nil || err != nil || f.Over {
 		return err
 	}
-	left, err := f.dropEnded(t)
-	if err != nil {
+	left, err := f.left(t)
+	if left || err != nil {
 		return err
 	}
-	if f.Over = !left; f.Over {
-		f.note(t, types.EventTypeBatchChange, string(types.FleetStateCodeDeleted), "", "")
-		err = reconcile.WantAfter(t, t.item(goneKind, id), eventLifetime)
-	}
-	return errors.Join(err, fleets.put(t, f))
+	f.Over = true
+	f.note(t, types.EventTypeBatchChange, string(types.FleetStateCodeDeleted), "", "")
+	return errors.Join(fleets.put(t, f), reconcile.WantAfter(t, t.item(goneKind, id), eventLifetime))
 }
 
 // noteRefusal remembers why nothing was launched in a pool: the lack of room may pass, what is wrong is not.

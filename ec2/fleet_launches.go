@@ -142,7 +142,7 @@ func (s *Service) launchFor(ctx context.Context, scope store.Scope, id string, p
 	}
 	if err == nil {
 		err = s.updateIn(ctx, scope, func(t tx) (err error) {
-			enough, err = s.admit(t, id, p, lifecycle, l)
+			_, enough, err = s.admit(t, id, p, lifecycle, l)
 			return err
 		})
 	}
@@ -198,48 +198,66 @@ func (s *Service) prepare(ctx context.Context, scope store.Scope, id string, p p
 	return l, err
 }
 
-// admit launches what is prepared, and answers enough where nothing is missing after it.
-func (s *Service) admit(t tx, id string, p pool, lifecycle types.InstanceLifecycle, prepared *launch) (enough bool, err error) {
+// admit launches what is prepared, and answers how many instances that is, and enough where nothing is missing after it.
+func (s *Service) admit(t tx, id string, p pool, lifecycle types.InstanceLifecycle, prepared *launch) (count int32, enough bool, err error) {
 	if err := ensureNetwork(t); err != nil {
-		return false, err
+		return 0, false, err
 	}
 	f, err := fleetsOf(id).get(t, id)
 	if err != nil || !f.Deleted.IsZero() {
-		return true, err
+		return 0, true, err
 	}
 	// Somebody else may have filled it since, or wants less: the loop, or the same call made again.
 	missing, err := f.missing(t, lifecycle)
 	if missing <= 0 || err != nil {
-		return true, err
+		return 0, true, err
 	}
 	l := *prepared
 	l.max = min(l.max, p.needed(missing))
 	reservation, err := s.launch(t, &l)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	made, err := instances.by(t, "reservation", reservation)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	slices.SortFunc(made, positions)
 	for _, i := range made {
 		if err := f.add(t, fleetMember{Instance: i.ID, Type: i.Type, Lifecycle: lifecycle, Weight: p.weight(), From: p.from(l.template, l.versionText())}); err != nil {
-			return false, err
+			return 0, false, err
 		}
+		count++
 		f.noteInstance(t, "launched", i)
 	}
 	missing, err = f.missing(t, lifecycle)
-	return missing <= 0, errors.Join(err, fleetsOf(id).put(t, f))
+	return count, missing <= 0, errors.Join(err, fleetsOf(id).put(t, f))
 }
 
 // errTooLittle takes back the launches of a transaction.
 var errTooLittle = errors.New("ec2: less capacity than the fleet asks for at least")
 
-// launchTogether launches in pools of which all instances may come, in one step: at least what the fleet asks for, or nothing. It
-// answers whether there is anything.
-// AWS: "SpotOptionsRequest", MinTargetCapacity: "If this minimum capacity isn't reached, no instances are launched".
+// launchTogether launches in pools of which all instances may come: at least what the fleet asks for, or nothing. It answers whether
+// there is anything.
 func (s *Service) launchTogether(ctx context.Context, scope store.Scope, f *fleet, pools []pool, lifecycle types.InstanceLifecycle) (done bool, err error) {
+	if f.market(lifecycle).least > 0 {
+		if done, err = s.launchLeast(ctx, scope, f, pools, lifecycle); !done || err != nil {
+			return done, err
+		}
+	}
+	if err := s.launchUntilEnough(ctx, scope, f, pools, lifecycle); err != nil {
+		return false, err
+	}
+	err = s.viewIn(ctx, scope, func(t tx) error { return f.atLeast(t, lifecycle) })
+	if errors.Is(err, errTooLittle) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// launchLeast launches in one transaction what the fleet asks for at least, or nothing. It answers whether it did.
+// AWS: "SpotOptionsRequest", MinTargetCapacity: "If this minimum capacity isn't reached, no instances are launched".
+func (s *Service) launchLeast(ctx context.Context, scope store.Scope, f *fleet, pools []pool, lifecycle types.InstanceLifecycle) (done bool, err error) {
 	ready := make([]*launch, len(pools))
 	for i, p := range pools {
 		l, err := s.prepare(ctx, scope, f.ID, p, lifecycle, 1)
@@ -260,16 +278,21 @@ func (s *Service) launchTogether(ctx context.Context, scope store.Scope, f *flee
 	for {
 		at, taken := -1, 0
 		err := s.updateIn(ctx, scope, func(t tx) error {
-			rounds := make([]int, len(pools))
+			rounds, room := make([]int, len(pools)), int32(fleetPart)
 			for more := true; more; {
 				more = false
 				for i, l := range ready {
 					if limit, limited := limits[i]; l == nil || limited && rounds[i] >= limit {
 						continue
 					}
-					enough, err := s.admit(t, f.ID, pools[i], lifecycle, l)
+					part := *l
+					part.max = min(part.max, room)
+					count, enough, err := s.admit(t, f.ID, pools[i], lifecycle, &part)
 					if at, taken = i, rounds[i]; enough || err != nil {
 						return err
+					}
+					if room -= count; room == 0 || f.atLeast(t, lifecycle) == nil {
+						return f.atLeast(t, lifecycle)
 					}
 					rounds[i]++
 					more = true
@@ -366,12 +389,19 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 	switch {
 	case f == nil || err != nil:
 		return 0, err
+	case !f.Deleted.IsZero() && f.Ends || f.Expired && f.EndsInTime:
+		err = s.endFleet(ctx, scope, item.ID)
+	}
+	if err == nil {
+		err = s.forgetEnded(ctx, scope, item.ID)
+	}
+	switch {
+	case err != nil:
+		return 0, err
 	case !f.Deleted.IsZero():
 		return 0, s.updateIn(ctx, scope, func(t tx) error { return concludeFleet(t, item.ID) })
 	case f.Expired || f.Filled && f.Type != types.FleetTypeMaintain:
-		return max(0, ends), s.updateIn(ctx, scope, func(t tx) error {
-			return fleets.edit(t, item.ID, func(f *fleet) error { _, err := f.dropEnded(t); return err })
-		})
+		return max(0, ends), nil
 	case left > 0:
 		return sooner(left, ends), nil
 	}
@@ -392,23 +422,24 @@ func (s *Service) reconcileFleet(ctx context.Context, item reconcile.Item) (time
 		return max(0, ends), err
 	}
 	var again time.Duration
-	err = s.updateIn(ctx, scope, func(t tx) error {
+	err = s.inParts(ctx, scope, func(t tx) (more bool, err error) {
+		again = 0
 		f, err := fleets.find(t, item.ID)
-		if f == nil || err != nil {
-			return err
+		if f == nil || err != nil || !f.Deleted.IsZero() || f.Expired {
+			return false, err // a deletion while it was filled wants another look
 		}
-		if _, err := f.dropEnded(t); err != nil {
-			return err
+		c, err := s.tend(t, f)
+		if err != nil {
+			return false, err
 		}
-		var lacks bool
-		if again, lacks, err = s.tend(t, f); f.Modifying && !lacks {
+		if f.Modifying && !c.lacks && !c.more {
 			f.Modifying = false
 			f.note(t, types.EventTypeBatchChange, "modify_succeeded", "", "")
 		}
-		again = sooner(again, ends)
-		return errors.Join(err, fleets.put(t, f))
+		again = c.after
+		return c.more, fleets.put(t, f)
 	})
-	return again, err
+	return sooner(again, ends), err
 }
 
 // sooner is the shorter one of two times to wait, of which those that are not positive do not count.

@@ -92,31 +92,48 @@ func (f *fleet) alive(t tx) ([]fleetMember, error) {
 	return alive, nil
 }
 
-// dropEnded forgets the members that ended, and answers whether others are left. A fleet of type instant shows for ever what it
-// launched.
-// AWS: "FleetData", Instances.
-func (f *fleet) dropEnded(t tx) (left bool, err error) {
+// left tells whether some member did not end for good.
+func (f *fleet) left(t tx) (bool, error) {
 	all, err := f.members(t)
 	if err != nil {
 		return false, err
 	}
 	for _, m := range all {
+		if i, err := instances.see(t, m.Instance); err != nil || i != nil && i.State != stateTerminated {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// dropEnded forgets members that ended, so many at most as one transaction may change, and answers how many. A fleet of type
+// instant shows for ever what it launched. The caller writes the fleet.
+// AWS: "FleetData", Instances.
+func (f *fleet) dropEnded(t tx) (dropped int, err error) {
+	if f.Type == types.FleetTypeInstant {
+		return 0, nil
+	}
+	all, err := f.members(t)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range all {
+		if dropped == fleetPart {
+			break
+		}
 		i, err := instances.see(t, m.Instance)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		if i != nil && i.State != stateTerminated {
-			left = true
-			continue
-		}
-		if f.Type == types.FleetTypeInstant {
 			continue
 		}
 		if err := errors.Join(f.noteMember(t, "terminated", m), f.drop(t, m)); err != nil {
-			return false, err
+			return 0, err
 		}
+		dropped++
 	}
-	return left, nil
+	return dropped, nil
 }
 
 // wantFleet lets the fleet of an instance be looked at, if it is of one.
@@ -127,14 +144,25 @@ func wantFleet(t tx, i *instance) error {
 	return reconcile.Want(t, t.item(fleetKind, i.Fleet))
 }
 
-// forgetFleetRows removes the members and the events of a fleet.
-func forgetFleetRows(t tx, id string) error {
+// maxForgotten is how many rows of a fleet one transaction removes: of a member or an event only the key is written.
+const maxForgotten = maxFleetEvents
+
+// forgetFleet removes members of a fleet, and with the last of them its events and itself; again is when to go on, 0 for never.
+func forgetFleet(t tx, id string) (again time.Duration, err error) {
 	rows := fleetMembers.In(t, t.scope)
-	all, _, err := rows.List(store.Query{Parts: store.ID{id}})
-	for _, m := range all {
-		err = errors.Join(err, rows.Delete(id, m.place()))
+	all, _, err := rows.List(store.Query{Parts: store.ID{id}, Limit: maxForgotten + 1})
+	if err != nil {
+		return 0, err
 	}
-	return errors.Join(err, forgetEvents(t, id))
+	for i, m := range all {
+		if i == maxForgotten {
+			return time.Millisecond, nil
+		}
+		if err := rows.Delete(id, m.place()); err != nil {
+			return 0, err
+		}
+	}
+	return 0, errors.Join(forgetEvents(t, id), fleetsOf(id).delete(t, id))
 }
 
 // capacityOf is what members count for the target, and those of them that are On-Demand.

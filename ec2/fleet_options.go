@@ -53,8 +53,8 @@ func (f *fleet) checkOptions() error {
 		switch {
 		case m.least < 0 || m.least > 1000:
 			return errInvalidParameterValue("Value (%d) for parameter MinTargetCapacity is invalid.", m.least)
-		case m.least > maxLaunch:
-			return errNotImplemented("A MinTargetCapacity of more than 100") // one transaction has no room for more
+		case float64(m.least) > fleetPart*f.lightest():
+			return errNotImplemented("A MinTargetCapacity of more than 100 instances") // one transaction has no room for more
 		case (m.least > 0 || m.oneType || m.oneZone) && f.Type != types.FleetTypeInstant:
 			return errInvalidParameterCombination("MinTargetCapacity, SingleInstanceType and SingleAvailabilityZone are supported only for fleets of type instant.")
 		case m.least > 0 && !m.oneType && !m.oneZone:
@@ -64,6 +64,17 @@ func (f *fleet) checkOptions() error {
 		}
 	}
 	return nil
+}
+
+// lightest is the least that an instance counts where the target is of instances, 1 at most.
+func (f *fleet) lightest() float64 {
+	least := 1.0
+	for _, config := range f.Configs {
+		for i := range config.Overrides {
+			least = min(least, pool{override: &config.Overrides[i]}.weight())
+		}
+	}
+	return least
 }
 
 // checkRebalance checks what becomes of Spot Instances that are at risk.

@@ -11,47 +11,65 @@ import (
 // healthPause is how often a fleet looks at the status checks of its instances, if it replaces those that fail.
 const healthPause = 30 * time.Second
 
-// tend ends what the fleet has too much of, and what fails its status checks, if it wants that; after is when to look again, 0 for
-// never, and lacks tells that something is missing.
-func (s *Service) tend(t tx, f *fleet) (after time.Duration, lacks bool, err error) {
-	if after, lacks, err = f.trim(t); !f.Heals || err != nil {
-		return after, lacks, err
+// care is what a transaction does for the members of a fleet: how many more it may change, when to look at the fleet again, 0 for
+// never, whether something is missing, and whether there was more to do than it may.
+type care struct {
+	room        int
+	after       time.Duration
+	lacks, more bool
+}
+
+// may takes the room for the change of a member.
+func (c *care) may() bool {
+	c.more = c.more || c.room == 0
+	c.room = max(0, c.room-1)
+	return !c.more
+}
+
+// tend ends what the fleet has too much of, and what fails its status checks, if it wants that.
+func (s *Service) tend(t tx, f *fleet) (*care, error) {
+	c := &care{room: fleetPart}
+	if err := f.trim(t, c); !f.Heals || err != nil {
+		return c, err
 	}
-	after = sooner(after, healthPause)
+	c.after = sooner(c.after, healthPause)
 	alive, err := f.alive(t)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
 	for _, m := range alive {
 		i, err := instances.see(t, m.Instance)
 		if err != nil {
-			return 0, false, err
+			return nil, err
 		}
 		if i == nil || s.instanceCheck(i).status != types.SummaryStatusImpaired || s.systemCheck(i).status != types.SummaryStatusOk {
 			continue // no engine could run another one either
 		}
 		// AWS: "Health checks for EC2 Fleet": an unhealthy instance is terminated and another one launched.
-		if err := f.dismiss(t, m); err != nil {
-			return 0, false, err
+		if !c.may() {
+			break
 		}
-		after, lacks = time.Second, true
+		if err := f.dismiss(t, m); err != nil {
+			return nil, err
+		}
+		c.after, c.lacks = time.Second, true
 	}
-	return after, lacks, nil
+	return c, nil
 }
 
 // trim is tend for what is too much.
-func (f *fleet) trim(t tx) (after time.Duration, lacks bool, err error) {
+func (f *fleet) trim(t tx, c *care) error {
 	alive, err := f.alive(t)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
 	for _, lifecycle := range []types.InstanceLifecycle{types.InstanceLifecycleOnDemand, types.InstanceLifecycleSpot} {
 		missing, err := f.missing(t, lifecycle)
 		if err != nil {
-			return 0, false, err
+			return err
 		}
 		if missing > 0 {
-			after, lacks = refill, true
+			c.after, c.lacks = refill, true
 		}
 		for _, m := range slices.Backward(alive) {
 			if m.Lifecycle != lifecycle {
@@ -59,23 +77,21 @@ func (f *fleet) trim(t tx) (after time.Duration, lacks bool, err error) {
 			}
 			atRisk, err := f.atRisk(t, m)
 			if err != nil {
-				return 0, false, err
+				return err
 			}
 			if atRisk {
-				left, err := f.replace(t, m, missing <= 0)
-				if err != nil {
-					return 0, false, err
+				if err := f.replace(t, m, missing <= 0, c); err != nil {
+					return err
 				}
-				after = sooner(after, left)
-			} else if f.Excess == types.FleetExcessCapacityTerminationPolicyTermination && missing+m.Weight <= 0 {
+			} else if f.Excess == types.FleetExcessCapacityTerminationPolicyTermination && missing+m.Weight <= 0 && c.may() {
 				missing += m.Weight
 				if err := f.dismiss(t, m); err != nil {
-					return 0, false, err
+					return err
 				}
 			}
 		}
 	}
-	return after, lacks, nil
+	return nil
 }
 
 // dismiss ends a member.
@@ -95,19 +111,28 @@ func (f *fleet) atRisk(t tx, m fleetMember) (bool, error) {
 	return i != nil && !i.Notices.Rebalance.IsZero(), err
 }
 
-// replace ends a member at risk once another one has taken its place, and the delay is over; left is what there is of it. With the
-// strategy launch it stays until its user, or an interruption, ends it.
-func (f *fleet) replace(t tx, m fleetMember, replaced bool) (left time.Duration, err error) {
+// replace ends a member at risk once another one has taken its place, and the delay is over. With the strategy launch it stays until
+// its user, or an interruption, ends it.
+func (f *fleet) replace(t tx, m fleetMember, replaced bool, c *care) error {
 	r := f.rebalance()
 	if r.ReplacementStrategy != types.FleetReplacementStrategyLaunchBeforeTerminate || !replaced {
-		return 0, nil
+		return nil
 	}
 	if m.Ends.IsZero() {
+		if !c.may() {
+			return nil
+		}
 		m.Ends = t.Now().Add(time.Duration(aws.ToInt32(r.TerminationDelay)) * time.Second)
-		err = f.keep(t, m)
+		if err := f.keep(t, m); err != nil {
+			return err
+		}
 	}
-	if left = m.Ends.Sub(t.Now()); left > 0 || err != nil {
-		return left, err
+	if left := m.Ends.Sub(t.Now()); left > 0 {
+		c.after = sooner(c.after, left)
+		return nil
 	}
-	return 0, f.dismiss(t, m)
+	if !c.may() {
+		return nil
+	}
+	return f.dismiss(t, m)
 }

@@ -278,16 +278,19 @@ func TestLargeFleets(t *testing.T) {
 			return err
 		}
 		f.Type = types.FleetTypeMaintain
-		left, err := f.dropEnded(x)
-		if left || len(f.Members) > 0 {
-			t.Errorf("%d members are left", len(f.Members))
-		}
-		rows, more := f.members(x)
-		if len(rows) > 0 {
-			t.Errorf("%d rows are left", len(rows))
-		}
-		return errors.Join(err, more, fleets.put(x, f), forgetFleetRows(x, id))
+		return fleets.put(x, f)
 	})
+	err = errors.Join(err, s.forgetEnded(t.Context(), testScope, id), s.viewIn(t.Context(), testScope, func(x tx) error {
+		f, err := fleets.get(x, id)
+		if err != nil {
+			return err
+		}
+		rows, err := f.members(x)
+		if len(rows) > 0 || len(f.Members) > 0 {
+			t.Errorf("%d members are left", len(rows))
+		}
+		return err
+	}))
 	if err != nil {
 		t.Error(err)
 	}

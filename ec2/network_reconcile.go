@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -404,7 +403,7 @@ func (s *Service) forget(ctx context.Context, item reconcile.Item) (time.Duratio
 		}
 		if f, err := fleetsOf(item.ID).find(t, item.ID); f != nil || err != nil {
 			if err == nil && !f.Deleted.IsZero() {
-				err = errors.Join(fleetsOf(f.ID).delete(t, f.ID), forgetFleetRows(t, f.ID))
+				again, err = forgetFleet(t, f.ID)
 			}
 			return err
 		}

@@ -158,9 +158,7 @@ func (s *Service) CancelSpotFleetRequests(ctx context.Context, in *ec2.CancelSpo
 				continue
 			}
 			before := f.batchState()
-			if err := f.cancel(t, aws.ToBool(in.TerminateInstances)); err != nil {
-				return err
-			}
+			f.cancel(t, aws.ToBool(in.TerminateInstances))
 			out.SuccessfulFleetRequests = append(out.SuccessfulFleetRequests, types.CancelSpotFleetRequestsSuccessItem{
 				SpotFleetRequestId: aws.String(id), PreviousSpotFleetRequestState: before, CurrentSpotFleetRequestState: f.batchState(),
 			})
@@ -172,66 +170,66 @@ func (s *Service) CancelSpotFleetRequests(ctx context.Context, in *ec2.CancelSpo
 	})
 }
 
-// cancel ends a Spot Fleet, and its instances if they are to end with it.
-func (f *fleet) cancel(t tx, ends bool) error {
+// cancel ends a Spot Fleet. The loop ends its instances if they are to end with it.
+func (f *fleet) cancel(t tx, ends bool) {
 	f.Deleted, f.Ends, f.SpotFleet.Modifying = t.Now(), ends, false
 	f.note(t, types.EventTypeBatchChange, string(f.batchState()), "", "")
-	if !ends {
-		return nil
-	}
-	all, err := f.members(t)
-	if err != nil {
-		return err
-	}
-	return f.endMembers(t, all)
 }
 
 // reconcileSpotFleet begins and ends a Spot Fleet at its times, launches what it has too little of, and ends what it has too
 // much of.
 func (s *Service) reconcileSpotFleet(ctx context.Context, scope store.Scope, id string) (time.Duration, error) {
-	var fill bool
+	if err := s.forgetEnded(ctx, scope, id); err != nil {
+		return 0, err
+	}
+	var fill, ends bool
 	var again time.Duration
 	err := s.updateIn(ctx, scope, func(t tx) error {
-		fill, again = false, 0
+		fill, ends, again = false, false, 0
 		f, err := spotFleets.find(t, id)
 		if f == nil || err != nil {
 			return err
 		}
 		fill, again, err = f.advance(t)
+		ends = !f.Deleted.IsZero() && f.Ends
 		return errors.Join(err, spotFleets.put(t, f))
 	})
+	if ends && err == nil {
+		err = s.endFleet(ctx, scope, id)
+	}
 	if !fill || err != nil {
 		return again, err
 	}
 	if err := s.fillFleet(ctx, scope, id); err != nil {
 		return 0, err
 	}
-	err = s.updateIn(ctx, scope, func(t tx) error {
+	after := time.Duration(0)
+	err = s.inParts(ctx, scope, func(t tx) (more bool, err error) {
+		after = 0
 		f, err := spotFleets.find(t, id)
 		if f == nil || err != nil || !f.Deleted.IsZero() {
-			return err
+			return false, err
 		}
-		lacks := false
+		c := &care{}
 		if f.Type == types.FleetTypeMaintain {
-			var after time.Duration
-			if after, lacks, err = s.tend(t, f); err != nil {
-				return err
+			if c, err = s.tend(t, f); err != nil {
+				return false, err
 			}
-			again = sooner(again, after)
+			after = c.after
 		}
-		if f.SpotFleet.Modifying && !lacks {
+		if f.SpotFleet.Modifying && !c.lacks && !c.more {
 			f.SpotFleet.Modifying = false
 			f.note(t, types.EventTypeBatchChange, "modify_succeeded", "", "")
 		}
-		return spotFleets.put(t, f)
+		return c.more, spotFleets.put(t, f)
 	})
-	return again, err
+	return sooner(again, after), err
 }
 
 // advance brings a Spot Fleet to the state that its instances and the time ask for. fill tells that it is to launch what is
 // missing, again when it is to be looked at next, 0 for never.
 func (f *fleet) advance(t tx) (fill bool, again time.Duration, err error) {
-	left, err := f.dropEnded(t)
+	left, err := f.left(t)
 	if err != nil {
 		return false, 0, err
 	}
@@ -239,9 +237,7 @@ func (f *fleet) advance(t tx) (fill bool, again time.Duration, err error) {
 	from, until := aws.ToTime(x.Config.ValidFrom), aws.ToTime(x.Config.ValidUntil)
 	if f.Deleted.IsZero() && !until.IsZero() && !now.Before(until) {
 		f.note(t, types.EventTypeBatchChange, "expired", "", "")
-		if err := f.cancel(t, aws.ToBool(x.Config.TerminateInstancesWithExpiration)); err != nil {
-			return false, 0, err
-		}
+		f.cancel(t, aws.ToBool(x.Config.TerminateInstancesWithExpiration))
 	}
 	switch {
 	case !f.Deleted.IsZero() && !left && x.Ended.IsZero():
