@@ -144,6 +144,7 @@ func newCloud(c cloudConfig) *cloud {
 	systems = ssm.New(ssm.Config{
 		DB: c.DB, Seal: c.Key.Sealer("ssm"), Public: publicParameters, Machines: managedMachines(made.machines), Machine: managedMachine(made.machines), Home: made.machines.HomeOf,
 		Links: links, Sessions: made.sessions, HasImage: made.machines.HasImage, PutOutput: commandBuckets{made}.PutOutput,
+		BucketRegion: buckets.RegionOf,
 	})
 
 	// Whom the authorizer asks about the tags and policies of resources, by the service in their ARNs.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,7 +16,7 @@ import (
 // does, which is a program inside.
 type commandBuckets struct{ cloud *cloud }
 
-// PutOutput puts one object.
+// PutOutput puts one object, in whatever region the bucket is.
 func (b commandBuckets) PutOutput(ctx context.Context, o ssm.Output) error {
 	credentials, ok, err := b.cloud.machines.SessionOf(ctx, o.Account, o.Instance)
 	if err != nil {
@@ -30,12 +29,8 @@ func (b commandBuckets) PutOutput(ctx context.Context, o ssm.Output) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.cloud.api.Invoke(ctx, awsapi.Caller{Principal: who, Region: o.Region, UserAgent: "amazon-ssm-agent"}, &s3.PutObjectInput{
-		Bucket: aws.String(o.Bucket), Key: aws.String(o.Key), Body: bytes.NewReader(o.Body), ContentLength: aws.Int64(int64(len(o.Body))),
+	_, err = b.cloud.invokeAt(ctx, awsapi.Caller{Principal: who, Region: o.Region, UserAgent: "amazon-ssm-agent"}, func() any {
+		return &s3.PutObjectInput{Bucket: aws.String(o.Bucket), Key: aws.String(o.Key), Body: bytes.NewReader(o.Body), ContentLength: aws.Int64(int64(len(o.Body)))}
 	})
-	var refused *awsapi.Error
-	if errors.As(err, &refused) && refused.Code == "AuthorizationHeaderMalformed" && refused.Fields["Region"] != "" {
-		return fmt.Errorf("the bucket is in %s, not in %s", refused.Fields["Region"], o.Region)
-	}
 	return err
 }

@@ -39,12 +39,12 @@ func deliverer(account, region string) awsapi.Caller {
 }
 
 // invokeAt invokes, and once more in the region of the bucket where that is another one. again makes the input anew.
-func (b flowLogBuckets) invokeAt(ctx context.Context, by awsapi.Caller, input func() any) (any, error) {
-	out, err := b.cloud.api.Invoke(ctx, by, input())
+func (c *cloud) invokeAt(ctx context.Context, by awsapi.Caller, input func() any) (any, error) {
+	out, err := c.api.Invoke(ctx, by, input())
 	var known *awsapi.Error
 	if errors.As(err, &known) && known.Code == "AuthorizationHeaderMalformed" && known.Fields["Region"] != "" {
 		by.Region = known.Fields["Region"]
-		out, err = b.cloud.api.Invoke(ctx, by, input())
+		out, err = c.api.Invoke(ctx, by, input())
 	}
 	return out, err
 }
@@ -60,14 +60,14 @@ func (b flowLogBuckets) PrepareFlowLogs(ctx context.Context, bucket, prefix stri
 	if !errors.As(err, &known) || known.Code != "AccessDenied" {
 		return err
 	}
-	_, err = b.invokeAt(ctx, deliverer(r.Principal.Account, r.Region), func() any { return &s3.GetBucketAclInput{Bucket: aws.String(bucket)} })
+	_, err = b.cloud.invokeAt(ctx, deliverer(r.Principal.Account, r.Region), func() any { return &s3.GetBucketAclInput{Bucket: aws.String(bucket)} })
 	return err
 }
 
 // allowDelivery adds the statements to the bucket's policy unless they are there.
 func (b flowLogBuckets) allowDelivery(ctx context.Context, by awsapi.Caller, bucket, prefix string) error {
 	document := map[string]any{"Version": "2012-10-17", "Id": "AWSLogDeliveryWrite20150319"}
-	out, err := b.invokeAt(ctx, by, func() any { return &s3.GetBucketPolicyInput{Bucket: aws.String(bucket)} })
+	out, err := b.cloud.invokeAt(ctx, by, func() any { return &s3.GetBucketPolicyInput{Bucket: aws.String(bucket)} })
 	var known *awsapi.Error
 	switch {
 	case errors.As(err, &known) && known.Code == "NoSuchBucketPolicy":
@@ -105,7 +105,7 @@ func (b flowLogBuckets) allowDelivery(ctx context.Context, by awsapi.Caller, buc
 	if err != nil {
 		return err
 	}
-	_, err = b.invokeAt(ctx, by, func() any {
+	_, err = b.cloud.invokeAt(ctx, by, func() any {
 		return &s3.PutBucketPolicyInput{Bucket: aws.String(bucket), Policy: aws.String(string(text))}
 	})
 	return err
@@ -135,7 +135,7 @@ func deliveryStatements(by awsapi.Caller, bucket, prefix string) []map[string]an
 
 // PutFlowLog puts one object.
 func (b flowLogBuckets) PutFlowLog(ctx context.Context, object ec2.FlowLogObject) error {
-	_, err := b.invokeAt(ctx, deliverer(object.Account, object.Region), func() any {
+	_, err := b.cloud.invokeAt(ctx, deliverer(object.Account, object.Region), func() any {
 		return &s3.PutObjectInput{
 			Bucket: aws.String(object.Bucket), Key: aws.String(object.Key), ContentType: aws.String("application/octet-stream"), ContentEncoding: aws.String("gzip"),
 			ACL: types.ObjectCannedACLBucketOwnerFullControl, Body: io.Reader(bytes.NewReader(object.Body)), ContentLength: aws.Int64(int64(len(object.Body))),

@@ -418,3 +418,15 @@ func (s *Service) viewBucket(ctx context.Context, name, expectedOwner *string, r
 		return read(tx, b)
 	})
 }
+
+// RegionOf answers in which region a bucket is, whoever has it; "" where there is none.
+func (s *Service) RegionOf(ctx context.Context, name string) (region string, err error) {
+	err = s.db.View(ctx, func(tx store.Tx) error {
+		b, err := sharedBucket(tx, name)
+		if b != nil {
+			region = b.Region
+		}
+		return err
+	})
+	return region, err
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"miniaws/backend/guestlink"
 	"miniaws/backend/store"
@@ -18,6 +19,19 @@ type commandOutput struct {
 	Region string
 }
 
+// outputTo is where a command's output goes: to the region of the bucket, or that of the call where there is no bucket yet.
+// AWS: "SendCommand", OutputS3Region: it is ignored, and Systems Manager determines the region of the bucket.
+func (s *Service) outputTo(ctx context.Context, scope store.Scope, bucket, prefix string) (*commandOutput, error) {
+	region := ""
+	if s.config.BucketRegion != nil {
+		var err error
+		if region, err = s.config.BucketRegion(ctx, bucket); err != nil {
+			return nil, err
+		}
+	}
+	return &commandOutput{bucket, prefix, cmp.Or(region, scope.Region)}, nil
+}
+
 // Output is what a step printed, for an object of S3. The instance's role has to be allowed to write it.
 // AWS: "Run commands from the console", "Write command output to an S3 bucket": s3:PutObject of the instance profile.
 type Output struct {
@@ -28,6 +42,9 @@ type Output struct {
 
 // maxStoredOutput bounds what is kept of each output for S3, in bytes: a run's output is in memory until it ends.
 const maxStoredOutput = 2 << 20
+
+// putTimeout is how long the output of a step may take on its way: the command does not end before.
+const putTimeout = time.Minute
 
 // key is the object of a stream of a step.
 // AWS: "Command document plugin reference": the folders are the command's, the instance's, the plugin's and the step's.
@@ -59,10 +76,12 @@ func (o *commandOutput) most() int {
 }
 
 // deliver writes what a step printed into the bucket. As in AWS the command does not fail where that fails: the log says why.
-func (s *Service) deliver(ctx context.Context, scope store.Scope, sent *command, instance, step string, r guestlink.Result) {
+func (s *Service) deliver(scope store.Scope, sent *command, instance, step string, r guestlink.Result) {
 	if sent.Output == nil || s.config.PutOutput == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), putTimeout)
+	defer cancel()
 	for stream, body := range map[string][]byte{"stdout": r.Output, "stderr": r.Errors} {
 		if len(body) == 0 {
 			continue

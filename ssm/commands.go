@@ -196,7 +196,9 @@ func (s *Service) SendCommand(ctx context.Context, in *api.SendCommandInput) (*a
 		made.Timeout = *in.TimeoutSeconds
 	}
 	if bucket := aws.ToString(in.OutputS3BucketName); bucket != "" {
-		made.Output = &commandOutput{bucket, aws.ToString(in.OutputS3KeyPrefix), cmp.Or(aws.ToString(in.OutputS3Region), c.scope.Region)}
+		if made.Output, err = s.outputTo(ctx, c.scope, bucket, aws.ToString(in.OutputS3KeyPrefix)); err != nil {
+			return nil, err
+		}
 	}
 	out := &api.SendCommandOutput{}
 	return out, s.config.DB.Update(ctx, func(t store.Tx) error {
@@ -480,10 +482,10 @@ func (i *invocation) sumUp() {
 
 // noteResult writes down what became of a step, and asks for the next one.
 func (s *Service) noteResult(scope store.Scope, sent *command, instance string, at int, of step, r guestlink.Result) {
+	// Whoever finds the command ended finds its output.
+	s.deliver(scope, sent, instance, of.name, r)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	// Whoever finds the command ended finds its output.
-	s.deliver(ctx, scope, sent, instance, of.name, r)
 	err := s.settleIn(ctx, scope, sent.ID, instance, func(t store.Tx, i *invocation) error {
 		if at >= len(i.Steps) {
 			return nil

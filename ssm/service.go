@@ -42,6 +42,8 @@ type Config struct {
 	Home func(ctx context.Context, instance string) (account, region string, ok bool, err error)
 	// PutOutput writes what a command printed into a bucket, as the instance's role; nil writes nothing.
 	PutOutput func(ctx context.Context, output Output) error
+	// BucketRegion answers in which region a bucket is, "" where there is none; nil knows none.
+	BucketRegion func(ctx context.Context, bucket string) (string, error)
 	// HasImage tells whether the caller can use an AMI, for parameters of the type aws:ec2:image; nil knows none.
 	HasImage func(ctx context.Context, account, region, id string) (bool, error)
 }
