@@ -96,29 +96,19 @@ func (f accountFiles) ensure(user User, shell string) (accountFiles, error) {
 	if f.passwd == "" {
 		f.passwd = withLine("", "root:x:0:0:root:/root:"+shell)
 	}
-	if f.group == "" {
-		f.group = withLine("", "root:x:0:")
-	}
 	if _, ok := f.find(user.Name); !ok {
 		if hasEntry(f.passwd, user.Name) {
 			return f, fmt.Errorf("the line of %s in passwd is damaged", user.Name)
 		}
-		uids, gids := ids(f.passwd, 2), ids(f.group, 2)
-		id := firstUserID
-		for uids[id] || gids[id] {
-			id++
-		}
-		if id > lastUserID {
-			return f, errors.New("no user id is free")
+		id, err := f.freeID()
+		if err != nil {
+			return f, err
 		}
 		gid := id
 		if existing, ok := f.groupID(user.Name); ok {
 			gid = existing
 		} else {
-			f.group = withLine(f.group, fmt.Sprintf("%s:x:%d:", user.Name, gid))
-			if f.gshadow != "" && !hasEntry(f.gshadow, user.Name) {
-				f.gshadow = withLine(f.gshadow, user.Name+":!::")
-			}
+			f = f.withGroup(user.Name, gid)
 		}
 		home := "/home/" + user.Name
 		if user.Name == "root" {
@@ -135,6 +125,28 @@ func (f accountFiles) ensure(user User, shell string) (accountFiles, error) {
 		f.gshadow = joinGroup(f.gshadow, group, user.Name)
 	}
 	return f, nil
+}
+
+// freeID answers a number that is no user's and no group's.
+func (f accountFiles) freeID() (int, error) {
+	uids, gids := ids(f.passwd, 2), ids(f.group, 2)
+	for id := firstUserID; id <= lastUserID; id++ {
+		if !uids[id] && !gids[id] {
+			return id, nil
+		}
+	}
+	return 0, errors.New("no user id is free")
+}
+
+func (f accountFiles) withGroup(name string, id int) accountFiles {
+	if f.group == "" {
+		f.group = withLine("", "root:x:0:")
+	}
+	f.group = withLine(f.group, fmt.Sprintf("%s:x:%d:", name, id))
+	if f.gshadow != "" && !hasEntry(f.gshadow, name) {
+		f.gshadow = withLine(f.gshadow, name+":!::")
+	}
+	return f
 }
 
 func (f accountFiles) groupID(name string) (int, bool) {
@@ -196,6 +208,26 @@ func (r rootFolder) writeAccounts(before, after accountFiles) error {
 		}
 	}
 	return nil
+}
+
+// ensureGroups makes the groups that the image lacks.
+func (r rootFolder) ensureGroups(names []string) error {
+	before, err := r.readAccounts()
+	if err != nil {
+		return err
+	}
+	after := before
+	for _, name := range names {
+		if hasEntry(after.group, name) {
+			continue
+		}
+		id, err := after.freeID()
+		if err != nil {
+			return err
+		}
+		after = after.withGroup(name, id)
+	}
+	return r.writeAccounts(before, after)
 }
 
 // ensureUser makes the user as the configuration wants it.

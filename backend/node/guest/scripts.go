@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -68,10 +69,12 @@ func planUserData(root rootFolder, config Config, processes *processes, console 
 // every boot, and gets the user data whole.
 func (u userDataRun) early() {
 	if u.cloudInit == "" {
-		first := len(u.configs) > 0 && u.markRun("cloud-config.started")
-		for _, c := range u.configs {
-			u.applyEarly(c, first)
+		if len(u.configs) == 0 {
+			return
 		}
+		// An init that did not know cloud-config may have done the scripts of this instance: it gets no half of it now.
+		_, late := u.root.find(u.folder() + "/" + scriptsMark)
+		u.applyEarly(u.markRun("cloud-config.started") && !late)
 		return
 	}
 	if err := u.root.writeSeed(u.config); err != nil {
@@ -82,22 +85,29 @@ func (u userDataRun) early() {
 	u.command(u.cloudInit, "init")
 }
 
-// late runs the rest: cloud-init's last stages, or the scripts, those once for an instance id.
+// scriptsMark is there once the scripts were begun.
+const scriptsMark = "user-data.started"
+
+// folder is where init keeps what belongs to this instance, and to no copy of its disk.
+func (u userDataRun) folder() string { return stateFolder + "/instances/" + u.config.InstanceID }
+
+// late runs the rest once for an instance id, in the order of cloud-init's final stage: packages, files that wait for them,
+// scripts, commands. Cloud-init itself runs where the image has it.
 func (u userDataRun) late() {
 	if u.cloudInit != "" {
 		u.command(u.cloudInit, "modules", "--mode=config")
 		u.command(u.cloudInit, "modules", "--mode=final")
 		return
 	}
-	if !u.markRun("user-data.started") {
+	if !u.markRun(scriptsMark) {
 		return
 	}
-	folder := stateFolder + "/instances/" + u.config.InstanceID
+	u.applyPackages()
 	for i, part := range u.parts {
 		if part.kind != kindScript {
 			continue
 		}
-		name := fmt.Sprintf("%s/part-%03d", folder, i+1)
+		name := fmt.Sprintf("%s/part-%03d", u.folder(), i+1)
 		if err := u.root.replace(name, part.text, fileMode{mode: 0o700}); err != nil {
 			u.console.logf("user data: %v", err)
 			continue
@@ -105,14 +115,14 @@ func (u userDataRun) late() {
 		u.command(u.root.path(name))
 	}
 	for _, c := range u.configs {
-		u.applyLate(c)
+		u.shell("runcmd", c.run)
 	}
 }
 
 // markRun answers true the first time. The mark stands before what it is for: a script that reboots the instance must not run again
 // after that.
 func (u userDataRun) markRun(name string) (first bool) {
-	folder := stateFolder + "/instances/" + u.config.InstanceID
+	folder := u.folder()
 	err := os.MkdirAll(u.root.path(folder), 0o700)
 	if err == nil {
 		var mark *os.File
@@ -135,12 +145,12 @@ const lingering = 300 * time.Millisecond
 
 // command runs a program as root, its output on the console and in the log, and waits for its end.
 func (u userDataRun) command(path string, args ...string) {
-	if err := u.runCommand(path, args...); err != nil && !errors.Is(err, errShuttingDown) {
+	if err := u.runCommand(nil, path, args...); err != nil && !errors.Is(err, errShuttingDown) {
 		u.console.logf("%s: %v", path, err)
 	}
 }
 
-func (u userDataRun) runCommand(path string, args ...string) error {
+func (u userDataRun) runCommand(env []string, path string, args ...string) error {
 	if err := os.MkdirAll(u.root.path("var/log"), 0o755); err != nil {
 		return err
 	}
@@ -161,7 +171,7 @@ func (u userDataRun) runCommand(path string, args ...string) error {
 	u.console.logf("running %s", path)
 	child, err := u.processes.start(launch{
 		path: path, argv: append([]string{path}, args...), dir: "/", files: []*os.File{null, writer, writer},
-		env: lastOfEach(append([]string{"PATH=" + defaultPath, "HOME=/root"}, u.root.readEnvironment()...)),
+		env: lastOfEach(slices.Concat([]string{"PATH=" + defaultPath, "HOME=/root"}, u.root.readEnvironment(), env)),
 	})
 	if err := errors.Join(err, writer.Close()); err != nil {
 		return errors.Join(err, reader.Close(), log.Close())
