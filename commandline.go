@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -93,6 +94,9 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 			value, found := os.LookupEnv(variable)
 			if !found {
 				continue
+			}
+			if flag.Value.Type() == "bool" {
+				value = cmp.Or(map[string]string{"yes": "true", "no": "false"}[strings.ToLower(value)], value)
 			}
 			if err := flags.Set(flag.Name, value); err != nil {
 				failed = errors.Join(failed, fmt.Errorf("%s: %w", variable, err))

@@ -29,6 +29,8 @@ func (l patientListener) Accept() (net.Conn, error) {
 type patientConnection struct {
 	*net.TCPConn
 	mu sync.Mutex // a server that ends closes connections that are being served
+	// sending is held while what was gathered is sent.
+	sending sync.Mutex
 	// gathered is where writes wait for the end of an answer; nil while they are sent at once.
 	gathered *[]byte
 }
@@ -65,6 +67,8 @@ func (c *patientConnection) keep(b []byte) bool {
 
 // flush sends what was gathered. Later writes are sent at once.
 func (c *patientConnection) flush() (err error) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
 	c.mu.Lock()
 	waiting := c.gathered
 	c.gathered = nil
@@ -73,15 +77,42 @@ func (c *patientConnection) flush() (err error) {
 		return nil
 	}
 	if len(*waiting) > 0 {
-		_, err = c.Write(*waiting)
+		_, err = c.send(*waiting)
 	}
 	*waiting = (*waiting)[:0]
 	gatherings.Put(waiting)
 	return err
 }
 
-// Close is net.Conn's.
-func (c *patientConnection) Close() error { return errors.Join(c.flush(), c.TCPConn.Close()) }
+// quiet tells whether nothing of an answer waits or is on its way.
+func (c *patientConnection) quiet() bool {
+	if !c.sending.TryLock() {
+		return false
+	}
+	defer c.sending.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gathered == nil
+}
+
+// closePatience is how long a connection that is closed waits for its last small answer. It is short: net/http closes the
+// connections of a server that ends one after the other.
+const closePatience = time.Second
+
+// Close is net.Conn's. Whoever closes may not be who serves: net/http calls a connection idle before its ConnState is told.
+func (c *patientConnection) Close() error {
+	if c.quiet() {
+		return c.TCPConn.Close()
+	}
+	flushed := make(chan error, 1)
+	go func() { flushed <- c.flush() }()
+	var err error
+	select {
+	case err = <-flushed:
+	case <-time.After(closePatience):
+	}
+	return errors.Join(err, c.TCPConn.Close())
+}
 
 // CloseWrite says that the last answer is complete.
 func (c *patientConnection) CloseWrite() error { return errors.Join(c.flush(), c.TCPConn.CloseWrite()) }
@@ -94,6 +125,11 @@ func (c *patientConnection) Write(b []byte) (written int, err error) {
 	if err := c.flush(); err != nil {
 		return 0, err
 	}
+	return c.send(b)
+}
+
+// send writes in parts, each with its own time.
+func (c *patientConnection) send(b []byte) (written int, err error) {
 	for {
 		part := b[written:min(len(b), written+maxPatientWrite)]
 		if err := c.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {

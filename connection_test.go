@@ -15,6 +15,9 @@ func TestSmallAnswersLeaveAsOne(t *testing.T) {
 	body := bytes.Repeat([]byte("x"), 4096)
 	server := &http.Server{ConnContext: withConnection, ConnState: connectionState, ReadHeaderTimeout: writePatience}
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if waiting := r.Context().Value(connectionKey{}).(*patientConnection).gathered; waiting != nil {
+			t.Errorf("%s: an answer before it still waits", r.URL.Path)
+		}
 		if r.URL.Path == "/gathered" {
 			answersAtOnce(r.Context())
 		}
@@ -29,6 +32,11 @@ func TestSmallAnswersLeaveAsOne(t *testing.T) {
 		}
 		if _, err := w.Write(body); err != nil {
 			t.Error(err)
+		}
+		// What net/http's own buffer has no room for has left it, and waits here.
+		connection := r.Context().Value(connectionKey{}).(*patientConnection)
+		if waits := connection.gathered != nil && len(*connection.gathered) > 0; waits != (r.URL.Path == "/gathered") {
+			t.Errorf("%s: what was written waits: %v", r.URL.Path, waits)
 		}
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

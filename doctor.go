@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,7 +39,13 @@ func (c *doctorCommand) command() *cobra.Command {
 			"(MINI_AWS_DATA, else " + defaultData + ").",
 		Args: showing(cobra.MaximumNArgs(1)),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			c.Folder = cmp.Or(strings.Join(arguments, ""), os.Getenv("MINI_AWS_DATA"), defaultData)
+			c.Folder = defaultData
+			if named, found := os.LookupEnv("MINI_AWS_DATA"); found {
+				c.Folder = named
+			}
+			if len(arguments) > 0 {
+				c.Folder = arguments[0]
+			}
 			return c.Run(command.Context())
 		},
 	}

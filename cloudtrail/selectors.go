@@ -34,23 +34,45 @@ func isDataEvent(o *awsapi.Outcome) bool { return o.Service == meta.S3 && dataOp
 type selections struct {
 	mu  sync.RWMutex
 	all map[string][]*trail
+	// forgotten counts the changes: what was read before one is not remembered after it.
+	forgotten uint64
 }
 
 func (s *selections) forget(account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forgotten++
 	delete(s.all, account)
+}
+
+// of answers what is known of the account, and a mark of the moment for keep.
+func (s *selections) of(account string) (list []*trail, known bool, mark uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	list, known = s.all[account]
+	return list, known, s.forgotten
+}
+
+// keep remembers what was read since the mark, unless something has changed.
+func (s *selections) keep(account string, list []*trail, mark uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forgotten != mark {
+		return
+	}
+	if s.all == nil {
+		s.all = map[string][]*trail{}
+	}
+	s.all[account] = list
 }
 
 // selectsData tells whether some trail of the caller's account may want the data event. It is asked before every call of
 // S3, so it answers from memory. If the trails cannot be read it says yes.
 func (s *Service) selectsData(ctx context.Context, o *awsapi.Outcome) bool {
 	account := o.Principal.Account
-	s.selecting.mu.RLock()
-	list, known := s.selecting.all[account]
-	s.selecting.mu.RUnlock()
+	list, known, mark := s.selecting.of(account)
 	if !known {
-		err := s.config.DB.View(ctx, func(tx store.Tx) error {
+		err := s.config.DB.View(store.Fresh(ctx), func(tx store.Tx) error {
 			list = nil
 			for t, err := range trails.In(tx, store.Scope{Account: account}).Scan(store.Query{}) {
 				if err != nil {
@@ -65,12 +87,7 @@ func (s *Service) selectsData(ctx context.Context, o *awsapi.Outcome) bool {
 		if err != nil {
 			return true
 		}
-		s.selecting.mu.Lock()
-		if s.selecting.all == nil {
-			s.selecting.all = map[string][]*trail{}
-		}
-		s.selecting.all[account] = list
-		s.selecting.mu.Unlock()
+		s.selecting.keep(account, list, mark)
 	}
 	return len(list) > 0
 }

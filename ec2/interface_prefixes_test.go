@@ -82,6 +82,9 @@ func TestPrefixesOfInterfaces(t *testing.T) {
 	if len(three.Ipv6Prefixes) != 2 || netip.MustParsePrefix(*three.Ipv6Prefixes[0].Ipv6Prefix).Bits() != 80 || len(three.Ipv6Addresses) != 0 {
 		t.Errorf("IPv6 prefixes %v, addresses %v", three.Ipv6Prefixes, three.Ipv6Addresses)
 	}
+	of := must[*ec2.DescribeSubnetsOutput](t)(client.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{*three.SubnetId}})).Subnets[0]
+	_, err = client.DisassociateSubnetCidrBlock(ctx, &ec2.DisassociateSubnetCidrBlockInput{AssociationId: of.Ipv6CidrBlockAssociationSet[0].AssociationId})
+	wantCode(t, err, "DependencyViolation")
 	_, err = client.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: three.NetworkInterfaceId, EnablePrimaryIpv6: aws.Bool(true)})
 	wantCode(t, err, "InvalidParameterValue")
 	given := must[*ec2.AssignIpv6AddressesOutput](t)(client.AssignIpv6Addresses(ctx, &ec2.AssignIpv6AddressesInput{NetworkInterfaceId: three.NetworkInterfaceId, Ipv6AddressCount: aws.Int32(2)})).AssignedIpv6Addresses

@@ -109,6 +109,15 @@ func templateInterface(e types.InstanceNetworkInterface) types.LaunchTemplateIns
 	if e.Association != nil {
 		out.AssociatePublicIpAddress = aws.Bool(true)
 	}
+	if len(e.Ipv6Addresses) > 0 && aws.ToBool(e.Ipv6Addresses[0].IsPrimaryIpv6) {
+		out.PrimaryIpv6 = aws.Bool(true)
+	}
+	for _, p := range e.Ipv4Prefixes {
+		out.Ipv4Prefixes = append(out.Ipv4Prefixes, types.Ipv4PrefixSpecificationResponse{Ipv4Prefix: p.Ipv4Prefix})
+	}
+	for _, p := range e.Ipv6Prefixes {
+		out.Ipv6Prefixes = append(out.Ipv6Prefixes, types.Ipv6PrefixSpecificationResponse{Ipv6Prefix: p.Ipv6Prefix})
+	}
 	for _, g := range e.Groups {
 		out.Groups = append(out.Groups, aws.ToString(g.GroupId))
 	}

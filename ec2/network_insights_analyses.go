@@ -242,7 +242,7 @@ func (s *Service) answer(t tx, p *insightsPath, a *insightsAnalysis) error {
 	}
 	a.Status = types.AnalysisStatusSucceeded
 	for _, gateway := range []struct{ id, vpc string }{{p.Source, from.vpc}, {p.Destination, ends[0].vpc}} {
-		if gateway.vpc == "" { // attached to nothing
+		if gateway.id != "" && gateway.vpc == "" { // attached to nothing
 			a.Explanations = append(a.Explanations, types.Explanation{
 				ExplanationCode: aws.String(plan.CodeUnattached), Component: insightsShown{t}.component(gateway.id),
 			})

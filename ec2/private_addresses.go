@@ -107,18 +107,26 @@ func allocateIPv6(t tx, n *subnet, owner string, wanted netip.Addr) (netip.Addr,
 		if err != nil {
 			return wanted, err
 		}
-		// A random address is in a part that is kept, or taken, once in a blue moon; in a subnet that is kept whole, always.
+		// A random address is in a part that is kept, or in somebody's prefix, now and then; in a subnet that is kept whole, always.
 		const tries = 1000
+		free := false
 		for range tries {
 			raw := prefix.Addr().As16()
 			hash := fnv.New64a()
 			_, _ = hash.Write([]byte(owner + t.NewID("")))
 			copy(raw[8:], hash.Sum(nil))
-			if wanted = netip.AddrFrom16(raw); !insideOf(kept, wanted) {
+			if wanted = netip.AddrFrom16(raw); insideOf(kept, wanted) {
+				continue
+			}
+			taken, err := findPrivate(t, n.ID, wanted)
+			if err != nil {
+				return wanted, err
+			}
+			if free = taken == nil; free {
 				break
 			}
 		}
-		if insideOf(kept, wanted) {
+		if !free {
 			return wanted, errNoFreeAddresses(n.ID)
 		}
 	}

@@ -296,7 +296,7 @@ func (s *Service) DisassociateSubnetCidrBlock(ctx context.Context, in *ec2.Disas
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(list, func(e *networkInterface) bool { return len(e.IPv6) > 0 }) {
+		if slices.ContainsFunc(list, func(e *networkInterface) bool { return len(e.IPv6)+len(e.IPv6Prefixes) > 0 }) {
 			return errDependencyViolation("The subnet '%s' has dependencies in the CIDR block '%s' and it cannot be disassociated.", n.ID, n.IPv6[0].CIDR)
 		}
 		shown := subnetAssociationToAPI(n.IPv6[0], types.SubnetCidrBlockStateCodeDisassociating)

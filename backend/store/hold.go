@@ -29,6 +29,11 @@ func Hold(ctx context.Context) (held context.Context, release func()) {
 	return context.WithValue(ctx, holdKey{}, h), h.release
 }
 
+// Fresh answers a context whose Views share nothing: for what is remembered beyond the call, which must not be older than it is.
+func Fresh(ctx context.Context) context.Context {
+	return context.WithValue(ctx, holdKey{}, (*hold)(nil))
+}
+
 func (h *hold) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

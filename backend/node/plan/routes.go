@@ -286,7 +286,7 @@ func (m *model) origin(id string, source netip.Addr) (backend.Origin, bool) {
 		}
 	}
 	for _, endpoint := range m.Endpoints {
-		if slices.Contains(endpoint.RouteTables, m.subnets[eni.Subnet].RouteTable) || m.admits(endpoint, eni) {
+		if slices.Contains(endpoint.RouteTables, m.subnets[eni.Subnet].RouteTable) || m.admits(endpoint, eni, source) {
 			origin.Endpoints = append(origin.Endpoints, endpoint.ID)
 		}
 	}
@@ -294,14 +294,14 @@ func (m *model) origin(id string, source netip.Addr) (backend.Origin, bool) {
 	return origin, origin.Public.IsValid() || len(origin.Endpoints) > 0
 }
 
-// admits tells whether the groups of one of the endpoint's interfaces let the sender's HTTPS in.
-func (m *model) admits(endpoint backend.WantedVPCEndpoint, sender backend.WantedENI) bool {
+// admits tells whether the groups of one of the endpoint's interfaces let the HTTPS of the sender's address in.
+func (m *model) admits(endpoint backend.WantedVPCEndpoint, sender backend.WantedENI, source netip.Addr) bool {
 	const port = 443
 	for _, id := range endpoint.ENIs {
 		for _, group := range m.enis[id].Groups {
 			for _, rule := range m.groups[group].Ingress {
 				protocolMatches := rule.Protocol == backend.ProtocolAll || rule.Protocol == backend.ProtocolTCP && rule.FromPort <= port && port <= rule.ToPort
-				senderMatches := slices.ContainsFunc(rule.CIDRs, func(c netip.Prefix) bool { return c.Contains(sender.Addresses[0]) }) ||
+				senderMatches := slices.ContainsFunc(rule.CIDRs, func(c netip.Prefix) bool { return c.Contains(source) }) ||
 					slices.ContainsFunc(rule.Groups, func(g string) bool { return slices.Contains(sender.Groups, g) })
 				if protocolMatches && senderMatches {
 					return true
