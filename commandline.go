@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -53,6 +54,17 @@ func withUsage(command *cobra.Command, err error) error {
 
 // exactly takes that many arguments, no more and no less.
 func exactly(count int) cobra.PositionalArgs { return showing(cobra.ExactArgs(count)) }
+
+// onOne is a command that is about one thing, which its only argument names.
+func onOne(use, short, more string, thing *string, run func(context.Context) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Long: short + " " + more, Args: exactly(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			*thing = arguments[0]
+			return run(command.Context())
+		},
+	}
+}
 
 // showing says how the command is used where the arguments are refused.
 func showing(check cobra.PositionalArgs) cobra.PositionalArgs {

@@ -24,15 +24,8 @@ type explainCommand struct {
 }
 
 func (c *explainCommand) command() *cobra.Command {
-	command := &cobra.Command{
-		Use: "explain REQUEST-ID", Short: "Print why a recorded call was allowed or denied.",
-		Long: "Print why a recorded call was allowed or denied. Clients show the request id with every error, and --debug with every answer.",
-		Args: exactly(1),
-		RunE: func(command *cobra.Command, arguments []string) error {
-			c.RequestID = arguments[0]
-			return c.Run(command.Context())
-		},
-	}
+	command := onOne("explain REQUEST-ID", "Print why a recorded call was allowed or denied.",
+		"Clients show the request id with every error, and --debug with every answer.", &c.RequestID, c.Run)
 	command.Flags().BoolVar(&c.JSON, "json", false, "Print the event and the decisions as JSON.")
 	c.addAdministratorFlags(command.Flags())
 	return command

@@ -30,15 +30,8 @@ type lookCommand struct {
 }
 
 func (c *lookCommand) command() *cobra.Command {
-	command := &cobra.Command{
-		Use: "look ID", Short: "Print what a resource really is, now.",
-		Long: "Print what a resource really is, now. ID is that of a resource, such as i-0123456789abcdef0.",
-		Args: exactly(1),
-		RunE: func(command *cobra.Command, arguments []string) error {
-			c.ID = arguments[0]
-			return c.Run(command.Context())
-		},
-	}
+	command := onOne("look ID", "Print what a resource really is, now.",
+		"ID is that of a resource, such as i-0123456789abcdef0.", &c.ID, c.Run)
 	c.addAdministratorFlags(command.Flags())
 	return command
 }

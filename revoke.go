@@ -19,15 +19,8 @@ type revokeCommand struct {
 }
 
 func (c *revokeCommand) command() *cobra.Command {
-	command := &cobra.Command{
-		Use: "revoke ARN", Short: "End all sessions of a role, a user or a root user that began until now.",
-		Long: "End all sessions that began until now. ARN is that of a role or a user, or arn:aws:iam::ACCOUNT:root.",
-		Args: exactly(1),
-		RunE: func(command *cobra.Command, arguments []string) error {
-			c.ARN = arguments[0]
-			return c.Run(command.Context())
-		},
-	}
+	command := onOne("revoke ARN", "End all sessions of a role, a user or a root user that began until now.",
+		"ARN is that of a role or a user, or arn:aws:iam::ACCOUNT:root.", &c.ARN, c.Run)
 	c.addAdministratorFlags(command.Flags())
 	return command
 }

@@ -44,21 +44,7 @@ func hotIsExact(t *testing.T, db store.DB) {
 		want(t, "what an older snapshot read is not remembered", readAt(tx, "/a")+readAt(tx, "/b")+readAt(tx, "/c"), "111")
 		return nil
 	})
-	update(t, db, func(tx store.Tx) error {
-		want(t, "before an own write", readAt(tx, "/a"), "1")
-		if err := tx.Put("/a", []byte("own")); err != nil {
-			return err
-		}
-		want(t, "own write", readAt(tx, "/a"), "own")
-		return tx.Delete("/b")
-	})
-	view(t, db, func(tx store.Tx) error {
-		want(t, "committed", readAt(tx, "/a"), "own")
-		want(t, "deleted", readAt(tx, "/b"), "-")
-		return nil
-	})
-	attempts := interfere(t, db, func(tx store.Tx) { readAt(tx, "/a") }, func() { put(t, db, "/a", "3") })
-	want(t, "attempts of one whose read was overtaken", attempts, 2)
+	ownWritesCount(t, db, readAt)
 }
 
 // hotKeepsUp: beside writers of many rows, whoever begins to read after a write was acknowledged reads it, and a
