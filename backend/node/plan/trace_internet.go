@@ -6,6 +6,7 @@ import (
 	"miniaws/backend"
 )
 
+// toInternet takes a packet out by the internet gateway, a NAT gateway or an egress-only one, with the source that is seen outside.
 func (t *tracer) toInternet(m *model, sender backend.WantedENI, s step, target, toVPC, toENI string, p Packet) (Packet, bool) {
 	gateway := Hop{ID: m.InternetGateway, VPC: m.ID, Packet: p}
 	switch {
